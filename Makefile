@@ -1,0 +1,50 @@
+# The front door: `make` lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help demo sandbox serve-sandbox check test lint fmt deny clients ci clean
+
+tools := target/tools/bin
+export PATH := $(CURDIR)/$(tools):$(PATH)
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## sandbox, proxy and a client in one process: the whole job, no key needed
+	cargo run --release -- demo
+
+sandbox: ## the embedded platform alone, on 127.0.0.1:9016
+	cargo run -- sandbox
+
+serve-sandbox: ## the proxy against the embedded platform, gRPC on :50051
+	cargo run -- serve --sandbox
+
+check: ## type-check everything
+	cargo check --all-targets
+
+test: ## run the tests
+	cargo test --locked
+
+lint: tools ## rustfmt, clippy and buf, as CI runs them
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	buf lint
+	buf format -d --exit-code
+
+fmt: tools ## format the Rust and the protobuf files
+	cargo fmt
+	buf format -w
+
+deny: tools ## licences, banned crates, sources and advisories of the dependencies
+	cargo deny --locked check
+
+clients: tools ## the tests with clients in other languages
+	tests/clients/run
+
+ci: ## all that a change must pass
+	.ci/run
+
+clean: ## remove target/, the installed tools with it
+	cargo clean
+
+.PHONY: tools
+tools:
+	@.ci/tools
