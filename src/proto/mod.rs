@@ -1,0 +1,33 @@
+//! The gRPC surface, generated from `proto/`, and the free JSON inside it.
+
+pub mod json;
+
+mod generated {
+    #![allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated")]
+    tonic::include_proto!("xpander.agent.v1");
+}
+
+use std::fmt;
+
+pub use generated::*;
+use prost::Message;
+
+/// The compiled descriptors, for reflection and for proto JSON.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// Messages carry prompts, results and tokens, so their Debug says only what they are and how large.
+macro_rules! opaque_debug {
+    ($($message:ident)*) => {$(
+        impl fmt::Debug for $message {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($message), "({} bytes)"), self.encoded_len())
+            }
+        }
+    )*};
+}
+
+opaque_debug! {
+    InvokeRequest InvokeResponse StreamEventsRequest StreamEventsResponse InvokeStreamRequest InvokeStreamResponse
+    GetTaskRequest GetTaskResponse WaitTaskRequest WaitTaskResponse StopTaskRequest StopTaskResponse
+    Task TaskEvent
+}
