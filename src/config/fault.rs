@@ -1,0 +1,130 @@
+//! What is wrong with a setting, said to the operator in one line. Never shows a secret's value.
+
+use std::fmt::{self, Write as _};
+
+use super::keys::KEYS;
+
+/// One wrong, unknown or missing setting. Its [`Display`](fmt::Display) is a single line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The setting's name, `section.key`.
+    pub setting: String,
+    /// Where the value came from, e.g. `the flag --listen`.
+    pub source: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What would be right.
+    pub allowed: String,
+}
+
+impl Fault {
+    /// For a name that no setting has; the nearest one is suggested.
+    pub(super) fn unknown(name: &str, source: &str) -> Self {
+        let problem = match nearest(name) {
+            Some(known) => format!("there is no such setting, did you mean {known}?"),
+            None => "there is no such setting".to_owned(),
+        };
+        Self {
+            setting: name.to_owned(),
+            source: source.to_owned(),
+            problem,
+            allowed: neighbours(name),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            setting,
+            source,
+            problem,
+            allowed,
+        } = self;
+        let line = format!("{setting} (from {source}): {problem}; allowed: {allowed}");
+        // Names and paths are the operator's: a line break in one must not make two lines of it.
+        for c in line.chars() {
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())?
+            } else {
+                f.write_char(c)?
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// The known name that `name` was most likely meant to be, if any is close.
+fn nearest(name: &str) -> Option<&'static str> {
+    let farthest = (name.chars().count() / 3).max(2);
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    KEYS.iter()
+        // A right key in a wrong section or in none is one step away.
+        .map(|(known, _)| {
+            (
+                distance(name, known).min(distance(&last(name), &last(known)) + 1),
+                *known,
+            )
+        })
+        .min_by_key(|(steps, _)| *steps)
+        .and_then(|(steps, known)| (steps <= farthest).then_some(known))
+}
+
+/// How many letters must be added, dropped or exchanged to make `a` of `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let exchanged = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = exchanged.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// The names that are there: of the section when it exists, else the sections.
+fn neighbours(name: &str) -> String {
+    let section = name.split('.').next().unwrap_or_default();
+    let known = || KEYS.iter().filter_map(|(name, _)| name.split_once('.'));
+    let keys: Vec<_> = known()
+        .filter(|(other, _)| *other == section)
+        .map(|(_, key)| key)
+        .collect();
+    if !keys.is_empty() {
+        return format!("in [{section}] {}", keys.join(", "));
+    }
+    let mut sections: Vec<_> = known().map(|(section, _)| section).collect();
+    sections.dedup();
+    format!("section.key with the sections {}", sections.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggests_what_is_close_and_nothing_when_nothing_is() {
+        for (typed, meant) in [
+            ("server.drain_dely", Some("server.drain_delay")),
+            ("server_listen", Some("server.listen")),
+            ("listen", Some("server.listen")),
+            ("server.log_format", Some("telemetry.log_format")),
+            ("platfrom.apikey", Some("platform.api_key")),
+            ("something.else_entirely", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(typed), meant, "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_fault_is_one_line_whatever_the_name() {
+        let line = Fault::unknown("a\nb\u{1b}", "the file /x\n").to_string();
+        assert!(!line.contains(|c: char| c.is_control()), "{line}");
+    }
+}
