@@ -1,0 +1,53 @@
+//! The agents that were loaded lately: a lookup is kept for a few seconds, and many calls at once make one.
+
+use std::{sync::Arc, time::Duration};
+
+use moka::future::Cache;
+
+use super::{credentials::Credentials, error::Error};
+
+/// The most lookups that are kept.
+const CAPACITY: u64 = 10_000;
+
+/// The cache; belongs to one client and so to one base URL.
+#[derive(Clone)]
+pub struct Agents {
+    ids: Cache<Key, Arc<str>>,
+}
+
+/// Everything an answer depends on, as the official client has it.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    credentials: Arc<Credentials>,
+    agent: String,
+    version: Option<String>,
+}
+
+impl Agents {
+    /// A cache that keeps a lookup for `ttl`.
+    pub fn new(ttl: Duration) -> Self {
+        Self {
+            ids: Cache::builder().max_capacity(CAPACITY).time_to_live(ttl).build(),
+        }
+    }
+
+    /// The id that an agent answered with, loaded by `load` unless it is known. Failures are shared by those who wait
+    /// for the same load and are not kept.
+    pub async fn get_or_load(
+        &self,
+        credentials: &Arc<Credentials>,
+        agent: &str,
+        version: Option<&str>,
+        load: impl Future<Output = Result<Arc<str>, Error>>,
+    ) -> Result<Arc<str>, Error> {
+        let key = Key {
+            credentials: Arc::clone(credentials),
+            agent: agent.to_owned(),
+            version: version.map(str::to_owned),
+        };
+        self.ids
+            .try_get_with(key, load)
+            .await
+            .map_err(|error| Error::clone(&error))
+    }
+}

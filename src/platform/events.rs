@@ -1,0 +1,67 @@
+//! A task's event stream: the platform's bytes, decoded, with an eye on silence.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    client::lost,
+    error::Error,
+    sse::{Decoder, Frame},
+};
+
+/// An open event stream. Reads from the platform only when asked for an event, so a slow caller slows the platform;
+/// dropping it closes the connection.
+pub struct EventStream {
+    response: Response,
+    decoder: Decoder,
+    idle_timeout: Duration,
+    /// When the last bytes arrived; comments count as life.
+    alive: Instant,
+    is_over: bool,
+}
+
+impl EventStream {
+    pub(super) fn new(response: Response, idle_timeout: Duration, max_event_bytes: usize) -> Self {
+        let decoder = Decoder::new(max_event_bytes);
+        Self {
+            response,
+            decoder,
+            idle_timeout,
+            alive: Instant::now(),
+            is_over: false,
+        }
+    }
+
+    /// The next event; None at the stream's end. May be dropped while it waits: nothing is lost.
+    ///
+    /// # Errors
+    /// When the connection breaks or nothing arrives for the idle time.
+    pub async fn next(&mut self) -> Result<Option<Frame>, Error> {
+        loop {
+            if let Some(frame) = self.decoder.next_frame() {
+                return Ok(Some(frame));
+            }
+            if self.is_over {
+                return Ok(None);
+            }
+            let silent = self.alive + self.idle_timeout;
+            match timeout_at(silent, self.response.chunk()).await {
+                Ok(Ok(Some(bytes))) => self.decoder.push(&bytes),
+                Ok(Ok(None)) => {
+                    self.is_over = true;
+                    return Ok(self.decoder.finish());
+                }
+                Ok(Err(error)) => return Err(lost(error)),
+                Err(_) => return Err(Error::Timeout(self.idle_timeout)),
+            }
+            self.alive = Instant::now();
+        }
+    }
+
+    /// How many events were left out since the last call, for being too large.
+    pub fn take_dropped(&mut self) -> u64 {
+        self.decoder.take_dropped()
+    }
+}

@@ -1,0 +1,202 @@
+//! Tasks and what is inside them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::lenient::{Time, Wire, objects};
+
+/// Declares a closed set of the platform's words. A word outside it does not fit and so lands in `other`.
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($word:ident),* $(,)? })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        #[expect(missing_docs, reason = "the words are the platform contract's")]
+        pub enum $name { $($word),* }
+        impl Wire for $name {}
+    )*};
+}
+
+words! {
+    /// Where a task is in its life.
+    TaskStatus { Pending, Executing, Paused, Error, Failed, Completed, Stopped }
+    /// The form of a result.
+    OutputFormat { Text, Markdown, Json, Voice }
+    /// How hard an agent thinks.
+    ThinkMode { Default, Harder }
+    /// A model's reasoning effort.
+    LlmReasoningEffort { Low, Medium, High, Xhigh }
+    /// The coarse class of a file.
+    AttachmentKind { Image, Pdf, Document, Text, Audio, Video, Archive, Unknown }
+    /// The door a principal came through.
+    PrincipalKind { User, Slack, ApiKey, System, Anonymous }
+}
+
+/// A loaded agent, as far as a call needs it.
+#[derive(Clone, Deserialize)]
+pub struct Agent {
+    /// The id to create tasks under; may differ from the one that was asked for.
+    pub id: String,
+}
+
+objects! {
+    /// A task. The user's secrets are read so that they do not land in `other`; they are never sent back.
+    Task {
+        id: String,
+        agent_id: String,
+        organization_id: String,
+        input: TaskInput,
+        created_at: Time,
+        status: TaskStatus,
+        internal_status: String,
+        last_executed_node_id: String,
+        agent_version: String,
+        started_at: Time,
+        paused_at: Time,
+        finished_at: Time,
+        result: String,
+        parent_execution: String,
+        conversation_id: String,
+        conversation_kind: String,
+        sub_executions: Vec<String>,
+        should_update_parent: bool,
+        is_manually_stopped: bool,
+        payload_extension: Map<String, Value>,
+        execution_kind: String,
+        hitl_request: HitlRequest,
+        pending_eca_request: PendingEcaRequest,
+        source: String,
+        voice_id: String,
+        output_format: OutputFormat,
+        output_schema: Map<String, Value>,
+        events_streaming: bool,
+        is_orchestration: bool,
+        is_gateway: bool,
+        is_app: bool,
+        background_auth_eligible: bool,
+        additional_context: String,
+        tool_call_limit: i32,
+        instructions_override: String,
+        test_run_node_id: String,
+        user_oidc_token: Secret,
+        expected_output: String,
+        mcp_servers: Vec<McpServer>,
+        triggering_agent_id: String,
+        title: String,
+        think_mode: ThinkMode,
+        disable_attachment_injection: bool,
+        user_tokens: Secret,
+        deep_planning: DeepPlanning,
+        must_deep_plan: bool,
+        execution_attempts: i32,
+        return_metrics: bool,
+        llm_model_provider: String,
+        llm_model_name: String,
+        llm_reasoning_effort: LlmReasoningEffort,
+        harness_cli: String,
+        permission_mode: String,
+        tokens: Tokens,
+        used_tools: Vec<String>,
+        duration: Seconds,
+    }
+    /// What an agent was asked.
+    TaskInput { text: String, files: Vec<String>, user: User, attachments: Vec<Attachment>, principal: Principal }
+    /// A person.
+    User {
+        id: String,
+        first_name: String,
+        last_name: String,
+        email: String,
+        additional_attributes: Map<String, Value>,
+        timezone: String,
+    }
+    /// A file with what is known of it.
+    Attachment {
+        url: String,
+        name: String,
+        mime: String,
+        size: i64,
+        kind: AttachmentKind,
+        sha256: String,
+        expires_at: String,
+        source: String,
+        transcript: String,
+    }
+    /// Who is behind a task.
+    Principal { kind: PrincipalKind, id: String, email: String, display_name: String }
+    /// An MCP server.
+    McpServer {
+        id: String,
+        kind as "type": String,
+        name: String,
+        command: String,
+        url: String,
+        transport: String,
+        auth_type: String,
+        api_key: String,
+        use_secrets_manager: bool,
+        client_id: String,
+        client_secret: String,
+        headers: Map<String, Value>,
+        env_vars: Map<String, Value>,
+        allowed_tools: Vec<String>,
+        additional_scopes: Vec<String>,
+        share_user_token_across_other_agents: bool,
+        sso_token: String,
+        sso_audience: String,
+    }
+    /// A person's approval a task waits for.
+    HitlRequest { wait_node_id: String }
+    /// Access a task waits for.
+    PendingEcaRequest { connector_name: String, auth_url: String }
+    /// An agent's plan.
+    DeepPlanning { enabled: bool, enforce: bool, started: bool, question_raised: bool, tasks: Vec<PlanTask> }
+    /// A step of a plan.
+    PlanTask { id: String, title: String, completed: bool }
+    /// What a task cost in tokens.
+    Tokens { completion_tokens: i64, prompt_tokens: i64, cache_read_tokens: i64, cache_write_tokens: i64 }
+}
+
+/// A value that is read and forgotten, whatever it is.
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(from = "serde::de::IgnoredAny", into = "()")]
+pub struct Secret;
+
+impl Wire for Secret {}
+
+impl From<serde::de::IgnoredAny> for Secret {
+    fn from(_: serde::de::IgnoredAny) -> Self {
+        Self
+    }
+}
+
+impl From<Secret> for () {
+    fn from(_: Secret) {}
+}
+
+/// A span of time in seconds that a protobuf Duration can hold.
+#[derive(Clone, Copy, Serialize)]
+pub struct Seconds(pub f64);
+
+impl Wire for Seconds {}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// The most a protobuf Duration holds: about 10,000 years.
+        const MOST: f64 = 315_576_000_000.0;
+        let seconds = f64::deserialize(deserializer)?;
+        if seconds.abs() > MOST {
+            return Err(serde::de::Error::custom("longer than 10,000 years"));
+        }
+        Ok(Self(seconds))
+    }
+}
+
+impl Task {
+    /// Whether the task is over. An absent status means pending; one this version does not know is not taken for an end.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        use TaskStatus::{Completed, Error, Failed, Stopped};
+        matches!(self.status, Some(Completed | Failed | Error | Stopped))
+    }
+}
