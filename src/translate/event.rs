@@ -1,0 +1,254 @@
+//! An event of the platform's stream into a protobuf `TaskEvent`.
+
+use serde_json::{Map, Value, value::RawValue};
+
+use super::task::{plan, rest_of, task, timestamp};
+use crate::{
+    platform::wire::{self, Object},
+    proto::{self, EventType, json, task_event::Data},
+};
+
+/// Data that is no event: no JSON object with a string `type`. The stream goes on without it.
+#[derive(Debug, thiserror::Error)]
+#[error("no JSON object with a string `type`")]
+pub struct NotAnEvent;
+
+/// Translates an event's data; `id` is the event's own on the stream. An access token inside an `auth_event` is left
+/// out unless `forward_access_tokens` is set.
+///
+/// # Errors
+/// When the data is no event.
+pub fn event(id: Option<String>, data: &[u8], forward_access_tokens: bool) -> Result<proto::TaskEvent, NotAnEvent> {
+    // Bytes that are no UTF-8 cost the characters they stand in, not the event.
+    let data = String::from_utf8_lossy(data);
+    let envelope: wire::Envelope<'_> = serde_json::from_str(&data).map_err(|_| NotAnEvent)?;
+    let wire::Envelope {
+        kind,
+        task_id,
+        organization_id,
+        time,
+        identity,
+        data,
+        rest,
+    } = envelope;
+    let r#type = event_type(&kind);
+    let mut extra = rest.other;
+    Ok(proto::TaskEvent {
+        data: data.map(|data| shaped(r#type, data, forward_access_tokens, &mut extra)),
+        r#type: r#type.into(),
+        type_name: kind.into_owned(),
+        task_id,
+        organization_id,
+        time: time.map(timestamp),
+        identity: identity.map(|wire::Identity { name, icon, rest: _ }| proto::EventIdentity { name, icon }),
+        event_id: id,
+        extra: rest_of(extra),
+    })
+}
+
+/// The data in its type's shape, or as free JSON where it does not fit.
+fn shaped(kind: EventType, raw: &RawValue, forward_access_tokens: bool, extra: &mut Map<String, Value>) -> Data {
+    let shaped = match kind {
+        EventType::TaskCreated
+        | EventType::TaskUpdated
+        | EventType::TaskFinished
+        | EventType::SubTaskCreated
+        | EventType::SubTaskUpdated
+        | EventType::SubTaskFinished => serde_json::from_str(raw.get()).ok().map(|data| Data::Task(task(data))),
+        EventType::Chunk => serde_json::from_str(raw.get()).ok().map(Data::Chunk),
+        EventType::ToolCallRequest => read(raw, extra).map(|data| Data::ToolCallRequest(tool_call_request(data))),
+        EventType::ToolCallResult => read(raw, extra).map(|data| Data::ToolCallResult(tool_call_result(data))),
+        EventType::Think | EventType::Analyze => read(raw, extra).map(|data| Data::Reasoning(reasoning(data))),
+        EventType::PlanUpdated => read(raw, extra).map(|data| Data::Plan(plan(data))),
+        EventType::AuthEvent => return auth(raw, forward_access_tokens, extra),
+        EventType::SubAgentTrigger => read(raw, extra).map(|data| Data::SubAgentTrigger(sub_agent_trigger(data))),
+        _ => None,
+    };
+    shaped.unwrap_or_else(|| Data::Other(json::Value::new(wire::verbatim(raw))))
+}
+
+/// Reads data into its shape; None where it does not fit. Where it fits but holds more than the shape, the whole of it
+/// goes into `extra` too.
+fn read<T: Object>(raw: &RawValue, extra: &mut Map<String, Value>) -> Option<T> {
+    let data: T = serde_json::from_str(raw.get()).ok()?;
+    if data.rest().misfit {
+        return None;
+    }
+    if !data.is_whole() {
+        extra.insert("data".to_owned(), wire::verbatim(raw));
+    }
+    Some(data)
+}
+
+fn auth(raw: &RawValue, forward_access_tokens: bool, extra: &mut Map<String, Value>) -> Data {
+    let mut verbatim = wire::verbatim(raw);
+    if !forward_access_tokens {
+        remove_tokens(&mut verbatim);
+    }
+    // The shape is read from what is left, so that no way out carries the token.
+    let left = serde_json::value::to_raw_value(&verbatim).ok();
+    let data = left.and_then(|left| read(&left, extra));
+    data.map_or_else(
+        || Data::Other(json::Value::new(verbatim)),
+        |wire::AuthEvent { kind, data, rest: _ }| {
+            Data::Auth(proto::AuthEvent {
+                r#type: kind,
+                data: data.map(json::Struct::new),
+            })
+        },
+    )
+}
+
+/// Removes every key that holds a token, at any depth that could be read.
+fn remove_tokens(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|key, _| !matches!(key.as_str(), "access_token" | "refresh_token" | "id_token"));
+            fields.values_mut().for_each(remove_tokens);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_tokens),
+        _ => {}
+    }
+}
+
+fn tool_call_request(request: wire::ToolCallRequest) -> proto::ToolCallRequest {
+    let wire::ToolCallRequest {
+        request_id,
+        operation_id,
+        tool_call_id,
+        graph_node_id,
+        tool_name,
+        payload,
+        reasoning,
+        plan_task_id,
+        rest: _,
+    } = request;
+    proto::ToolCallRequest {
+        request_id,
+        operation_id,
+        tool_call_id,
+        graph_node_id,
+        tool_name,
+        payload: payload.map(json::Value::new),
+        reasoning: reasoning.map(tool_call_reasoning),
+        plan_task_id,
+    }
+}
+
+fn tool_call_result(result: wire::ToolCallResult) -> proto::ToolCallResult {
+    let wire::ToolCallResult {
+        request_id,
+        operation_id,
+        tool_call_id,
+        graph_node_id,
+        tool_name,
+        payload,
+        reasoning,
+        plan_task_id,
+        result,
+        is_error,
+        approval_request_id,
+        rest: _,
+    } = result;
+    proto::ToolCallResult {
+        request_id,
+        operation_id,
+        tool_call_id,
+        graph_node_id,
+        tool_name,
+        payload: payload.map(json::Value::new),
+        reasoning: reasoning.map(tool_call_reasoning),
+        plan_task_id,
+        result: result.map(json::Value::new),
+        is_error,
+        approval_request_id,
+    }
+}
+
+fn tool_call_reasoning(reasoning: wire::ToolCallReasoning) -> proto::ToolCallReasoning {
+    let wire::ToolCallReasoning {
+        title,
+        description,
+        rest: _,
+    } = reasoning;
+    proto::ToolCallReasoning { title, description }
+}
+
+fn reasoning(reasoning: wire::Reasoning) -> proto::Reasoning {
+    let wire::Reasoning {
+        id,
+        kind,
+        title,
+        confidence,
+        thought,
+        action,
+        result,
+        analysis,
+        plan_task_id,
+        rest: _,
+    } = reasoning;
+    proto::Reasoning {
+        id,
+        r#type: kind,
+        title,
+        confidence,
+        thought,
+        action,
+        result,
+        analysis,
+        plan_task_id,
+    }
+}
+
+fn sub_agent_trigger(trigger: wire::SubAgentTrigger) -> proto::SubAgentTrigger {
+    let wire::SubAgentTrigger {
+        agent_id,
+        query,
+        files,
+        reasoning,
+        rest: _,
+    } = trigger;
+    let (files, reasoning) = (files.unwrap_or_default(), reasoning.map(tool_call_reasoning));
+    proto::SubAgentTrigger {
+        agent_id,
+        query,
+        files,
+        reasoning,
+    }
+}
+
+/// The platform's word as a type; UNSPECIFIED for one this version does not know. The proxy's own two types are not
+/// the platform's to send.
+fn event_type(word: &str) -> EventType {
+    match word {
+        "connected" => EventType::Connected,
+        "task_created" => EventType::TaskCreated,
+        "task_updated" => EventType::TaskUpdated,
+        "task_finished" => EventType::TaskFinished,
+        "sub_task_created" => EventType::SubTaskCreated,
+        "sub_task_updated" => EventType::SubTaskUpdated,
+        "sub_task_finished" => EventType::SubTaskFinished,
+        "chunk" => EventType::Chunk,
+        "tool_call_request" => EventType::ToolCallRequest,
+        "tool_call_result" => EventType::ToolCallResult,
+        "think" => EventType::Think,
+        "analyze" => EventType::Analyze,
+        "plan_updated" => EventType::PlanUpdated,
+        "auth_event" => EventType::AuthEvent,
+        "sub_agent_trigger" => EventType::SubAgentTrigger,
+        "task_compactization" => EventType::TaskCompactization,
+        "context_status" => EventType::ContextStatus,
+        "agent_gateway_decision" => EventType::AgentGatewayDecision,
+        "process_state_changed" => EventType::ProcessStateChanged,
+        "process_update" => EventType::ProcessUpdate,
+        "gateway_steer_applied" => EventType::GatewaySteerApplied,
+        "ask_user_questions" => EventType::AskUserQuestions,
+        "invite_member" => EventType::InviteMember,
+        "member_invited" => EventType::MemberInvited,
+        "ask_for_secret" => EventType::AskForSecret,
+        "secret_saved" => EventType::SecretSaved,
+        "live_surface_created" => EventType::LiveSurfaceCreated,
+        "inline_card" => EventType::InlineCard,
+        _ => EventType::Unspecified,
+    }
+}
