@@ -1,0 +1,135 @@
+//! Invocations with a `request_id` (AIP-155): the first one creates, the others get its task.
+//!
+//! Remembered by this process, for ten minutes; a mesh that balances callers over replicas shows each its own memory.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use moka::{future::Cache, policy::EvictionPolicy};
+use tokio::{sync::watch, time::timeout_at};
+
+use super::{Calls, Error, Kind, Outcome, invoke::Create};
+use crate::{
+    platform::{Context, Credentials},
+    proto,
+};
+
+/// How long a request id is remembered.
+const REMEMBERED: Duration = Duration::from_secs(600);
+/// The most request ids that are remembered; the least lately used one goes first.
+const CAPACITY: u64 = 10_000;
+
+type Answer = Option<Result<proto::Task, Error>>;
+
+/// The invocations that were made with a request id.
+pub(super) struct Deduplicator {
+    first: Cache<Key, Arc<First>>,
+    hasher: RandomState,
+}
+
+/// Never shared between keys of the platform.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    credentials: Arc<Credentials>,
+    request_id: String,
+}
+
+/// The first invocation of its request id.
+struct First {
+    content: u64,
+    answer: watch::Receiver<Answer>,
+}
+
+impl Default for Deduplicator {
+    fn default() -> Self {
+        let first = Cache::builder()
+            .max_capacity(CAPACITY)
+            // Not the default policy, which may refuse a newcomer and so forget it at once.
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_live(REMEMBERED)
+            .build();
+        Self {
+            first,
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+impl Calls {
+    /// Creates a task unless an invocation with this request id does so already, or has done so.
+    pub(super) async fn create_once(
+        &self,
+        context: &Context,
+        request_id: &str,
+        create: Create,
+    ) -> Result<proto::Task, Error> {
+        let creates = &self.shared.creates;
+        let content = creates.hasher.hash_one((&create.agent, &create.version, &create.body));
+        let key = Key {
+            credentials: Arc::clone(&context.credentials),
+            request_id: request_id.to_owned(),
+        };
+        let (publish, answer) = watch::channel(None);
+        let entry = creates
+            .first
+            .entry_by_ref(&key)
+            .or_insert_with(async { Arc::new(First { content, answer }) })
+            .await;
+        let is_fresh = entry.is_fresh();
+        let first = entry.into_value();
+        if first.content != content {
+            return Err(Error::invalid(
+                "request_id",
+                "was used for another invocation within the last ten minutes",
+            ));
+        }
+        if is_fresh {
+            self.create_and_publish(context, key, create, publish);
+        }
+        self.published(context, first.answer.clone()).await
+    }
+
+    /// Creates on its own, so that the answer comes for whoever still waits, and for those who ask later.
+    fn create_and_publish(&self, context: &Context, key: Key, create: Create, publish: watch::Sender<Answer>) {
+        let (calls, context) = (
+            self.clone(),
+            Context {
+                deadline: None,
+                ..context.clone()
+            },
+        );
+        self.shared.background.spawn(async move {
+            let answer = calls.create(&context, create).await.map_err(Error::or_not_created);
+            if matches!(&answer, Err(error) if error.outcome == Some(Outcome::NotCreated)) {
+                calls.shared.creates.first.invalidate(&key).await;
+            }
+            publish.send_replace(Some(answer));
+        });
+    }
+
+    async fn published(&self, context: &Context, mut answer: watch::Receiver<Answer>) -> Result<proto::Task, Error> {
+        let waiting = answer.wait_for(Option::is_some);
+        let published = match context.deadline {
+            Some(deadline) => timeout_at(deadline, waiting)
+                .await
+                .map_err(|_| may_be_created(Kind::Deadline))?,
+            None => waiting.await,
+        };
+        let published = published.map_err(|_| may_be_created(Kind::Internal))?;
+        published
+            .as_ref()
+            .unwrap_or(&Err(may_be_created(Kind::Internal)))
+            .clone()
+    }
+}
+
+/// Whoever waits for another's create cannot know how far it has come.
+fn may_be_created(kind: Kind) -> Error {
+    Error {
+        outcome: Some(Outcome::Unknown),
+        ..Error::new(kind)
+    }
+}

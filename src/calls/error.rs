@@ -1,0 +1,154 @@
+//! A failed call, sorted by who must act; `grpc::status` turns it into a status.
+
+use crate::{
+    platform,
+    translate::{self, Violation},
+};
+
+/// A failed call and what is known of it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{kind}")]
+pub struct Error {
+    /// What went wrong.
+    pub kind: Kind,
+    /// The task it concerns, where known.
+    pub task_id: Option<String>,
+    /// The agent it concerns, where known.
+    pub agent_id: Option<String>,
+    /// The last event that was delivered, for a stream that broke.
+    pub last_event_id: Option<String>,
+    /// Whether a task may have been created, for a call that creates one.
+    pub outcome: Option<Outcome>,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Kind {
+    /// The caller's request is not as it must be.
+    #[error("the request is not valid")]
+    Invalid(Vec<Violation>),
+    /// The task was created without `events_streaming`.
+    #[error("the task was created without events_streaming and has no event stream")]
+    NotStreaming,
+    /// The platform's event stream ended early and cannot be followed further.
+    #[error("the platform's event stream was interrupted; follow the task again after the last event")]
+    Interrupted,
+    /// The proxy shuts down and has no more time for the stream.
+    #[error("the proxy is shutting down; follow the task again after the last event")]
+    Draining,
+    /// The response is larger than the proxy sends.
+    #[error("the response has {size} bytes; the limit is {limit} (server.max_response_bytes)")]
+    TooLarge {
+        /// The response's size in bytes.
+        size: usize,
+        /// The most that is sent.
+        limit: usize,
+    },
+    /// The caller's deadline passed.
+    #[error("the deadline passed")]
+    Deadline,
+    /// The exchange with the platform failed.
+    #[error(transparent)]
+    Platform(platform::Error),
+    /// A bug of ours.
+    #[error("internal error")]
+    Internal,
+}
+
+/// Whether a call that failed may have created a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It has not.
+    NotCreated,
+    /// It cannot be known.
+    Unknown,
+}
+
+impl Error {
+    /// An error with nothing more known about it.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            task_id: None,
+            agent_id: None,
+            last_event_id: None,
+            outcome: None,
+        }
+    }
+
+    /// A request that is wrong in one field.
+    #[must_use]
+    pub fn invalid(field: &str, description: impl Into<String>) -> Self {
+        let violation = Violation {
+            field: field.to_owned(),
+            description: description.into(),
+        };
+        Self::new(Kind::Invalid(vec![violation]))
+    }
+
+    /// Adds the task it concerns.
+    #[must_use]
+    pub fn of_task(mut self, task_id: &str) -> Self {
+        self.task_id = Some(task_id.to_owned());
+        self
+    }
+
+    /// Adds the agent it concerns.
+    #[must_use]
+    pub fn of_agent(mut self, agent_id: &str) -> Self {
+        self.agent_id = Some(agent_id.to_owned());
+        self
+    }
+
+    /// Puts the violations of an invocation under the field that holds it.
+    #[must_use]
+    pub fn in_invocation(mut self) -> Self {
+        let fields: Vec<&mut String> = match &mut self.kind {
+            Kind::Invalid(violations) => violations.iter_mut().map(|violation| &mut violation.field).collect(),
+            Kind::Platform(platform::Error::Refused(refusal)) => refusal
+                .violations
+                .iter_mut()
+                .map(|violation| &mut violation.field)
+                .collect(),
+            _ => Vec::new(),
+        };
+        for field in fields {
+            field.insert_str(0, "invocation.");
+        }
+        self
+    }
+
+    /// Names the fields that the platform complains of as the request does.
+    #[must_use]
+    pub fn in_our_names(mut self) -> Self {
+        if let Kind::Platform(platform::Error::Refused(refusal)) = &mut self.kind {
+            for violation in &mut refusal.violations {
+                violation.field = translate::request_field(&violation.field);
+            }
+        }
+        self
+    }
+
+    /// Says that no task was created, unless it is known to be otherwise.
+    #[must_use]
+    pub fn or_not_created(mut self) -> Self {
+        self.outcome.get_or_insert(Outcome::NotCreated);
+        self
+    }
+}
+
+impl From<platform::Error> for Error {
+    fn from(error: platform::Error) -> Self {
+        Self::new(match error {
+            platform::Error::Deadline => Kind::Deadline,
+            error => Kind::Platform(error),
+        })
+    }
+}
+
+impl From<Vec<Violation>> for Error {
+    fn from(violations: Vec<Violation>) -> Self {
+        Self::new(Kind::Invalid(violations))
+    }
+}

@@ -1,0 +1,74 @@
+//! What each call does, in terms of the platform and of protobuf messages, without gRPC and without HTTP.
+
+mod deduplicate;
+mod error;
+mod follow;
+mod invoke;
+mod stream_events;
+mod tasks;
+mod wait;
+
+use std::sync::Arc;
+
+pub use error::{Error, Kind, Outcome};
+use tokio_util::task::TaskTracker;
+
+use self::{deduplicate::Deduplicator, wait::Waits};
+use crate::{config, platform::Client, translate};
+
+/// The calls, with what they share. Cheap to clone.
+#[derive(Clone)]
+pub struct Calls {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    platform: Client,
+    default_agent: Option<String>,
+    stop_abandoned: bool,
+    forward_access_tokens: bool,
+    creates: Deduplicator,
+    waits: Waits,
+    /// Creates go on when their caller has left; a shutdown waits for them here.
+    background: TaskTracker,
+}
+
+impl Calls {
+    /// The calls over one platform client.
+    #[must_use]
+    pub fn new(platform: Client, agents: &config::Agents, events: &config::Events) -> Self {
+        let shared = Shared {
+            waits: Waits::default(),
+            platform,
+            default_agent: agents.default_id.clone(),
+            stop_abandoned: agents.stop_abandoned,
+            forward_access_tokens: events.forward_access_tokens,
+            creates: Deduplicator::default(),
+            background: TaskTracker::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Waits for the creates that are still under way, theirs and those whose callers have left. No call may be begun
+    /// after this.
+    pub async fn finish(&self) {
+        self.shared.background.close();
+        self.shared.background.wait().await;
+    }
+}
+
+/// A task id from a caller, checked: it becomes a part of a path.
+fn checked_task_id(task_id: &str) -> Result<&str, Error> {
+    if task_id.is_empty() {
+        return Err(Error::invalid("task_id", "is required"));
+    }
+    if !translate::is_id(task_id) {
+        return Err(Error::invalid(
+            "task_id",
+            "must match [A-Za-z0-9._~-]{1,128} and not be . or ..",
+        ));
+    }
+    Ok(task_id)
+}

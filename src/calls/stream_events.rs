@@ -1,0 +1,116 @@
+//! `StreamEvents` and `InvokeStream`: a task's events as they come.
+
+use std::{pin::pin, time::Duration};
+
+use async_stream::try_stream;
+use futures_util::{Stream, StreamExt};
+use tokio::time::timeout;
+
+use super::{
+    Calls, Error, checked_task_id,
+    follow::{Follow, own_event},
+};
+use crate::{
+    platform::Context,
+    proto::{self, EventType, TaskEvent, invoke_stream_response::Item},
+    translate,
+};
+
+/// The shortest heartbeat: a caller cannot make the proxy busy with nothing.
+const SHORTEST_HEARTBEAT: Duration = Duration::from_millis(10);
+
+impl Calls {
+    /// Follows a task to its end.
+    ///
+    /// # Errors
+    /// Before the stream everything that can be known then; in the stream a break that cannot be mended.
+    pub async fn stream_events(
+        &self,
+        context: &Context,
+        request: &proto::StreamEventsRequest,
+    ) -> Result<impl Stream<Item = Result<TaskEvent, Error>> + Send + use<>, Error> {
+        let task_id = checked_task_id(&request.task_id)?;
+        let last_event_id =
+            translate::event_id(&request.last_event_id).map_err(|must| Error::invalid("last_event_id", must))?;
+        let heartbeat = heartbeat("heartbeat", request.heartbeat)?;
+        let follow = self.follow(context, task_id, last_event_id.as_ref(), false).await?;
+        Ok(events(follow, heartbeat))
+    }
+
+    /// Creates a task and follows it: the task first, then its events.
+    ///
+    /// # Errors
+    /// As [`Calls::invoke`] before the stream; in the stream as [`Calls::stream_events`].
+    pub async fn invoke_stream(
+        &self,
+        context: &Context,
+        request: proto::InvokeStreamRequest,
+    ) -> Result<impl Stream<Item = Result<Item, Error>> + Send + use<>, Error> {
+        let heartbeat = heartbeat("heartbeat", request.heartbeat).map_err(Error::or_not_created)?;
+        let missing = || Error::invalid("invocation", "is required").or_not_created();
+        let mut invocation = request.invocation.ok_or_else(missing)?;
+        invocation.events_streaming = true;
+        let task = self.invoke(context, &invocation).await.map_err(Error::in_invocation)?;
+        // The platform chose the id; it becomes a part of a path.
+        let task_id = checked_task_id(&task.id)?.to_owned();
+        let (calls, context) = (self.clone(), context.clone());
+        Ok(try_stream! {
+            let is_streaming = task.events_streaming == Some(true);
+            yield Item::Task(task);
+            // One that the prompt names may have been created without streaming, and then says so.
+            let just_created = is_streaming || !translate::names_a_task(&invocation.prompt);
+            let follow = calls.follow(&context, &task_id, None, just_created).await?;
+            let mut events = pin!(events(follow, heartbeat));
+            while let Some(event) = events.next().await {
+                yield Item::Event(event?);
+            }
+        })
+    }
+
+    async fn follow(
+        &self,
+        context: &Context,
+        task_id: &str,
+        last_event_id: Option<&http::HeaderValue>,
+        just_created: bool,
+    ) -> Result<Follow, Error> {
+        let follow = Follow::open(&self.shared.platform, context, task_id, last_event_id, just_created).await?;
+        Ok(follow.forwarding_access_tokens(self.shared.forward_access_tokens))
+    }
+}
+
+fn heartbeat(field: &str, heartbeat: Option<prost_types::Duration>) -> Result<Option<Duration>, Error> {
+    let heartbeat = heartbeat
+        .map(translate::positive)
+        .transpose()
+        .map_err(|must| Error::invalid(field, must))?;
+    Ok(heartbeat
+        .filter(|heartbeat| !heartbeat.is_zero())
+        .map(|heartbeat| heartbeat.max(SHORTEST_HEARTBEAT)))
+}
+
+/// The events of a followed task, with heartbeats in between. Nothing is read ahead: a slow caller slows the platform.
+fn events(mut follow: Follow, heartbeat: Option<Duration>) -> impl Stream<Item = Result<TaskEvent, Error>> + Send {
+    try_stream! {
+        let task_id = follow.task_id().to_owned();
+        loop {
+            let event = {
+                // Kept over heartbeats: it may hold an event already.
+                let mut next = pin!(follow.next());
+                loop {
+                    match heartbeat {
+                        None => break next.await?,
+                        Some(heartbeat) => match timeout(heartbeat, &mut next).await {
+                            Ok(event) => break event?,
+                            Err(_) => yield own_event(EventType::Heartbeat, "heartbeat", &task_id),
+                        },
+                    }
+                }
+            };
+            match event {
+                Some(event) => yield event,
+                None => break,
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The six calls: metadata in, a call of [`Calls`], a response or a status out.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+use async_stream::stream;
+use futures_util::{Stream, StreamExt, future};
+use prost::Message;
+use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, metadata::AsciiMetadataValue};
+
+use super::{access::Record, metadata, status::status};
+use crate::{
+    calls::{Calls, Error, Kind},
+    platform::{Context, Credentials},
+    proto::{
+        GetTaskRequest, GetTaskResponse, InvokeRequest, InvokeResponse, InvokeStreamRequest, InvokeStreamResponse,
+        StopTaskRequest, StopTaskResponse, StreamEventsRequest, StreamEventsResponse, Task, TaskEvent, WaitTaskRequest,
+        WaitTaskResponse, agent_service_server::AgentService, invoke_stream_response::Item,
+    },
+};
+
+/// The service behind the gRPC port.
+pub struct Service {
+    pub calls: Calls,
+    pub credentials: Arc<Credentials>,
+    pub max_response_bytes: usize,
+    /// Ends the streams that a drain has no more time for.
+    pub closing: CancellationToken,
+}
+
+type Responses<M> = Pin<Box<dyn Stream<Item = Result<M, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl AgentService for Service {
+    type StreamEventsStream = Responses<StreamEventsResponse>;
+    type InvokeStreamStream = Responses<InvokeStreamResponse>;
+
+    async fn invoke(&self, request: Request<InvokeRequest>) -> Result<Response<InvokeResponse>, Status> {
+        let (call, request) = self.begin(request)?;
+        call.of_agent(&request.agent_id);
+        let task = self.calls.invoke(&call.context, &request).await;
+        call.answer(task, |task| InvokeResponse {
+            task: Some(call.with(task)),
+        })
+    }
+
+    async fn stream_events(
+        &self,
+        request: Request<StreamEventsRequest>,
+    ) -> Result<Response<Self::StreamEventsStream>, Status> {
+        let (call, request) = self.begin(request)?;
+        call.of_task(&request.task_id);
+        let events = self.calls.stream_events(&call.context, &request).await;
+        call.stream(
+            events,
+            |event| StreamEventsResponse { event: Some(event) },
+            |m| m.event.as_ref(),
+        )
+    }
+
+    async fn invoke_stream(
+        &self,
+        request: Request<InvokeStreamRequest>,
+    ) -> Result<Response<Self::InvokeStreamStream>, Status> {
+        let (call, request) = self.begin(request)?;
+        call.of_agent(
+            request
+                .invocation
+                .as_ref()
+                .map_or("", |invocation| &invocation.agent_id),
+        );
+        let items = self.calls.invoke_stream(&call.context, request).await;
+        call.stream(
+            items,
+            |item| InvokeStreamResponse { item: Some(item) },
+            |message| match &message.item {
+                Some(Item::Event(event)) => Some(event),
+                _ => None,
+            },
+        )
+    }
+
+    async fn get_task(&self, request: Request<GetTaskRequest>) -> Result<Response<GetTaskResponse>, Status> {
+        let (call, request) = self.begin(request)?;
+        call.of_task(&request.task_id);
+        let task = self.calls.get_task(&call.context, &request.task_id).await;
+        call.answer(task, |task| GetTaskResponse { task: Some(task) })
+    }
+
+    async fn wait_task(&self, request: Request<WaitTaskRequest>) -> Result<Response<WaitTaskResponse>, Status> {
+        let (call, request) = self.begin(request)?;
+        call.of_task(&request.task_id);
+        let task = self.calls.wait_task(&call.context, &request).await;
+        call.answer(task, |task| WaitTaskResponse { task: Some(task) })
+    }
+
+    async fn stop_task(&self, request: Request<StopTaskRequest>) -> Result<Response<StopTaskResponse>, Status> {
+        let (call, request) = self.begin(request)?;
+        call.of_task(&request.task_id);
+        let task = self.calls.stop_task(&call.context, &request.task_id).await;
+        call.answer(task, |task| StopTaskResponse { task: Some(task) })
+    }
+}
+
+/// One call at the edge.
+struct Call {
+    context: Context,
+    record: Arc<Record>,
+    max_response_bytes: usize,
+    closing: CancellationToken,
+}
+
+impl Service {
+    fn begin<M>(&self, request: Request<M>) -> Result<(Call, M), Status> {
+        let record = request.extensions().get::<Arc<Record>>().cloned().unwrap_or_default();
+        let request_id = metadata::request_id(request.metadata());
+        let _ = record.request_id.set(request_id.clone());
+        let deadline = metadata::deadline(request.metadata()).map_err(|error| status(&error))?;
+        let context = Context {
+            credentials: Arc::clone(&self.credentials),
+            request_id,
+            deadline,
+        };
+        let (max_response_bytes, closing) = (self.max_response_bytes, self.closing.clone());
+        Ok((
+            Call {
+                context,
+                record,
+                max_response_bytes,
+                closing,
+            },
+            request.into_inner(),
+        ))
+    }
+}
+
+impl Call {
+    fn of_agent(&self, agent_id: &str) {
+        note(&self.record.agent_id, agent_id);
+    }
+
+    fn of_task(&self, task_id: &str) {
+        note(&self.record.task_id, task_id);
+    }
+
+    /// Notes the task that the call brought.
+    fn with(&self, task: Task) -> Task {
+        note(&self.record.agent_id, &task.agent_id);
+        note(&self.record.task_id, &task.id);
+        task
+    }
+
+    fn answer<T, M: Message>(
+        &self,
+        result: Result<T, Error>,
+        message: impl FnOnce(T) -> M,
+    ) -> Result<Response<M>, Status> {
+        let sized = result.map(message).and_then(|message| self.sized(message));
+        sized
+            .map(|message| self.respond(message))
+            .map_err(|error| self.refuse(&error))
+    }
+
+    fn stream<T: Send + 'static, M: Message + 'static>(
+        self,
+        items: Result<impl Stream<Item = Result<T, Error>> + Send + 'static, Error>,
+        message: impl Fn(T) -> M + Send + 'static,
+        event: impl Fn(&M) -> Option<&TaskEvent> + Send + 'static,
+    ) -> Result<Response<Responses<M>>, Status> {
+        let items = items.map_err(|error| self.refuse(&error))?;
+        let record = Arc::clone(&self.record);
+        let mut response = Response::new(());
+        response.metadata_mut().extend_request_id(&self.context);
+        let messages = stream! {
+            let mut last_event_id = None;
+            let mut items = Box::pin(items).take_until(Box::pin(self.end()));
+            while let Some(item) = items.next().await {
+                let message = item.map(&message).and_then(|message| self.sized(message));
+                if let Ok(message) = &message && let Some(event) = event(message) {
+                    record.events.fetch_add(1, Relaxed);
+                    if event.event_id.is_some() {
+                        last_event_id.clone_from(&event.event_id);
+                    }
+                }
+                yield message.map_err(|error| self.refuse(&error));
+            }
+            // Ended from outside: the deadline, or a drain that has no more time.
+            if let Some(kind) = items.take_result() {
+                let task_id = self.record.task_id.get().cloned();
+                yield Err(self.refuse(&Error { last_event_id, task_id, ..Error::new(kind) }));
+            }
+        };
+        Ok(response.map(|()| Box::pin(messages) as Responses<M>))
+    }
+
+    /// Comes when the stream has to end, and says why.
+    fn end(&self) -> impl Future<Output = Kind> + Send + use<> {
+        let (deadline, closing) = (self.context.deadline, self.closing.clone());
+        async move {
+            let passed = async {
+                match deadline {
+                    Some(deadline) => sleep_until(deadline).await,
+                    None => future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = passed => Kind::Deadline,
+                () = closing.cancelled() => Kind::Draining,
+            }
+        }
+    }
+
+    fn sized<M: Message>(&self, message: M) -> Result<M, Error> {
+        let (size, limit) = (message.encoded_len(), self.max_response_bytes);
+        if size <= limit {
+            Ok(message)
+        } else {
+            Err(Error::new(Kind::TooLarge { size, limit }))
+        }
+    }
+
+    fn respond<M>(&self, message: M) -> Response<M> {
+        let mut response = Response::new(message);
+        response.metadata_mut().extend_request_id(&self.context);
+        response
+    }
+
+    /// The status of a failure, with what the call knows by now.
+    fn refuse(&self, error: &Error) -> Status {
+        let mut status = match (&error.task_id, self.record.task_id.get()) {
+            (None, Some(task_id)) => status(&error.clone().of_task(task_id)),
+            _ => status(error),
+        };
+        status.metadata_mut().extend_request_id(&self.context);
+        status
+    }
+}
+
+/// Echoes the call's request id.
+trait ExtendRequestId {
+    fn extend_request_id(&mut self, context: &Context);
+}
+
+impl ExtendRequestId for tonic::metadata::MetadataMap {
+    fn extend_request_id(&mut self, context: &Context) {
+        if let Ok(id) = AsciiMetadataValue::try_from(context.request_id.as_bytes()) {
+            self.insert("x-request-id", id);
+        }
+    }
+}
+
+/// Notes an id for the log line and the details of errors, where it is one: what a caller writes is not logged as it is.
+fn note(place: &std::sync::OnceLock<String>, id: &str) {
+    if crate::translate::is_id(id) {
+        let _ = place.set(id.to_owned());
+    }
+}

@@ -1,0 +1,226 @@
+//! THE table: what a failed call becomes, as a gRPC status with google.rpc details.
+
+use std::{collections::HashMap, time::Duration};
+
+use http::HeaderMap;
+use tonic::{
+    Code, Status,
+    metadata::{MetadataMap, MetadataValue},
+};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::{
+    calls::{Error, Kind, Outcome},
+    platform::{self, Refusal},
+};
+
+/// The domain of every reason.
+const DOMAIN: &str = "xpander.ai";
+/// The longest message, in bytes: a client's header limit (often 16 KiB) holds the details too.
+const MAX_MESSAGE: usize = 1024;
+/// The most violations that are told, and the longest field and description of each.
+const MAX_VIOLATIONS: usize = 16;
+const MAX_FIELD: usize = 128;
+const MAX_DESCRIPTION: usize = 256;
+/// When a caller may come back to a stream that was interrupted, or to a proxy that drains.
+const SOON: Duration = Duration::from_secs(1);
+
+/// The code, the stable reason and the wait of a failure.
+struct Row {
+    code: Code,
+    reason: &'static str,
+    retry_after: Option<Duration>,
+}
+
+/// The status of a failed call.
+pub fn status(error: &Error) -> Status {
+    let Row {
+        mut code,
+        mut reason,
+        retry_after,
+    } = row(&error.kind);
+    let mut facts = facts(error);
+    let mut metadata = MetadataMap::new();
+    if error.outcome == Some(Outcome::Unknown) {
+        facts.insert("cause".to_owned(), reason.to_owned());
+        reason = "CREATE_OUTCOME_UNKNOWN";
+        // Clients retry UNAVAILABLE by themselves, and so would create a second task.
+        if code == Code::Unavailable {
+            code = Code::Unknown;
+        }
+        metadata.insert("grpc-retry-pushback-ms", MetadataValue::from_static("-1"));
+    }
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason, DOMAIN, facts);
+    for (field, description) in violations(&error.kind).take(MAX_VIOLATIONS) {
+        details.add_bad_request_violation(cut(field, MAX_FIELD), cut(description, MAX_DESCRIPTION));
+    }
+    if let Some(wait) = retry_after.filter(|_| error.outcome != Some(Outcome::Unknown)) {
+        details.set_retry_info(Some(wait));
+    }
+    Status::with_error_details_and_metadata(code, cut(&message(error), MAX_MESSAGE), details, metadata)
+}
+
+fn row(kind: &Kind) -> Row {
+    let row = |code, reason| Row {
+        code,
+        reason,
+        retry_after: None,
+    };
+    match kind {
+        Kind::Invalid(_) => row(Code::InvalidArgument, "INVALID_REQUEST"),
+        Kind::NotStreaming => row(Code::FailedPrecondition, "TASK_NOT_STREAMING"),
+        Kind::Interrupted => Row {
+            retry_after: Some(SOON),
+            ..row(Code::Unavailable, "EVENT_STREAM_INTERRUPTED")
+        },
+        Kind::Draining => Row {
+            retry_after: Some(SOON),
+            ..row(Code::Unavailable, "PROXY_DRAINING")
+        },
+        Kind::Deadline => row(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+        Kind::TooLarge { .. } => row(Code::ResourceExhausted, "RESPONSE_TOO_LARGE"),
+        Kind::Internal => row(Code::Internal, "INTERNAL"),
+        Kind::Platform(error) => match error {
+            platform::Error::Connect(_) => row(Code::Unavailable, "PLATFORM_UNREACHABLE"),
+            platform::Error::Lost(_) => row(Code::Unavailable, "PLATFORM_CONNECTION_LOST"),
+            platform::Error::Timeout(_) => row(Code::DeadlineExceeded, "PLATFORM_TIMEOUT"),
+            platform::Error::Deadline => row(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+            platform::Error::Unreadable { .. } => row(Code::Internal, "PLATFORM_ANSWER_UNREADABLE"),
+            platform::Error::Refused(refusal) => refused(refusal),
+        },
+    }
+}
+
+fn refused(refusal: &Refusal) -> Row {
+    let (code, reason) = match refusal.status {
+        // A gateway that knows no such route says nothing about the task.
+        404 if refusal.is_gateway => (Code::Internal, "PLATFORM_ROUTE_NOT_FOUND"),
+        400 => (Code::InvalidArgument, "PLATFORM_BAD_REQUEST"),
+        413 => (Code::InvalidArgument, "PLATFORM_REQUEST_TOO_LARGE"),
+        422 => (Code::InvalidArgument, "PLATFORM_UNPROCESSABLE"),
+        401 => (Code::Unauthenticated, "PLATFORM_UNAUTHENTICATED"),
+        402 => (Code::ResourceExhausted, "PLATFORM_PAYMENT_REQUIRED"),
+        429 => (Code::ResourceExhausted, "PLATFORM_RATE_LIMITED"),
+        403 => (Code::PermissionDenied, "PLATFORM_FORBIDDEN"),
+        404 => (Code::NotFound, "PLATFORM_NOT_FOUND"),
+        409 => (Code::Aborted, "PLATFORM_CONFLICT"),
+        412 => (Code::FailedPrecondition, "PLATFORM_PRECONDITION_FAILED"),
+        499 => (Code::Cancelled, "PLATFORM_CANCELLED"),
+        501 => (Code::Unimplemented, "PLATFORM_NOT_IMPLEMENTED"),
+        502 | 503 => (Code::Unavailable, "PLATFORM_UNAVAILABLE"),
+        408 | 504 => (Code::DeadlineExceeded, "PLATFORM_TIMEOUT"),
+        405..=498 => (Code::FailedPrecondition, "PLATFORM_REFUSED"),
+        500..=599 => (Code::Internal, "PLATFORM_INTERNAL"),
+        // Neither a success nor a failure, a redirect for one: not the JSON expected.
+        _ => (Code::Internal, "PLATFORM_ANSWER_UNREADABLE"),
+    };
+    let retry_after = refusal.retry_after.filter(|_| matches!(refusal.status, 429 | 503));
+    Row {
+        code,
+        reason,
+        retry_after,
+    }
+}
+
+/// What a program can act on, as ErrorInfo's metadata.
+fn facts(error: &Error) -> HashMap<String, String> {
+    let http_status = match &error.kind {
+        Kind::Platform(error) => error.http_status().map(|status| status.to_string()),
+        _ => None,
+    };
+    let outcome = error.outcome.map(|outcome| match outcome {
+        Outcome::NotCreated => "not_created".to_owned(),
+        Outcome::Unknown => "unknown".to_owned(),
+    });
+    let facts = [
+        ("http_status", http_status),
+        ("task_id", error.task_id.clone()),
+        ("agent_id", error.agent_id.clone()),
+        ("last_event_id", error.last_event_id.clone()),
+        ("outcome", outcome),
+    ];
+    facts
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), cut(&value?, MAX_MESSAGE).to_owned())))
+        .collect()
+}
+
+fn violations(kind: &Kind) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
+    match kind {
+        Kind::Invalid(violations) => Box::new(violations.iter().map(|v| (v.field.as_str(), v.description.as_str()))),
+        Kind::Platform(platform::Error::Refused(refusal)) => Box::new(
+            refusal
+                .violations
+                .iter()
+                .map(|v| (v.field.as_str(), v.description.as_str())),
+        ),
+        _ => Box::new(std::iter::empty()),
+    }
+}
+
+fn message(error: &Error) -> String {
+    match &error.kind {
+        Kind::Invalid(violations) => {
+            let violations = violations.iter().map(|v| format!("{} {}", v.field, v.description));
+            violations.collect::<Vec<_>>().join("; ")
+        }
+        kind => kind.to_string(),
+    }
+}
+
+/// The longest prefix of whole characters within `most` bytes.
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+/// What tonic itself refuses, in this API's terms: it answers before a call begins and knows no details. None for a
+/// status that needs no other.
+pub fn of_tonic(headers: &HeaderMap) -> Option<Status> {
+    let status = Status::from_header_map(headers)?;
+    if status.code() == Code::Ok || !status.details().is_empty() {
+        return None;
+    }
+    let refuse = |code, reason, message: String| {
+        let mut details = ErrorDetails::new();
+        details.set_error_info(reason, DOMAIN, HashMap::new());
+        Some(Status::with_error_details(code, message, details))
+    };
+    let message = status.message();
+    match status.code() {
+        // "decoded message length too large", and "size limit exceeded while decompressing".
+        Code::OutOfRange | Code::ResourceExhausted => refuse(
+            Code::ResourceExhausted,
+            "REQUEST_TOO_LARGE",
+            format!("the request message, prompt and files and free JSON together, is too large: {message}"),
+        ),
+        Code::Internal if message.contains("decode") || message.contains("decompress") => refuse(
+            Code::InvalidArgument,
+            "REQUEST_UNREADABLE",
+            format!("the request message cannot be read: {message}"),
+        ),
+        Code::Unimplemented if message.is_empty() => refuse(
+            Code::Unimplemented,
+            "METHOD_UNKNOWN",
+            "there is no such method".to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_stay_small_enough_for_a_clients_headers() {
+        let violation = |i| crate::translate::Violation {
+            field: format!("{i}{}", "f".repeat(500)),
+            description: "é".repeat(500),
+        };
+        let error = Error::new(Kind::Invalid((0..1000).map(violation).collect()));
+        let status = status(&error.of_task(&"t".repeat(5000)));
+        assert!(status.message().len() <= MAX_MESSAGE);
+        assert!(status.details().len() < 9 << 10, "{}", status.details().len());
+    }
+}
