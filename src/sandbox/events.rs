@@ -1,0 +1,102 @@
+//! Event streams: a turn's events as server-sent events, live or replayed.
+//!
+//! It makes no events, and it keeps none: each stream reads the turn's log at its client's pace.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, HeaderValue};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::faults::{self, Fault};
+use super::reply::{self, Answer};
+use super::task::Turn;
+
+/// How long a stream stays without a byte.
+const PING_AFTER: Duration = Duration::from_secs(15);
+const PING: Bytes = Bytes::from_static(b": ping\n\n");
+/// How many events are taken out of a log at a time.
+const BATCH: usize = 64;
+
+/// Counts an open stream for as long as it lives.
+#[derive(Debug)]
+struct Open(watch::Sender<usize>);
+
+impl Open {
+    fn new(streams: &watch::Sender<usize>) -> Self {
+        streams.send_modify(|open| *open += 1);
+        Self(streams.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open = open.saturating_sub(1));
+    }
+}
+
+/// An answer that follows the turn from after `last_event_id` on (0: from its first event) to its end.
+pub fn follow(turn: Arc<Turn>, last_event_id: u64, fault: Option<&Fault>, streams: &watch::Sender<usize>) -> Answer {
+    let open = Open::new(streams);
+    let body = match fault {
+        Some(Fault::Raw(bytes)) => counted(open, bytes.clone()),
+        Some(Fault::Silent) => silent(open, turn.subject().connected()),
+        Some(Fault::CloseInBody) => faults::broken_after(turn.subject().connected()),
+        Some(Fault::EndAfter(events)) => live(open, turn, last_event_id, *events),
+        _ => live(open, turn, last_event_id, usize::MAX),
+    };
+    let mut answer = reply::with_body(StatusCode::OK, "text/event-stream; charset=utf-8", body);
+    answer
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    answer
+}
+
+/// `connected`, then the turn's events, at most `most` of them.
+fn live(open: Open, turn: Arc<Turn>, last_event_id: u64, most: usize) -> Body {
+    Body::from_stream(async_stream::stream! {
+        let _open = open;
+        let mut changes = turn.changes();
+        let mut cursor = turn.cursor(last_event_id);
+        let mut left = most;
+        yield Ok::<_, io::Error>(turn.subject().connected());
+        while left > 0 {
+            // Before the log is read: a change after this line is then never missed.
+            changes.borrow_and_update();
+            let (events, done) = turn.events_after(cursor, BATCH.min(left));
+            if done {
+                return;
+            }
+            if events.is_empty() && timeout(PING_AFTER, changes.changed()).await.is_err() {
+                yield Ok(PING);
+            }
+            for event in events {
+                cursor += 1;
+                left -= 1;
+                yield Ok(event);
+            }
+        }
+    })
+}
+
+/// These bytes, and the end.
+fn counted(open: Open, bytes: Bytes) -> Body {
+    Body::from_stream(async_stream::stream! {
+        let _open = open;
+        yield Ok::<_, io::Error>(bytes);
+    })
+}
+
+/// These bytes, and then nothing until the client leaves.
+fn silent(open: Open, bytes: Bytes) -> Body {
+    Body::from_stream(async_stream::stream! {
+        let _open = open;
+        yield Ok::<_, io::Error>(bytes);
+        std::future::pending::<()>().await;
+    })
+}

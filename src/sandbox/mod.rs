@@ -1,0 +1,172 @@
+//! The embedded platform: an HTTP server in this process that speaks the agent platform's REST and event-stream
+//! contract, so that anyone can run the proxy without an account.
+//!
+//! It is not a mock of the proxy's client: it shares no type with it (only JSON values and types of its own), so that a
+//! wrong wire struct cannot be wrong on both sides at once. The platform's official Python client is its judge
+//! (`tests/clients/official`).
+//!
+//! # Routes
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /agents/{id or name}` | the agent |
+//! | `POST /agent-execution/{agent id}` | creates a task, or continues the one named by the body's `id` |
+//! | `GET /agent-execution/{task id}/status` | the task |
+//! | `DELETE /agent-execution/{task id}` | stops the task |
+//! | `GET /agent-execution/{task id}/events` | its events, as server-sent events |
+//!
+//! Each also below `/{organization}` and `/agent-controller/{organization}`, since the roots differ by base URL. Any
+//! `x-api-key` that is not empty is accepted. Creating takes an agent's id only, never its name: a client has to load
+//! the agent first and use the id it is answered with.
+//!
+//! # Agents
+//!
+//! Each has the versions `1`, `2` and `3` (the current one), and is named like its id with `-agent` behind it.
+//!
+//! | id | what it does |
+//! |---|---|
+//! | `echo` | says the prompt word by word; with output format `json` and a schema, the result is JSON of that schema |
+//! | `tools` | plans, thinks, calls tools, delegates, logs in: every event type, and one of tomorrow, `quantum_leap` |
+//! | `slow` | talks every 100 ms for 30 s, or for as many milliseconds as the prompt says |
+//! | `human` | pauses until its task is continued or stopped; a prompt containing `auth` waits for a login instead |
+//! | `fail` | ends as `failed`; with the prompt `error`, as `error` |
+//! | `big` | a result of as many bytes as the prompt says (1 MiB unless told, at most 32 MiB), its last event trimmed |
+//! | `burst` | as many events as the prompt says, without a pause (1,000 unless told, at most 100,000) |
+//! | `http-NNN` | is loaded as any other, but creating a task is answered with status `NNN` (400 to 599) |
+//! | `lookup-NNN` | loading it is answered with status `NNN` (400 to 599) |
+//!
+//! # Events
+//!
+//! A stream begins with `connected`, which has no id; the other events are numbered per task, also across its
+//! continuations. A stream shows one turn of its task: from the turn's first event, or after `Last-Event-ID`, to its
+//! `task_finished`. A pause does not end a turn.
+
+mod agents;
+mod attributes;
+mod events;
+mod faults;
+mod log;
+mod memory;
+mod reply;
+mod routes;
+mod script;
+mod seen;
+mod server;
+mod shape;
+mod showcase;
+mod state;
+mod status;
+mod store;
+mod task;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use faults::{Fault, FaultBody};
+pub use routes::Route;
+pub use seen::SeenRequest;
+
+/// A running embedded platform. Dropping it stops the server, its connections and its tasks.
+#[derive(Debug)]
+pub struct Sandbox {
+    address: SocketAddr,
+    platform: Arc<Platform>,
+    _stop_on_drop: DropGuard,
+}
+
+impl Sandbox {
+    /// Starts a platform that listens on `listen`; port 0 picks a free one.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn start(listen: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let platform = Arc::new(Platform::new(stop.clone()));
+        let server = server::accept(listener, Arc::clone(&platform), stop.clone());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(server));
+        Ok(Self {
+            address,
+            platform,
+            _stop_on_drop: stop.drop_guard(),
+        })
+    }
+
+    /// The address listened on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What to set as `XPANDER_BASE_URL`: the loopback address where the sandbox listens on every interface.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        let host = match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        format!("http://{}", SocketAddr::new(host, self.address.port()))
+    }
+
+    /// The requests received so far, in order: the last 10,000, as long as their bodies fit into 64 MiB.
+    #[must_use]
+    pub fn seen(&self) -> Vec<SeenRequest> {
+        self.platform.seen.all()
+    }
+
+    /// Lets one future request of `route` go wrong. Faults of one route are used up in the order they were armed.
+    pub fn arm(&self, route: Route, fault: Fault) {
+        self.platform.faults.arm(route, fault);
+    }
+
+    /// How many event streams are open.
+    #[must_use]
+    pub fn open_streams(&self) -> usize {
+        *self.platform.open_streams.borrow()
+    }
+
+    /// Waits until exactly `count` event streams are open. For ever, when that never happens: callers bound it.
+    pub async fn until_open_streams(&self, count: usize) {
+        // The sender lives in `self`, so that the only error, a closed channel, cannot happen.
+        let _ = self
+            .platform
+            .open_streams
+            .subscribe()
+            .wait_for(|open| *open == count)
+            .await;
+    }
+}
+
+/// What all connections of one sandbox share.
+#[derive(Debug)]
+struct Platform {
+    tasks: store::Store,
+    seen: seen::Seen,
+    faults: faults::Faults,
+    open_streams: watch::Sender<usize>,
+}
+
+impl Platform {
+    fn new(stop: CancellationToken) -> Self {
+        Self {
+            tasks: store::Store::new(stop),
+            seen: seen::Seen::default(),
+            faults: faults::Faults::default(),
+            open_streams: watch::Sender::new(0),
+        }
+    }
+}
+
+/// Locks a mutex; what it guards is whole between any two statements here, so a panic elsewhere spoils nothing.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

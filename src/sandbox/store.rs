@@ -1,0 +1,139 @@
+//! All tasks of a sandbox, by id: creating, continuing, finding them, and forgetting the oldest.
+//!
+//! It does not know what a task does; it starts the agent's script and leaves it alone.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::agents::Agent;
+use super::attributes::{self, Attributes};
+use super::memory::Total;
+use super::task::Turn;
+use super::{locked, script};
+
+/// How many tasks are kept at most.
+const TASKS: usize = 10_000;
+/// How many bytes the tasks' texts and events may take before finished tasks are forgotten.
+const BYTES: usize = 256 << 20;
+
+/// What a valid request to create or continue a task asks for.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// Who is to do it.
+    pub agent: &'a Agent,
+    /// The agent's version to run.
+    pub version: &'static str,
+    /// On whose behalf.
+    pub organization: &'a str,
+    /// The body of the request.
+    pub body: &'a Attributes,
+    /// The size of that body on the wire.
+    pub bytes: usize,
+}
+
+/// Why a task was not created or continued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The task to continue is not known.
+    Unknown,
+    /// The task to continue is at work.
+    Running,
+    /// So many tasks are at work that none can be forgotten.
+    Full,
+}
+
+/// The tasks.
+#[derive(Debug)]
+pub struct Store {
+    tasks: Mutex<Tasks>,
+    memory: Total,
+    stop: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Tasks {
+    /// Each task's current turn.
+    turns: HashMap<String, Arc<Turn>>,
+    /// The ids, oldest task first.
+    order: VecDeque<String>,
+}
+
+impl Store {
+    /// No tasks yet; those to come end when `stop` is cancelled.
+    pub fn new(stop: CancellationToken) -> Self {
+        Self {
+            tasks: Mutex::default(),
+            memory: Total::default(),
+            stop,
+        }
+    }
+
+    /// The current turn of a task.
+    pub fn find(&self, id: &str) -> Option<Arc<Turn>> {
+        locked(&self.tasks).turns.get(id).cloned()
+    }
+
+    /// Creates a task and sets its agent to work.
+    pub fn create(&self, order: &Order<'_>) -> Result<Arc<Turn>, Refusal> {
+        let id = Uuid::now_v7().to_string();
+        let attributes = attributes::new(&id, &order.agent.id, order.organization, order.version, order.body);
+        let turn = self.turn(attributes, 1, order);
+        let mut tasks = locked(&self.tasks);
+        tasks.forget_finished(&self.memory);
+        if tasks.turns.len() >= TASKS {
+            return Err(Refusal::Full);
+        }
+        tasks.order.push_back(id.clone());
+        tasks.turns.insert(id, Arc::clone(&turn));
+        drop(tasks);
+        script::start(Arc::clone(&turn), order.agent.behaviour);
+        Ok(turn)
+    }
+
+    /// Continues a task: a paused one goes on with its turn, a finished one gets a new turn.
+    pub fn resume(&self, id: &str, order: &Order<'_>) -> Result<Arc<Turn>, Refusal> {
+        let (agent, version) = (order.agent.id.as_str(), order.version);
+        // The lock is held throughout, so that of two continuations at a time one finds the task running.
+        let mut tasks = locked(&self.tasks);
+        let current = tasks.turns.get_mut(id).ok_or(Refusal::Unknown)?;
+        if current.resume(agent, version, order.body) {
+            return Ok(Arc::clone(current));
+        }
+        let (attributes, first_id) = current.next(agent, version, order.body).ok_or(Refusal::Running)?;
+        let turn = self.turn(attributes, first_id, order);
+        *current = Arc::clone(&turn);
+        drop(tasks);
+        script::start(Arc::clone(&turn), order.agent.behaviour);
+        Ok(turn)
+    }
+
+    fn turn(&self, attributes: Attributes, first_id: u64, order: &Order<'_>) -> Arc<Turn> {
+        Arc::new(Turn::new(
+            attributes,
+            first_id,
+            self.stop.child_token(),
+            self.memory.share(order.bytes),
+        ))
+    }
+}
+
+impl Tasks {
+    /// Makes room for one more task, as far as finished tasks can make it.
+    fn forget_finished(&mut self, memory: &Total) {
+        while self.turns.len() >= TASKS || memory.bytes() > BYTES {
+            let finished = |id: &String| self.turns.get(id).is_none_or(|turn| turn.is_over());
+            let Some(id) = self
+                .order
+                .iter()
+                .position(finished)
+                .and_then(|index| self.order.remove(index))
+            else {
+                return;
+            };
+            self.turns.remove(&id);
+        }
+    }
+}
