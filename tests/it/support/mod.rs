@@ -1,0 +1,5 @@
+//! What the tests share: a running proxy, a scripted platform, and statuses with their details.
+
+pub mod platform;
+pub mod proxy;
+pub mod status;

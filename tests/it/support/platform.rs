@@ -1,0 +1,243 @@
+//! A scripted platform: a plain TCP server that reads HTTP/1.1 requests and answers with whatever bytes a test wants.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub method: String,
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Value,
+}
+
+/// What a request gets.
+pub enum Reply {
+    /// A status, headers beyond content-length, and a body.
+    Http(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// These bytes as they are; then the connection is closed.
+    Raw(Vec<u8>),
+    /// An event stream: each piece is sent as one HTTP chunk, at once; the end of the channel ends the stream.
+    Stream(mpsc::UnboundedReceiver<Vec<u8>>),
+    /// An event stream that is cut off: as above, but the connection is closed without the last chunk.
+    Torn(Vec<u8>),
+    /// Nothing, until the proxy hangs up.
+    Silence,
+}
+
+/// The platform; stops when it is dropped.
+pub struct Platform {
+    pub address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    /// Connections that the proxy has closed while it was being answered.
+    hung_up: watch::Receiver<usize>,
+    accepting: JoinHandle<()>,
+}
+
+type Script = Arc<dyn Fn(&Seen) -> Reply + Send + Sync>;
+
+impl Seen {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+impl Reply {
+    pub fn json(status: u16, body: &Value) -> Self {
+        Self::Http(
+            status,
+            vec![("content-type", "application/json".into())],
+            body.to_string().into_bytes(),
+        )
+    }
+
+    pub fn text(status: u16, content_type: &str, body: &str) -> Self {
+        Self::Http(
+            status,
+            vec![("content-type", content_type.into())],
+            body.as_bytes().to_vec(),
+        )
+    }
+
+    /// A whole event stream that ends by itself.
+    pub fn events(body: &str) -> Self {
+        let (send, pieces) = mpsc::unbounded_channel();
+        send.send(body.as_bytes().to_vec()).expect("open");
+        Self::Stream(pieces)
+    }
+}
+
+impl Platform {
+    /// A platform that answers each request as the script says.
+    pub async fn start(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (count, hung_up) = watch::channel(0);
+        let (script, log): (Script, _) = (Arc::new(script), Arc::clone(&seen));
+        let accepting = tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(serve(socket, Arc::clone(&script), Arc::clone(&log), count.clone()));
+            }
+        });
+        Self {
+            address,
+            seen,
+            hung_up,
+            accepting,
+        }
+    }
+
+    /// A platform whose agents are there and whose other requests are answered as the script says.
+    pub async fn with_agents(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start(move |request| match request.path.strip_prefix("/agents/") {
+            Some(id) => Reply::json(200, &json!({ "id": id, "organization_id": "org-1" })),
+            None => script(request),
+        })
+        .await
+    }
+
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().expect("no panic").clone()
+    }
+
+    /// Requests by method and path, in order.
+    pub fn paths(&self) -> Vec<String> {
+        self.seen()
+            .iter()
+            .map(|request| format!("{} {}", request.method, request.path))
+            .collect()
+    }
+
+    /// Waits until the proxy has hung up on `count` answers.
+    pub async fn hung_up(&self, count: usize) {
+        self.hung_up
+            .clone()
+            .wait_for(|hung_up| *hung_up >= count)
+            .await
+            .expect("the platform runs");
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// A task as the platform answers with it.
+pub fn task(id: &str, status: &str) -> Value {
+    json!({
+        "id": id, "agent_id": "agent-1", "organization_id": "org-1", "input": { "text": "hi" }, "status": status,
+        "created_at": "2026-04-10T19:01:35.114410Z", "events_streaming": true, "source": "sdk",
+    })
+}
+
+/// One server-sent event.
+pub fn event(kind: &str, data: &Value) -> String {
+    let event = json!({ "type": kind, "task_id": "task-1", "organization_id": "org-1", "time": "2026-04-10T19:01:36.5Z", "data": data });
+    format!("data: {event}\n\n")
+}
+
+async fn serve(socket: TcpStream, script: Script, seen: Arc<Mutex<Vec<Seen>>>, hung_up: watch::Sender<usize>) {
+    let (read, mut write) = socket.into_split();
+    let mut read = BufReader::new(read);
+    while let Some(request) = read_request(&mut read).await {
+        let reply = script(&request);
+        seen.lock().expect("no panic").push(request);
+        let goes_on = tokio::select! {
+            goes_on = answer(&mut write, reply) => goes_on,
+            // The proxy sends nothing while it is answered; what ends the read is its hanging up.
+            _ = read.fill_buf() => {
+                hung_up.send_modify(|count| *count += 1);
+                false
+            }
+        };
+        if !goes_on {
+            return;
+        }
+    }
+}
+
+async fn read_request(read: &mut (impl AsyncBufReadExt + Unpin)) -> Option<Seen> {
+    let mut line = String::new();
+    let mut next = async |line: &mut String| {
+        line.clear();
+        matches!(read.read_line(line).await, Ok(1..))
+    };
+    if !next(&mut line).await {
+        return None;
+    }
+    let (method, path) = line.trim_end().rsplit_once(' ')?.0.split_once(' ')?;
+    let (method, path) = (method.to_owned(), path.to_owned());
+    let mut headers = Vec::new();
+    while next(&mut line).await && line != "\r\n" {
+        let (name, value) = line.trim_end().split_once(':')?;
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let length = headers
+        .iter()
+        .find(|(name, _)| name == "content-length")
+        .map_or(0, |(_, n)| n.parse().unwrap_or(0));
+    let mut body = vec![0; length];
+    read.read_exact(&mut body).await.ok()?;
+    Some(Seen {
+        method,
+        path,
+        headers,
+        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+    })
+}
+
+/// Sends a reply; whether the connection goes on.
+async fn answer(write: &mut (impl AsyncWriteExt + Unpin), reply: Reply) -> bool {
+    const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    match reply {
+        Reply::Http(status, headers, body) => {
+            let mut head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());
+            for (name, value) in headers {
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+            head.push_str("\r\n");
+            write.write_all(&[head.as_bytes(), &body].concat()).await.is_ok()
+        }
+        Reply::Raw(bytes) => {
+            let _ = write.write_all(&bytes).await;
+            false
+        }
+        Reply::Stream(mut pieces) => {
+            let mut is_open = write.write_all(STREAM).await.is_ok();
+            while is_open && let Some(piece) = pieces.recv().await {
+                is_open = write.write_all(&chunk(&piece)).await.is_ok();
+            }
+            is_open && write.write_all(b"0\r\n\r\n").await.is_ok()
+        }
+        Reply::Torn(bytes) => {
+            let _ = write.write_all(&[STREAM, &chunk(&bytes)].concat()).await;
+            false
+        }
+        Reply::Silence => std::future::pending().await,
+    }
+}
+
+fn chunk(bytes: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}

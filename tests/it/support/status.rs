@@ -1,0 +1,47 @@
+//! Statuses with their google.rpc details.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+/// What a program can act on in a failed call.
+#[derive(Debug)]
+pub struct Failure {
+    pub code: Code,
+    pub message: String,
+    pub reason: String,
+    pub facts: HashMap<String, String>,
+    pub fields: Vec<String>,
+    pub retry_seconds: Option<u64>,
+    pub pushback: Option<String>,
+}
+
+/// Takes a failed call apart; every one has an ErrorInfo.
+pub fn failure<T>(result: Result<T, Status>) -> Failure {
+    let status = result.err().expect("a failed call");
+    let details = status.get_error_details();
+    let info = details
+        .error_info()
+        .unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"))
+        .clone();
+    assert_eq!(info.domain, "xpander.ai");
+    let fields = details
+        .bad_request()
+        .map(|bad| bad.field_violations.iter().map(|v| v.field.clone()).collect());
+    Failure {
+        code: status.code(),
+        message: status.message().to_owned(),
+        reason: info.reason,
+        facts: info.metadata,
+        fields: fields.unwrap_or_default(),
+        retry_seconds: details
+            .retry_info()
+            .and_then(|retry| retry.retry_delay)
+            .map(|delay| delay.as_secs()),
+        pushback: status
+            .metadata()
+            .get("grpc-retry-pushback-ms")
+            .map(|v| v.to_str().expect("ASCII").to_owned()),
+    }
+}
