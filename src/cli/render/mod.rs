@@ -1,0 +1,14 @@
+//! What people read: tasks and events as text. Pure: it returns text or writes to what it is given.
+//!
+//! All that comes from the platform passes [`clean`] or [`one_line`], so that it cannot steer the terminal.
+
+mod event;
+mod task;
+mod text;
+mod transcript;
+
+pub use self::{
+    task::{has_failed, task},
+    text::{Colour, Look, clean, one_line, span},
+    transcript::Transcript,
+};

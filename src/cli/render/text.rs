@@ -1,0 +1,202 @@
+//! Text for a terminal: colour where it is wanted, no control characters from elsewhere, lines of bounded width.
+
+use std::{env, fmt::Write as _, io::IsTerminal, time::Duration};
+
+/// The width lines are shortened to where the terminal does not tell its own.
+const WIDTH: usize = 120;
+
+/// How output looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    is_coloured: bool,
+    width: usize,
+}
+
+/// The colours in use; a terminal's own palette decides what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// Headings.
+    Bold,
+    /// What matters less.
+    Dim,
+    /// What went wrong.
+    Red,
+    /// What went well.
+    Green,
+    /// What needs attention.
+    Yellow,
+    /// Names of tools and agents.
+    Cyan,
+}
+
+impl Look {
+    /// Without colour and of the usual width.
+    pub const PLAIN: Self = Self {
+        is_coloured: false,
+        width: WIDTH,
+    };
+
+    /// As fits the stream: colour only on a terminal, and not where `NO_COLOR` is set.
+    #[must_use]
+    pub fn of(stream: &impl IsTerminal) -> Self {
+        if !stream.is_terminal() {
+            return Self::PLAIN;
+        }
+        let refuses = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        Self {
+            is_coloured: !refuses,
+            width: columns.filter(|columns| *columns > 0).unwrap_or(WIDTH),
+        }
+    }
+
+    /// The text in a colour, if this look has any.
+    #[must_use]
+    pub fn paint(self, colour: Colour, text: &str) -> String {
+        if !self.is_coloured || text.is_empty() {
+            return text.to_owned();
+        }
+        let code = match colour {
+            Colour::Bold => 1,
+            Colour::Dim => 2,
+            Colour::Red => 31,
+            Colour::Green => 32,
+            Colour::Yellow => 33,
+            Colour::Cyan => 36,
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+
+    /// One line: a head that is kept whole and painted, and a tail that takes the room that is left.
+    #[must_use]
+    pub fn line(self, colour: Colour, head: &str, tail: &str) -> String {
+        let head = one_line(head);
+        let room = self.width.saturating_sub(head.chars().count() + 1);
+        let painted = self.paint(colour, &head);
+        if tail.is_empty() {
+            painted
+        } else {
+            format!("{painted} {}", shorten(&one_line(tail), room))
+        }
+    }
+}
+
+/// The text without control characters but for newline and tab: those that could steer a terminal, and those that
+/// reorder the text around them, are shown escaped. A carriage return before a newline is dropped.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\n' | '\t' => clean.push(letter),
+            '\r' if letters.peek() == Some(&'\n') => {}
+            // The bidirectional overrides and isolates.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => clean.extend(letter.escape_unicode()),
+            _ if letter.is_control() => clean.extend(letter.escape_default()),
+            _ => clean.push(letter),
+        }
+    }
+    clean
+}
+
+/// As [`clean`], on one line: every run of white space is a space.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&clean(word));
+    }
+    line
+}
+
+/// The text, cut to at most `width` characters with an ellipsis where something is missing.
+#[must_use]
+pub fn shorten(text: &str, width: usize) -> String {
+    if text.chars().nth(width).is_none() {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// A duration for people: `250ms`, `3.2s`, `2m 05s`, `1h 02m`.
+#[must_use]
+pub fn span(duration: Duration) -> String {
+    let mut text = String::new();
+    let seconds = duration.as_secs();
+    // Writing to a String cannot fail.
+    let _ = match seconds {
+        0 => write!(text, "{}ms", duration.as_millis()),
+        1..60 => write!(text, "{seconds}.{}s", duration.subsec_millis() / 100),
+        60..3600 => write!(text, "{}m {:02}s", seconds / 60, seconds % 60),
+        _ => write!(text, "{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    };
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_control_character_reaches_the_terminal() {
+        let all: String = ('\0'..='\u{9f}').chain(['\u{202e}', '\u{2066}', 'é', '✓']).collect();
+        let clean = clean(&all);
+        assert!(
+            clean.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'),
+            "{clean}"
+        );
+        assert!(
+            clean.contains("\\u{1b}") && clean.contains("\\u{9b}") && clean.contains("\\u{202e}"),
+            "{clean}"
+        );
+        assert!(clean.ends_with("é✓"));
+    }
+
+    #[test]
+    fn lines_that_end_as_on_windows_read_as_others_do() {
+        assert_eq!(clean("a\r\nb\rc"), "a\nb\\rc");
+    }
+
+    #[test]
+    fn one_line_is_one_line() {
+        assert_eq!(one_line(" a\n\tb \u{85} c\u{1b}[2J "), "a b c\\u{1b}[2J");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_with_an_ellipsis() {
+        assert_eq!(shorten("abcde", 5), "abcde");
+        assert_eq!(shorten("ábcdef", 5), "ábcd…");
+        let look = Look {
+            is_coloured: false,
+            width: 10,
+        };
+        assert_eq!(look.line(Colour::Cyan, "→ tool", "0123456789"), "→ tool 01…");
+    }
+
+    #[test]
+    fn colour_is_only_where_it_is_wanted() {
+        let look = Look {
+            is_coloured: true,
+            width: 80,
+        };
+        assert_eq!(look.paint(Colour::Red, "x"), "\u{1b}[31mx\u{1b}[0m");
+        assert_eq!(Look::PLAIN.paint(Colour::Red, "x"), "x");
+    }
+
+    #[test]
+    fn durations_read_as_people_say_them() {
+        let millis = |millis| span(Duration::from_millis(millis));
+        assert_eq!(
+            [millis(250), millis(3_250), millis(125_000)],
+            ["250ms", "3.2s", "2m 05s"]
+        );
+        assert_eq!(millis(3_720_000), "1h 02m");
+    }
+}
