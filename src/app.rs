@@ -70,13 +70,7 @@ impl Bound {
         let server = Server::new(&settings.server, calls, credentials).await?;
         let grpc = listen("server.listen", settings.server.listen).await?;
         let admin = listen("server.admin_listen", settings.server.admin_listen).await?;
-        Ok(Self {
-            grpc,
-            admin,
-            server,
-            readiness,
-            starting,
-        })
+        Ok(Self { grpc, admin, server, readiness, starting })
     }
 
     /// Where gRPC will be served.
@@ -97,13 +91,7 @@ impl Bound {
 
     /// Serves until `shutdown` comes and the drain after it is over.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self {
-            grpc,
-            admin,
-            server,
-            readiness,
-            starting,
-        } = self;
+        let Self { grpc, admin, server, readiness, starting } = self;
         if let (Ok(grpc), Ok(admin)) = (grpc.local_addr(), admin.local_addr()) {
             info!(%grpc, %admin, "serving");
         }
@@ -128,11 +116,7 @@ impl Bound {
 }
 
 async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| StartError::Bind {
-        setting,
-        address,
-        error,
-    })
+    TcpListener::bind(address).await.map_err(|error| StartError::Bind { setting, address, error })
 }
 
 /// The admin port: probes, never the API.
@@ -142,13 +126,8 @@ fn admin_routes(readiness: Readiness) -> Router {
         if pending.is_empty() {
             (StatusCode::OK, "ready\n".to_owned())
         } else {
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("not ready, pending: {}\n", pending.join(", ")),
-            )
+            (StatusCode::SERVICE_UNAVAILABLE, format!("not ready, pending: {}\n", pending.join(", ")))
         }
     };
-    Router::new()
-        .route("/livez", get(|| async { "live\n" }))
-        .route("/readyz", get(ready))
+    Router::new().route("/livez", get(|| async { "live\n" })).route("/readyz", get(ready))
 }

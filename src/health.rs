@@ -22,10 +22,7 @@ impl Readiness {
     #[must_use]
     pub fn wait_for(&self, what: &'static str) -> Pending {
         self.lock().insert(what);
-        Pending {
-            readiness: self.clone(),
-            what,
-        }
+        Pending { readiness: self.clone(), what }
     }
 
     /// What is waited for; empty when ready.

@@ -17,10 +17,7 @@ impl Signals {
     /// # Errors
     /// When the system refuses a handler.
     pub fn catch() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// Returns at the first signal; from then on a second one exits the process with 1.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long a request id is remembered.
-const REMEMBERED: Duration = Duration::from_secs(600);
+const REMEMBERED: Duration = Duration::from_mins(10);
 /// The most request ids that are remembered; the least lately used one goes first.
 const CAPACITY: u64 = 10_000;
 
@@ -39,7 +39,8 @@ struct Key {
 
 /// The first invocation of its request id.
 struct First {
-    content: u64,
+    /// Of the invocation's content.
+    fingerprint: u64,
     answer: watch::Receiver<Answer>,
 }
 
@@ -51,10 +52,7 @@ impl Default for Deduplicator {
             .eviction_policy(EvictionPolicy::lru())
             .time_to_live(REMEMBERED)
             .build();
-        Self {
-            first,
-            hasher: RandomState::new(),
-        }
+        Self { first, hasher: RandomState::new() }
     }
 }
 
@@ -67,24 +65,15 @@ impl Calls {
         create: Create,
     ) -> Result<proto::Task, Error> {
         let creates = &self.shared.creates;
-        let content = creates.hasher.hash_one((&create.agent, &create.version, &create.body));
-        let key = Key {
-            credentials: Arc::clone(&context.credentials),
-            request_id: request_id.to_owned(),
-        };
+        let fingerprint = creates.hasher.hash_one((&create.agent, &create.version, &create.body));
+        let key = Key { credentials: Arc::clone(&context.credentials), request_id: request_id.to_owned() };
         let (publish, answer) = watch::channel(None);
-        let entry = creates
-            .first
-            .entry_by_ref(&key)
-            .or_insert_with(async { Arc::new(First { content, answer }) })
-            .await;
+        let entry =
+            creates.first.entry_by_ref(&key).or_insert_with(async { Arc::new(First { fingerprint, answer }) }).await;
         let is_fresh = entry.is_fresh();
         let first = entry.into_value();
-        if first.content != content {
-            return Err(Error::invalid(
-                "request_id",
-                "was used for another invocation within the last ten minutes",
-            ));
+        if first.fingerprint != fingerprint {
+            return Err(Error::invalid("request_id", "was used for another invocation within the last ten minutes"));
         }
         if is_fresh {
             self.create_and_publish(context, key, create, publish);
@@ -94,15 +83,9 @@ impl Calls {
 
     /// Creates on its own, so that the answer comes for whoever still waits, and for those who ask later.
     fn create_and_publish(&self, context: &Context, key: Key, create: Create, publish: watch::Sender<Answer>) {
-        let (calls, context) = (
-            self.clone(),
-            Context {
-                deadline: None,
-                ..context.clone()
-            },
-        );
+        let (calls, context) = (self.clone(), Context { deadline: None, ..context.clone() });
         self.shared.background.spawn(async move {
-            let answer = calls.create(&context, create).await.map_err(Error::or_not_created);
+            let answer = Box::pin(calls.create(&context, create)).await.map_err(Error::or_not_created);
             if matches!(&answer, Err(error) if error.outcome == Some(Outcome::NotCreated)) {
                 calls.shared.creates.first.invalidate(&key).await;
             }
@@ -113,23 +96,15 @@ impl Calls {
     async fn published(&self, context: &Context, mut answer: watch::Receiver<Answer>) -> Result<proto::Task, Error> {
         let waiting = answer.wait_for(Option::is_some);
         let published = match context.deadline {
-            Some(deadline) => timeout_at(deadline, waiting)
-                .await
-                .map_err(|_| may_be_created(Kind::Deadline))?,
+            Some(deadline) => timeout_at(deadline, waiting).await.map_err(|_| may_be_created(Kind::Deadline))?,
             None => waiting.await,
         };
         let published = published.map_err(|_| may_be_created(Kind::Internal))?;
-        published
-            .as_ref()
-            .unwrap_or(&Err(may_be_created(Kind::Internal)))
-            .clone()
+        published.as_ref().unwrap_or(&Err(may_be_created(Kind::Internal))).clone()
     }
 }
 
 /// Whoever waits for another's create cannot know how far it has come.
 fn may_be_created(kind: Kind) -> Error {
-    Error {
-        outcome: Some(Outcome::Unknown),
-        ..Error::new(kind)
-    }
+    Error { outcome: Some(Outcome::Unknown), ..Error::new(kind) }
 }

@@ -12,11 +12,11 @@ pub struct Error {
     /// What went wrong.
     pub kind: Kind,
     /// The task it concerns, where known.
-    pub task_id: Option<String>,
+    pub task_id: Option<Box<str>>,
     /// The agent it concerns, where known.
-    pub agent_id: Option<String>,
+    pub agent_id: Option<Box<str>>,
     /// The last event that was delivered, for a stream that broke.
-    pub last_event_id: Option<String>,
+    pub last_event_id: Option<Box<str>>,
     /// Whether a task may have been created, for a call that creates one.
     pub outcome: Option<Outcome>,
 }
@@ -68,36 +68,27 @@ impl Error {
     /// An error with nothing more known about it.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self {
-            kind,
-            task_id: None,
-            agent_id: None,
-            last_event_id: None,
-            outcome: None,
-        }
+        Self { kind, task_id: None, agent_id: None, last_event_id: None, outcome: None }
     }
 
     /// A request that is wrong in one field.
     #[must_use]
     pub fn invalid(field: &str, description: impl Into<String>) -> Self {
-        let violation = Violation {
-            field: field.to_owned(),
-            description: description.into(),
-        };
+        let violation = Violation { field: field.to_owned(), description: description.into() };
         Self::new(Kind::Invalid(vec![violation]))
     }
 
     /// Adds the task it concerns.
     #[must_use]
     pub fn of_task(mut self, task_id: &str) -> Self {
-        self.task_id = Some(task_id.to_owned());
+        self.task_id = Some(task_id.into());
         self
     }
 
     /// Adds the agent it concerns.
     #[must_use]
     pub fn of_agent(mut self, agent_id: &str) -> Self {
-        self.agent_id = Some(agent_id.to_owned());
+        self.agent_id = Some(agent_id.into());
         self
     }
 
@@ -106,11 +97,9 @@ impl Error {
     pub fn in_invocation(mut self) -> Self {
         let fields: Vec<&mut String> = match &mut self.kind {
             Kind::Invalid(violations) => violations.iter_mut().map(|violation| &mut violation.field).collect(),
-            Kind::Platform(platform::Error::Refused(refusal)) => refusal
-                .violations
-                .iter_mut()
-                .map(|violation| &mut violation.field)
-                .collect(),
+            Kind::Platform(platform::Error::Refused(refusal)) => {
+                refusal.violations.iter_mut().map(|violation| &mut violation.field).collect()
+            }
             _ => Vec::new(),
         };
         for field in fields {

@@ -46,10 +46,7 @@ impl Follow {
         just_created: bool,
     ) -> Result<Self, Error> {
         let stream = platform.events(context, task_id, last_event_id).await;
-        let task = platform
-            .task(context, task_id)
-            .await
-            .map_err(|error| Error::from(error).of_task(task_id))?;
+        let task = platform.task(context, task_id).await.map_err(|error| Error::from(error).of_task(task_id))?;
         if !just_created && task.events_streaming != Some(true) {
             return Err(Error::new(Kind::NotStreaming).of_task(task_id));
         }
@@ -158,15 +155,9 @@ impl Follow {
     async fn read(&self) -> Result<wire::Task, Error> {
         let task = self.platform.task(&self.context, &self.task_id).await;
         task.map_err(|error| match error {
-            platform::Error::Deadline => Error {
-                kind: Kind::Deadline,
-                ..self.broken()
-            },
+            platform::Error::Deadline => Error { kind: Kind::Deadline, ..self.broken() },
             error if error.is_transient() => self.broken(),
-            error => Error {
-                kind: Kind::Platform(error),
-                ..self.broken()
-            },
+            error => Error { kind: Kind::Platform(error), ..self.broken() },
         })
     }
 
@@ -178,7 +169,7 @@ impl Follow {
 
     fn broken(&self) -> Error {
         Error {
-            last_event_id: self.last_event_id.clone(),
+            last_event_id: self.last_event_id.as_deref().map(Into::into),
             ..Error::new(Kind::Interrupted).of_task(&self.task_id)
         }
     }
@@ -214,10 +205,7 @@ pub(super) fn own_event(kind: EventType, name: &str, task_id: &str) -> TaskEvent
 /// Whether a snapshot is the whole task: the platform trims large ones, and marks them so or leaves required attributes
 /// out.
 fn is_whole(task: &Task) -> bool {
-    let is_marked = task
-        .other
-        .as_ref()
-        .is_some_and(|other| other.fields().contains_key("_result_truncated"));
+    let is_marked = task.other.as_ref().is_some_and(|other| other.fields().contains_key("_result_truncated"));
     let has_required = !task.id.is_empty()
         && !task.agent_id.is_empty()
         && !task.organization_id.is_empty()
@@ -226,7 +214,7 @@ fn is_whole(task: &Task) -> bool {
     has_required && !is_marked
 }
 
-/// A task that exists but whose stream does not: trying again may help, and NOT_FOUND would name the wrong thing.
+/// A task that exists but whose stream does not: trying again may help, and "not found" would name the wrong thing.
 fn cannot_open(error: platform::Error) -> Error {
     match error {
         platform::Error::Refused(refusal) if refusal.status == 404 => Error::new(Kind::Interrupted),

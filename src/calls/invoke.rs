@@ -24,9 +24,7 @@ impl Calls {
     /// # Errors
     /// Violations before the platform is touched, then as the platform says; with an [`Outcome`] always.
     pub async fn invoke(&self, context: &Context, request: &proto::InvokeRequest) -> Result<proto::Task, Error> {
-        self.try_invoke(context, request)
-            .await
-            .map_err(|error| error.in_our_names().or_not_created())
+        self.try_invoke(context, request).await.map_err(|error| error.in_our_names().or_not_created())
     }
 
     async fn try_invoke(&self, context: &Context, request: &proto::InvokeRequest) -> Result<proto::Task, Error> {
@@ -49,38 +47,22 @@ impl Calls {
         let agent_id = agent_id.map_err(|error| Error::from(error).of_agent(&agent))?;
         if !translate::is_id(&agent_id) {
             let why = "its agent has an id that cannot stand in a path".to_owned();
-            let error = platform::Error::Unreadable {
-                what: "load an agent",
-                why,
-                status: 200,
-            };
+            let error = platform::Error::Unreadable { what: "load an agent", why, status: 200 };
             return Err(Error::from(error).of_agent(&agent));
         }
         if context.is_late() {
             return Err(Error::new(Kind::Deadline).of_agent(&agent));
         }
         let (answer, answered) = oneshot::channel();
-        let (calls, its_context) = (
-            self.clone(),
-            Context {
-                deadline: None,
-                ..context.clone()
-            },
-        );
+        let (calls, its_context) = (self.clone(), Context { deadline: None, ..context.clone() });
         self.shared.background.spawn(async move {
-            let created = calls
-                .shared
-                .platform
-                .create_task(&its_context, &agent_id, version.as_deref(), body)
-                .await;
+            let created = calls.shared.platform.create_task(&its_context, &agent_id, version.as_deref(), body).await;
             if let Err(created) = answer.send(created) {
                 calls.abandoned(&its_context, created).await;
             }
         });
         let created = match context.deadline {
-            Some(deadline) => timeout_at(deadline, answered)
-                .await
-                .unwrap_or(Ok(Err(platform::Error::Deadline))),
+            Some(deadline) => timeout_at(deadline, answered).await.unwrap_or(Ok(Err(platform::Error::Deadline))),
             None => answered.await,
         };
         let created = created.map_err(|_| unknown(Error::new(Kind::Internal)))?;
@@ -116,11 +98,7 @@ impl Create {
     fn new(invocation: &Invocation<'_>) -> Result<Self, Error> {
         let body = serde_json::to_vec(&invocation.body).map_err(|_| Error::new(Kind::Internal))?;
         let version = invocation.agent_version.map(str::to_owned);
-        Ok(Self {
-            agent: invocation.agent_id.to_owned(),
-            version,
-            body,
-        })
+        Ok(Self { agent: invocation.agent_id.to_owned(), version, body })
     }
 }
 

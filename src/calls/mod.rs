@@ -46,9 +46,7 @@ impl Calls {
             creates: Deduplicator::default(),
             background: TaskTracker::new(),
         };
-        Self {
-            shared: Arc::new(shared),
-        }
+        Self { shared: Arc::new(shared) }
     }
 
     /// Waits for the creates that are still under way, theirs and those whose callers have left. No call may be begun
@@ -65,10 +63,7 @@ fn checked_task_id(task_id: &str) -> Result<&str, Error> {
         return Err(Error::invalid("task_id", "is required"));
     }
     if !translate::is_id(task_id) {
-        return Err(Error::invalid(
-            "task_id",
-            "must match [A-Za-z0-9._~-]{1,128} and not be . or ..",
-        ));
+        return Err(Error::invalid("task_id", "must match [A-Za-z0-9._~-]{1,128} and not be . or .."));
     }
     Ok(task_id)
 }

@@ -80,13 +80,8 @@ impl Calls {
 }
 
 fn heartbeat(field: &str, heartbeat: Option<prost_types::Duration>) -> Result<Option<Duration>, Error> {
-    let heartbeat = heartbeat
-        .map(translate::positive)
-        .transpose()
-        .map_err(|must| Error::invalid(field, must))?;
-    Ok(heartbeat
-        .filter(|heartbeat| !heartbeat.is_zero())
-        .map(|heartbeat| heartbeat.max(SHORTEST_HEARTBEAT)))
+    let heartbeat = heartbeat.map(translate::positive).transpose().map_err(|must| Error::invalid(field, must))?;
+    Ok(heartbeat.filter(|heartbeat| !heartbeat.is_zero()).map(|heartbeat| heartbeat.max(SHORTEST_HEARTBEAT)))
 }
 
 /// The events of a followed task, with heartbeats in between. Nothing is read ahead: a slow caller slows the platform.

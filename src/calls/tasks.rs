@@ -11,8 +11,7 @@ impl Calls {
     pub async fn get_task(&self, context: &Context, task_id: &str) -> Result<proto::Task, Error> {
         let task_id = checked_task_id(task_id)?;
         let task = self.shared.platform.task(context, task_id).await;
-        task.map(translate::task)
-            .map_err(|error| Error::from(error).of_task(task_id))
+        task.map(translate::task).map_err(|error| Error::from(error).of_task(task_id))
     }
 
     /// Stops a task.
@@ -22,7 +21,6 @@ impl Calls {
     pub async fn stop_task(&self, context: &Context, task_id: &str) -> Result<proto::Task, Error> {
         let task_id = checked_task_id(task_id)?;
         let task = self.shared.platform.stop_task(context, task_id).await;
-        task.map(translate::task)
-            .map_err(|error| Error::from(error).of_task(task_id))
+        task.map(translate::task).map_err(|error| Error::from(error).of_task(task_id))
     }
 }

@@ -51,14 +51,9 @@ impl Calls {
         let patience = request.timeout.map(translate::positive).transpose();
         let patience = patience.map_err(|must| Error::invalid("timeout", must))?;
         let now = Instant::now();
-        let until = [
-            patience.and_then(|patience| now.checked_add(patience)),
-            context.deadline.map(|at| before(now, at)),
-        ];
-        let key = Key {
-            credentials: Arc::clone(&context.credentials),
-            task_id: task_id.to_owned(),
-        };
+        let until =
+            [patience.and_then(|patience| now.checked_add(patience)), context.deadline.map(|at| before(now, at))];
+        let key = Key { credentials: Arc::clone(&context.credentials), task_id: task_id.to_owned() };
         let mut latest = self.shared.waits.follow(&self.shared.platform, context, key);
 
         let settled = latest.wait_for(|latest| !matches!(latest, None | Some(Ok((_, false)))));
@@ -69,9 +64,9 @@ impl Calls {
         // Out of time before the first read came back: the state is worth the rest of the deadline.
         let known = latest.wait_for(Option::is_some);
         let known = match context.deadline {
-            Some(deadline) => timeout_at(deadline, known)
-                .await
-                .map_err(|_| Error::new(Kind::Deadline).of_task(task_id))?,
+            Some(deadline) => {
+                timeout_at(deadline, known).await.map_err(|_| Error::new(Kind::Deadline).of_task(task_id))?
+            }
             None => known.await,
         };
         match known.as_deref() {
@@ -92,10 +87,7 @@ impl Waits {
                 let (publish, latest) = watch::channel(None);
                 let follower = Follower {
                     platform: platform.clone(),
-                    context: Context {
-                        deadline: None,
-                        ..context.clone()
-                    },
+                    context: Context { deadline: None, ..context.clone() },
                     key: vacant.key().clone(),
                     publish,
                     followers: Arc::clone(&self.followers),
@@ -135,8 +127,7 @@ impl Follower {
                     false
                 }
                 Err(error) => {
-                    self.publish
-                        .send_replace(Some(Err(Error::from(error).of_task(&self.key.task_id))));
+                    self.publish.send_replace(Some(Err(Error::from(error).of_task(&self.key.task_id))));
                     true
                 }
             };

@@ -11,12 +11,7 @@ const MAX_DURATION: Duration = Duration::from_hours(30 * 24);
 #[derive(clap::Args)]
 pub struct Connection {
     /// The running proxy
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "XPANDER_PROXY_SERVER",
-        default_value = "http://127.0.0.1:50051"
-    )]
+    #[arg(long, value_name = "URL", env = "XPANDER_GRPC_SERVER", default_value = "http://127.0.0.1:50051")]
     pub server: String,
     /// Deadline of each call, e.g. 500ms, 30s or 2m
     #[arg(long, value_name = "DURATION", value_parser = duration)]

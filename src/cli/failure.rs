@@ -2,10 +2,11 @@
 
 use std::{io, process::ExitCode};
 
-use tonic::{Code, Status};
+use tonic::Status;
 use tonic_types::StatusExt as _;
 
 use super::render::{Colour, Look, clean, one_line, span};
+use crate::grpc::code_name;
 
 /// Why a command failed.
 pub enum Failure {
@@ -40,7 +41,7 @@ impl Failure {
             Self::Output(e) => writeln!(out, "{error} cannot write the output: {e}"),
             Self::Usage(why) | Self::Broken(why) => writeln!(out, "{error} {}", clean(why)),
             Self::Call(status) => {
-                let code = look.paint(Colour::Bold, &code_name(status.code()));
+                let code = look.paint(Colour::Bold, code_name(status.code()));
                 writeln!(out, "{error} {code}: {}", clean(status.message()))?;
                 write_details(out, status)
             }
@@ -67,47 +68,25 @@ fn write_details(out: &mut impl io::Write, status: &Status) -> io::Result<()> {
         write_pair(out, "reason", &info.reason)?;
     }
     for violation in details.bad_request().map_or(&[][..], |bad| &bad.field_violations) {
-        writeln!(
-            out,
-            "  {}: {}",
-            one_line(&violation.field),
-            one_line(&violation.description)
-        )?;
+        writeln!(out, "  {}: {}", one_line(&violation.field), one_line(&violation.description))?;
     }
     if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
         write_pair(out, "retry in", &span(delay))?;
     }
-    let mut metadata: Vec<_> = details
-        .error_info()
-        .into_iter()
-        .flat_map(|info| &info.metadata)
-        .collect();
+    let mut metadata: Vec<_> = details.error_info().into_iter().flat_map(|info| &info.metadata).collect();
     metadata.sort_unstable();
-    metadata
-        .into_iter()
-        .try_for_each(|(key, value)| write_pair(out, &key.replace('_', " "), value))
+    metadata.into_iter().try_for_each(|(key, value)| write_pair(out, &key.replace('_', " "), value))
 }
 
 fn write_pair(out: &mut impl io::Write, key: &str, value: &str) -> io::Result<()> {
     writeln!(out, "  {:<14} {}", one_line(key), one_line(value))
 }
 
-/// The code as gRPC spells it: `InvalidArgument` is `INVALID_ARGUMENT`.
-fn code_name(code: Code) -> String {
-    let mut name = String::new();
-    for letter in format!("{code:?}").chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_uppercase());
-    }
-    name
-}
-
 #[cfg(test)]
 mod tests {
     use std::{collections::HashMap, time::Duration};
 
+    use tonic::Code;
     use tonic_types::ErrorDetails;
 
     use super::*;
@@ -121,10 +100,7 @@ mod tests {
     #[test]
     fn an_error_is_told_with_all_its_details() {
         let mut details = ErrorDetails::new();
-        let metadata = HashMap::from([
-            ("task_id".to_owned(), "t1".to_owned()),
-            ("http_status".into(), "422".into()),
-        ]);
+        let metadata = HashMap::from([("task_id".to_owned(), "t1".to_owned()), ("http_status".into(), "422".into())]);
         details
             .set_error_info("INVALID", "xpander.ai", metadata)
             .add_bad_request_violation("user_details.email", "is required")
@@ -159,11 +135,5 @@ mod tests {
         let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert_eq!(told(&failure), "");
         assert_eq!(format!("{:?}", failure.exit_code()), format!("{:?}", ExitCode::SUCCESS));
-    }
-
-    #[test]
-    fn codes_are_spelled_as_grpc_spells_them() {
-        assert_eq!(code_name(Code::DeadlineExceeded), "DEADLINE_EXCEEDED");
-        assert_eq!(code_name(Code::Ok), "OK");
     }
 }

@@ -21,10 +21,7 @@ pub async fn health(args: HealthArgs) -> Result<Outcome, Failure> {
     let proxy = Proxy::connect(&args.connection).await?;
     let mut client = HealthClient::new(proxy.channel());
     let question = HealthCheckRequest { service: args.service };
-    let status = proxy
-        .call_other(question, async |request| client.check(request).await)
-        .await?
-        .status();
+    let status = proxy.call_other(question, async |request| client.check(request).await).await?.status();
     let name = status.as_str_name();
     let mut out = std::io::stdout();
     if args.connection.json {
@@ -32,9 +29,5 @@ pub async fn health(args: HealthArgs) -> Result<Outcome, Failure> {
     } else {
         writeln!(out, "{}", name.to_lowercase().replace('_', " "))?;
     }
-    Ok(if status == ServingStatus::Serving {
-        Outcome::Good
-    } else {
-        Outcome::Bad
-    })
+    Ok(if status == ServingStatus::Serving { Outcome::Good } else { Outcome::Bad })
 }

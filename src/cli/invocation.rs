@@ -87,13 +87,9 @@ impl Invocation {
     /// The request, with the flags over what `--request` says.
     pub fn into_request(self) -> Result<InvokeRequest, Failure> {
         if self.prompt.as_deref() == Some("-") && self.request.as_deref() == Some("-") {
-            return Err(Failure::Usage(
-                "the prompt and --request cannot both be standard input".to_owned(),
-            ));
+            return Err(Failure::Usage("the prompt and --request cannot both be standard input".to_owned()));
         }
-        let mut request = self
-            .request
-            .map_or_else(|| Ok(InvokeRequest::default()), whole_request)?;
+        let mut request = self.request.map_or_else(|| Ok(InvokeRequest::default()), whole_request)?;
         let prompt = match self.prompt {
             Some(prompt) if prompt == "-" => Some(standard_input("the prompt")?),
             prompt => prompt,
@@ -122,12 +118,7 @@ impl Invocation {
 
 impl UserFlags {
     fn apply(self, user: &mut Option<User>) {
-        let others = [
-            &self.user_id,
-            &self.user_first_name,
-            &self.user_last_name,
-            &self.user_timezone,
-        ];
+        let others = [&self.user_id, &self.user_first_name, &self.user_last_name, &self.user_timezone];
         if self.user_email.is_none() && others.iter().all(|flag| flag.is_none()) {
             return;
         }
@@ -252,11 +243,7 @@ mod tests {
 
     #[test]
     fn what_is_no_request_or_no_schema_is_wrong_usage() {
-        for line in [
-            &["--request", r#"{"promt": "x"}"#],
-            &["--request", "{"],
-            &["--output-schema", "{]"],
-        ] {
+        for line in [&["--request", r#"{"promt": "x"}"#], &["--request", "{"], &["--output-schema", "{]"]] {
             let mut args = vec!["p"];
             args.extend(line);
             assert!(matches!(request(&args), Err(Failure::Usage(_))), "{line:?}");

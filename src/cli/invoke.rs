@@ -43,9 +43,7 @@ pub async fn invoke(args: InvokeArgs) -> Result<Outcome, Failure> {
     if args.stream {
         return follow(&proxy, request, args.heartbeat, json).await;
     }
-    let answer = proxy
-        .call(request, async |mut agents, request| agents.invoke(request).await)
-        .await?;
+    let answer = proxy.call(request, async |mut agents, request| agents.invoke(request).await).await?;
     if !args.wait {
         print(json, &answer, answer.task.as_ref())?;
         return Ok(Outcome::Good);
@@ -63,15 +61,8 @@ pub async fn follow(
     heartbeat: Option<Duration>,
     json: bool,
 ) -> Result<Outcome, Failure> {
-    let question = InvokeStreamRequest {
-        invocation: Some(invocation),
-        heartbeat: heartbeat.and_then(proto_duration),
-    };
-    let mut messages = proxy
-        .stream(question, async |mut agents, request| {
-            agents.invoke_stream(request).await
-        })
-        .await?;
+    let question = InvokeStreamRequest { invocation: Some(invocation), heartbeat: heartbeat.and_then(proto_duration) };
+    let mut messages = proxy.stream(question, async |mut agents, request| agents.invoke_stream(request).await).await?;
     let mut transcript = Transcript::new(io::stdout(), Look::of(&io::stdout()));
     let mut end = None;
     while let Some(message) = messages.next().await? {

@@ -43,25 +43,18 @@ impl Proxy {
     pub async fn connect(connection: &Connection) -> Result<Self, Failure> {
         let server = with_scheme(&connection.server);
         if server.starts_with("https://") {
-            return Err(Failure::Usage(format!(
-                "--server: {server}: this client speaks cleartext only, use http://"
-            )));
+            return Err(Failure::Usage(format!("--server: {server}: this client speaks cleartext only, use http://")));
         }
         let endpoint = Endpoint::from_shared(server.clone())
             .and_then(|endpoint| endpoint.user_agent(concat!("xpander-grpc-proxy-cli/", env!("CARGO_PKG_VERSION"))))
             .map_err(|_| Failure::Usage(format!("--server: `{server}` is no URL, e.g. http://127.0.0.1:50051")))?;
-        let limit = connection
-            .timeout
-            .map_or(CONNECT_TIMEOUT, |timeout| timeout.min(CONNECT_TIMEOUT));
+        let limit = connection.timeout.map_or(CONNECT_TIMEOUT, |timeout| timeout.min(CONNECT_TIMEOUT));
         let channel = endpoint
             .connect_timeout(limit)
             .connect()
             .await
             .map_err(|error| Status::unavailable(format!("cannot connect to {server}: {}", root_cause(&error))))?;
-        Ok(Self {
-            channel,
-            timeout: connection.timeout,
-        })
+        Ok(Self { channel, timeout: connection.timeout })
     }
 
     /// The connection, for services other than the agents'.
@@ -109,10 +102,7 @@ impl Proxy {
         if let Some(timeout) = self.timeout {
             request.set_timeout(timeout);
         }
-        (
-            request,
-            Deadline(self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))),
-        )
+        (request, Deadline(self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))))
     }
 }
 
@@ -138,11 +128,7 @@ impl Deadline {
 }
 
 fn with_scheme(server: &str) -> String {
-    if server.contains("://") {
-        server.to_owned()
-    } else {
-        format!("http://{server}")
-    }
+    if server.contains("://") { server.to_owned() } else { format!("http://{server}") }
 }
 
 /// The last link of the chain: tonic's own words are "transport error".
@@ -159,11 +145,7 @@ mod tests {
     use super::*;
 
     fn connection(server: &str) -> Connection {
-        Connection {
-            server: server.to_owned(),
-            timeout: Some(Duration::from_secs(2)),
-            json: false,
-        }
+        Connection { server: server.to_owned(), timeout: Some(Duration::from_secs(2)), json: false }
     }
 
     #[test]
@@ -175,24 +157,15 @@ mod tests {
     #[tokio::test]
     async fn a_proxy_that_is_not_there_is_unavailable_and_named() {
         let failure = Proxy::connect(&connection("127.0.0.1:1")).await.err();
-        let Some(Failure::Call(status)) = failure else {
-            panic!("a call that failed is expected")
-        };
+        let Some(Failure::Call(status)) = failure else { panic!("a call that failed is expected") };
         assert_eq!(status.code(), Code::Unavailable);
-        assert!(
-            status
-                .message()
-                .starts_with("cannot connect to http://127.0.0.1:1: Connection refused")
-        );
+        assert!(status.message().starts_with("cannot connect to http://127.0.0.1:1: Connection refused"));
     }
 
     #[tokio::test]
     async fn a_server_that_is_no_url_is_wrong_usage() {
         for wrong in ["http://", "not a url", "https://proxy"] {
-            assert!(
-                matches!(Proxy::connect(&connection(wrong)).await, Err(Failure::Usage(_))),
-                "{wrong}"
-            );
+            assert!(matches!(Proxy::connect(&connection(wrong)).await, Err(Failure::Usage(_))), "{wrong}");
         }
     }
 
@@ -201,9 +174,7 @@ mod tests {
         let deadline = Deadline(Instant::now().checked_sub(2 * GRACE));
         let silent = deadline.bound(std::future::pending::<Result<(), _>>()).await;
         assert_eq!(silent.map_err(|status| status.code()), Err(Code::DeadlineExceeded));
-        let timer = deadline
-            .bound(async { Err::<(), _>(Status::cancelled("Timeout expired")) })
-            .await;
+        let timer = deadline.bound(async { Err::<(), _>(Status::cancelled("Timeout expired")) }).await;
         assert_eq!(timer.map_err(|status| status.code()), Err(Code::DeadlineExceeded));
     }
 }

@@ -63,32 +63,14 @@ pub struct CheckArgs {
 
 /// The organization and the key of callers of the embedded platform, which accepts any.
 const SANDBOX_ORGANIZATION: &str = "org-sandbox";
-const SANDBOX_KEY: &str = "sandbox";
+const SANDBOX_KEY: &str = "key-of-the-sandbox";
 
 /// Runs the proxy until it is told to stop.
 pub async fn serve(args: ServeArgs) -> Result<Outcome, Failure> {
-    let ServeArgs {
-        listen,
-        admin_listen,
-        config,
-        sandbox,
-        log_format,
-    } = args;
-    let mut settings = settings(
-        config.as_deref(),
-        Flags {
-            listen,
-            admin_listen,
-            log_format,
-            sandbox,
-        },
-    )?;
+    let ServeArgs { listen, admin_listen, config, sandbox, log_format } = args;
+    let mut settings = settings(config.as_deref(), &Flags { listen, admin_listen, log_format, sandbox })?;
     telemetry::start(&settings.telemetry).map_err(broken)?;
-    let _platform = if sandbox {
-        Some(start_sandbox(&mut settings).await?)
-    } else {
-        None
-    };
+    let _platform = if sandbox { Some(start_sandbox(&mut settings).await?) } else { None };
     let signals = Signals::catch().map_err(broken)?;
     Bound::bind(&settings).await.map_err(broken)?.run(signals.first()).await;
     Ok(Outcome::Good)
@@ -103,24 +85,12 @@ pub async fn demo() -> Result<Outcome, Failure> {
     let platform = start_sandbox(&mut settings).await?;
     let bound = Bound::bind(&settings).await.map_err(broken)?;
     let server = format!("http://{}", bound.grpc_address().map_err(broken)?);
-    println!(
-        "embedded platform  {}\nproxy              {server}\n",
-        platform.base_url()
-    );
+    println!("embedded platform  {}\nproxy              {server}\n", platform.base_url());
     let (shut_down, told) = oneshot::channel::<()>();
     let serving = tokio::spawn(bound.run(async { drop(told.await) }));
 
-    let request = InvokeRequest {
-        agent_id: "tools".to_owned(),
-        prompt: DEMO_PROMPT.to_owned(),
-        ..Default::default()
-    };
-    let proxy = Proxy::connect(&Connection {
-        server,
-        timeout: None,
-        json: false,
-    })
-    .await?;
+    let request = InvokeRequest { agent_id: "tools".to_owned(), prompt: DEMO_PROMPT.to_owned(), ..Default::default() };
+    let proxy = Proxy::connect(&Connection { server, timeout: None, json: false }).await?;
     let outcome = invoke::follow(&proxy, request, None, false).await;
     drop((shut_down, proxy));
     serving.await.map_err(broken)?;
@@ -141,18 +111,12 @@ pub async fn sandbox(args: SandboxArgs) -> Result<Outcome, Failure> {
 /// Prints the settings in force.
 pub fn check(args: CheckArgs) -> Result<Outcome, Failure> {
     let CheckArgs { config, sandbox } = args;
-    let settings = settings(
-        config.as_deref(),
-        Flags {
-            sandbox,
-            ..Flags::default()
-        },
-    )?;
+    let settings = settings(config.as_deref(), &Flags { sandbox, ..Flags::default() })?;
     io::stdout().write_all(config::show(&settings).as_bytes())?;
     Ok(Outcome::Good)
 }
 
-fn settings(file: Option<&Path>, flags: Flags) -> Result<Settings, Failure> {
+fn settings(file: Option<&Path>, flags: &Flags) -> Result<Settings, Failure> {
     config::load(file, env::vars(), flags).map_err(|faults| {
         let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
         Failure::Usage(faults.join("\n"))

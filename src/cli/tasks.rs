@@ -69,9 +69,7 @@ pub struct EventsArgs {
 pub async fn get(args: GetArgs) -> Result<Outcome, Failure> {
     let proxy = Proxy::connect(&args.connection).await?;
     let question = GetTaskRequest { task_id: args.task_id };
-    let answer = proxy
-        .call(question, async |mut agents, request| agents.get_task(request).await)
-        .await?;
+    let answer = proxy.call(question, async |mut agents, request| agents.get_task(request).await).await?;
     print(args.connection.json, &answer, answer.task.as_ref())?;
     Ok(Outcome::Good)
 }
@@ -86,9 +84,7 @@ pub async fn wait(args: WaitArgs) -> Result<Outcome, Failure> {
 pub async fn stop(args: StopArgs) -> Result<Outcome, Failure> {
     let proxy = Proxy::connect(&args.connection).await?;
     let question = StopTaskRequest { task_id: args.task_id };
-    let answer = proxy
-        .call(question, async |mut agents, request| agents.stop_task(request).await)
-        .await?;
+    let answer = proxy.call(question, async |mut agents, request| agents.stop_task(request).await).await?;
     print(args.connection.json, &answer, answer.task.as_ref())?;
     Ok(Outcome::Good)
 }
@@ -101,11 +97,7 @@ pub async fn events(args: EventsArgs) -> Result<Outcome, Failure> {
         last_event_id: args.after,
         heartbeat: args.heartbeat.and_then(proto_duration),
     };
-    let mut messages = proxy
-        .stream(question, async |mut agents, request| {
-            agents.stream_events(request).await
-        })
-        .await?;
+    let mut messages = proxy.stream(question, async |mut agents, request| agents.stream_events(request).await).await?;
     let mut transcript = Transcript::new(io::stdout(), Look::of(&io::stdout()));
     while let Some(message) = messages.next().await? {
         if args.connection.json {
@@ -124,13 +116,8 @@ pub async fn wait_for(
     patience: Option<Duration>,
     json: bool,
 ) -> Result<Outcome, Failure> {
-    let question = WaitTaskRequest {
-        task_id,
-        timeout: patience.and_then(proto_duration),
-    };
-    let answer = proxy
-        .call(question, async |mut agents, request| agents.wait_task(request).await)
-        .await?;
+    let question = WaitTaskRequest { task_id, timeout: patience.and_then(proto_duration) };
+    let answer = proxy.call(question, async |mut agents, request| agents.wait_task(request).await).await?;
     let task = print(json, &answer, answer.task.as_ref())?;
     Ok(outcome(task))
 }
@@ -160,11 +147,7 @@ pub fn print_json(message: &impl Name) -> Result<(), Failure> {
 
 /// How a task that was waited for ended; one that is still under way is no failure.
 pub fn outcome(task: &Task) -> Outcome {
-    if render::has_failed(task.status()) {
-        Outcome::Bad
-    } else {
-        Outcome::Good
-    }
+    if render::has_failed(task.status()) { Outcome::Bad } else { Outcome::Good }
 }
 
 /// The task whose end the event is, when it is the followed task's.

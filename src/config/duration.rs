@@ -45,19 +45,9 @@ mod tests {
 
     #[test]
     fn a_number_without_a_known_unit_or_too_large_a_one_is_refused() {
-        for text in [
-            "",
-            "5",
-            "s",
-            "5d",
-            "-5s",
-            "1.5s",
-            "5 s",
-            "5S",
-            "1h30m",
-            "99999999999999999999s",
-            "18446744073709551615h",
-        ] {
+        for text in
+            ["", "5", "s", "5d", "-5s", "1.5s", "5 s", "5S", "1h30m", "99999999999999999999s", "18446744073709551615h"]
+        {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -24,30 +24,20 @@ impl Fault {
             Some(known) => format!("there is no such setting, did you mean {known}?"),
             None => "there is no such setting".to_owned(),
         };
-        Self {
-            setting: name.to_owned(),
-            source: source.to_owned(),
-            problem,
-            allowed: neighbours(name),
-        }
+        Self { setting: name.to_owned(), source: source.to_owned(), problem, allowed: neighbours(name) }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            setting,
-            source,
-            problem,
-            allowed,
-        } = self;
+        let Self { setting, source, problem, allowed } = self;
         let line = format!("{setting} (from {source}): {problem}; allowed: {allowed}");
         // Names and paths are the operator's: a line break in one must not make two lines of it.
         for c in line.chars() {
             if c.is_control() {
-                write!(f, "{}", c.escape_default())?
+                write!(f, "{}", c.escape_default())?;
             } else {
-                f.write_char(c)?
+                f.write_char(c)?;
             }
         }
         Ok(())
@@ -62,12 +52,7 @@ fn nearest(name: &str) -> Option<&'static str> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
     KEYS.iter()
         // A right key in a wrong section or in none is one step away.
-        .map(|(known, _)| {
-            (
-                distance(name, known).min(distance(&last(name), &last(known)) + 1),
-                *known,
-            )
-        })
+        .map(|(known, _)| (distance(name, known).min(distance(&last(name), &last(known)) + 1), *known))
         .min_by_key(|(steps, _)| *steps)
         .and_then(|(steps, known)| (steps <= farthest).then_some(known))
 }
@@ -91,10 +76,7 @@ fn distance(a: &str, b: &str) -> usize {
 fn neighbours(name: &str) -> String {
     let section = name.split('.').next().unwrap_or_default();
     let known = || KEYS.iter().filter_map(|(name, _)| name.split_once('.'));
-    let keys: Vec<_> = known()
-        .filter(|(other, _)| *other == section)
-        .map(|(_, key)| key)
-        .collect();
+    let keys: Vec<_> = known().filter(|(other, _)| *other == section).map(|(_, key)| key).collect();
     if !keys.is_empty() {
         return format!("in [{section}] {}", keys.join(", "));
     }

@@ -12,9 +12,9 @@ use super::{
 
 const NOT_SET: &str = "(not set)";
 const BYTES: RangeInclusive<usize> = 1..=1 << 30;
-const AT_MOST_AN_HOUR: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
+const AT_MOST_AN_HOUR: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
 /// For times in which something must be able to happen.
-const SOME_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
+const SOME_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
 
 /// The settings in the order of the tree: names are `[section] key` in the file and `XPANDER_PROXY_SECTION__KEY` in the
 /// environment.
@@ -132,36 +132,33 @@ impl Kind {
             Self::Address(place) => quoted(place(settings)),
             Self::Bytes(place) => place(settings).to_string(),
             Self::Count(place, _) => place(settings).to_string(),
-            Self::Time(place, _) => quoted(duration::show(*place(settings))),
+            Self::Time(place, _) => quoted(&duration::show(*place(settings))),
             Self::Switch(place) => place(settings).to_string(),
             Self::Identifier(place) => place(settings).as_ref().map_or(NOT_SET.to_owned(), quoted),
             Self::BaseUrl(place) | Self::LogFilter(place) => quoted(place(settings)),
             Self::Secret(place) => if place(settings).is_some() { "(set)" } else { NOT_SET }.to_owned(),
             Self::SecretFile(places) => path(places(settings).0),
             Self::File(place) => path(place(settings)),
-            Self::Http2(place) => quoted(name(*place(settings))),
-            Self::LogFormat(place) => quoted(name(*place(settings))),
+            Self::Http2(place) => quoted(&name(place(settings))),
+            Self::LogFormat(place) => quoted(&name(place(settings))),
         }
     }
 }
 
 fn path(path: &Option<PathBuf>) -> String {
-    path.as_ref().map_or(NOT_SET.to_owned(), |path| quoted(path.display()))
+    path.as_ref().map_or(NOT_SET.to_owned(), |path| quoted(&path.display()))
 }
 
-fn quoted(value: impl ToString) -> String {
+fn quoted(value: &impl ToString) -> String {
     format!("{:?}", value.to_string())
 }
 
 fn names<T: ValueEnum>() -> String {
-    let names: Vec<_> = T::value_variants().iter().cloned().map(name).collect();
+    let names: Vec<_> = T::value_variants().iter().map(name).collect();
     names.join(" or ")
 }
 
 /// A choice as it is written in the settings.
-pub fn name<T: ValueEnum>(choice: T) -> String {
-    choice
-        .to_possible_value()
-        .map(|value| value.get_name().to_owned())
-        .unwrap_or_default()
+pub fn name<T: ValueEnum>(choice: &T) -> String {
+    choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }

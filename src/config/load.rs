@@ -25,7 +25,7 @@ const ORGANIZATION: &str = "platform.organization_id";
 pub fn load(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (String, String)>,
-    flags: Flags,
+    flags: &Flags,
 ) -> Result<Settings, Vec<Fault>> {
     let variables: HashMap<String, String> = environment.into_iter().collect();
     let mut layers = Layers::default();
@@ -41,7 +41,7 @@ pub fn load(
     }
     layers.add(sources::official(&variables));
     layers.add(sources::prefixed(variables));
-    layers.add(sources::flags(&flags));
+    layers.add(sources::flags(flags));
 
     // What a file that could not be read leaves out is not known.
     if file_is_read && !flags.sandbox {
@@ -77,14 +77,7 @@ impl Layers {
             };
             // Templates leave variables empty that they have no value for; the official client takes that as unset.
             if given.text.as_deref() != Some("") && self.wins_over_its_other_form(&given) {
-                self.given.insert(
-                    given.name.clone(),
-                    Strongest {
-                        layer: self.count,
-                        given,
-                        kind,
-                    },
-                );
+                self.given.insert(given.name.clone(), Strongest { layer: self.count, given, kind });
             }
         }
     }
@@ -146,20 +139,14 @@ impl Layers {
             };
             if let Err(problem) = read {
                 let (setting, source) = (setting.clone(), given.source.clone());
-                self.faults.push(Fault {
-                    setting,
-                    source,
-                    problem,
-                    allowed: kind.allowed(),
-                });
+                self.faults.push(Fault { setting, source, problem, allowed: kind.allowed() });
             }
         }
         self.check_ports(&settings);
         if self.faults.is_empty() {
             return Ok(settings);
         }
-        self.faults
-            .sort_by(|a, b| (&a.setting, &a.source).cmp(&(&b.setting, &b.source)));
+        self.faults.sort_by(|a, b| (&a.setting, &a.source).cmp(&(&b.setting, &b.source)));
         Err(self.faults)
     }
 

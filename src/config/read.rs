@@ -21,16 +21,11 @@ pub fn address(text: &str) -> Result<SocketAddr, Problem> {
 }
 
 pub fn number<T: FromStr + PartialOrd>(text: &str, range: &RangeInclusive<T>) -> Result<T, Problem> {
-    text.parse()
-        .ok()
-        .filter(|number| range.contains(number))
-        .ok_or_else(|| refused(text))
+    text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| refused(text))
 }
 
 pub fn duration(text: &str, range: &RangeInclusive<Duration>) -> Result<Duration, Problem> {
-    duration::parse(text)
-        .filter(|duration| range.contains(duration))
-        .ok_or_else(|| refused(text))
+    duration::parse(text).filter(|duration| range.contains(duration)).ok_or_else(|| refused(text))
 }
 
 pub fn switch(text: &str) -> Result<bool, Problem> {
@@ -49,9 +44,7 @@ pub fn identifier(text: &str) -> Result<String, Problem> {
 }
 
 pub fn log_filter(text: &str) -> Result<String, Problem> {
-    EnvFilter::try_new(text)
-        .map(|_| text.to_owned())
-        .map_err(|_| refused(text))
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|_| refused(text))
 }
 
 /// Adds `https://` where there is no scheme, and normalizes the URL, without a last slash.

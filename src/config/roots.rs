@@ -28,10 +28,7 @@ pub fn roots(base_url: &str, organization: &str) -> Roots {
     let text = with_scheme(base_url);
     let Some(base) = Url::parse(&text).ok().and_then(bare) else {
         let rest = text.trim_end_matches('/').to_owned();
-        return Roots {
-            events: format!("{rest}/{organization}"),
-            rest,
-        };
+        return Roots { events: format!("{rest}/{organization}"), rest };
     };
     let scoped = joined(&base, organization);
     let events = match events_host(&base) {
@@ -44,11 +41,7 @@ pub fn roots(base_url: &str, organization: &str) -> Roots {
 
 /// Adds `https://` to a URL without a scheme. `localhost:8085` has none: without `//` what is before the colon is a host.
 pub(super) fn with_scheme(text: &str) -> Cow<'_, str> {
-    if text.contains("://") {
-        text.into()
-    } else {
-        format!("https://{text}").into()
-    }
+    if text.contains("://") { text.into() } else { format!("https://{text}").into() }
 }
 
 /// The URL without what must not reach an event or REST address.
@@ -62,10 +55,7 @@ fn bare(mut url: Url) -> Option<Url> {
 
 /// Whether the organization is part of the REST root.
 fn is_controller(base: &Url) -> bool {
-    let segment = base
-        .path_segments()
-        .and_then(|mut segments| segments.next())
-        .unwrap_or_default();
+    let segment = base.path_segments().and_then(|mut segments| segments.next()).unwrap_or_default();
     base.host_str().is_some_and(|host| host.contains(CONTROLLER))
         || base.port() == Some(CONTROLLER_PORT)
         || segment.eq_ignore_ascii_case(CONTROLLER)
@@ -126,19 +116,10 @@ mod tests {
     #[test]
     fn the_organization_is_in_the_rest_root_of_a_controller_however_it_is_written() {
         for (base, root) in [
-            (
-                "https://AGENT-Controller.Acme.io/",
-                "https://agent-controller.acme.io/org-1",
-            ),
+            ("https://AGENT-Controller.Acme.io/", "https://agent-controller.acme.io/org-1"),
             ("acme.io:9016", "https://acme.io:9016/org-1"),
-            (
-                "https://acme.io/Agent-Controller//",
-                "https://acme.io/Agent-Controller/org-1",
-            ),
-            (
-                "https://acme.io/agent-controller/v2/",
-                "https://acme.io/agent-controller/v2/org-1",
-            ),
+            ("https://acme.io/Agent-Controller//", "https://acme.io/Agent-Controller/org-1"),
+            ("https://acme.io/agent-controller/v2/", "https://acme.io/agent-controller/v2/org-1"),
         ] {
             assert_eq!(of(base), (root.to_owned(), root.to_owned()), "{base}");
         }
@@ -148,10 +129,7 @@ mod tests {
     fn any_other_path_or_port_leaves_the_organization_out_of_the_rest_root() {
         for (base, rest) in [
             ("https://acme.io:19016", "https://acme.io:19016"),
-            (
-                "https://acme.io/x/agent-controller",
-                "https://acme.io/x/agent-controller",
-            ),
+            ("https://acme.io/x/agent-controller", "https://acme.io/x/agent-controller"),
             ("https://acme.io/agent-controllers", "https://acme.io/agent-controllers"),
             ("https://acme.io:443///", "https://acme.io"),
         ] {
@@ -162,12 +140,9 @@ mod tests {
     #[test]
     fn a_loopback_host_streams_from_the_controllers_port_and_only_it_does() {
         let local = "http://localhost:9016/org-1";
-        for base in [
-            "http://LOCALHOST:8085/",
-            "http://[::1]:8085",
-            "http://127.1.2.3:8085",
-            "http://u:p@localhost:8085",
-        ] {
+        for base in
+            ["http://LOCALHOST:8085/", "http://[::1]:8085", "http://127.1.2.3:8085", "http://u:p@localhost:8085"]
+        {
             assert_eq!(of(base).1, local, "{base}");
         }
         assert_eq!(of("http://localhost:8080").1, "http://localhost:8080/org-1");
@@ -176,10 +151,7 @@ mod tests {
 
     #[test]
     fn a_known_host_counts_only_as_the_whole_host() {
-        assert_eq!(
-            of("https://INBOUND.xpander.ai/").1,
-            "https://agent-controller.xpander.ai/org-1"
-        );
+        assert_eq!(of("https://INBOUND.xpander.ai/").1, "https://agent-controller.xpander.ai/org-1");
         for base in ["https://inbound.xpander.ai.evil.io", "https://x.inbound.xpander.ai"] {
             assert_eq!(of(base).1, format!("{base}/org-1"));
         }
@@ -191,10 +163,7 @@ mod tests {
 
     #[test]
     fn an_organization_stays_one_segment() {
-        assert_eq!(
-            roots("https://acme.io", "a/../b?c").events,
-            "https://acme.io/a%2F..%2Fb%3Fc"
-        );
+        assert_eq!(roots("https://acme.io", "a/../b?c").events, "https://acme.io/a%2F..%2Fb%3Fc");
     }
 
     #[test]

@@ -47,11 +47,7 @@ pub struct Given {
 
 impl Given {
     fn new(name: impl Into<String>, text: Option<String>, source: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            text,
-            source: source.into(),
-        }
+        Self { name: name.into(), text, source: source.into() }
     }
 }
 
@@ -70,9 +66,7 @@ pub fn file(path: &Path) -> Result<Vec<Given>, Fault> {
     let text = fs::read_to_string(path)
         .map_err(|error| fault(format!("the file cannot be read: {error}"), "a readable TOML file"))?;
     let found = File::from_str(&text, FileFormat::Toml).collect().map_err(|error| {
-        let at = position(&error.to_string())
-            .map(|at| format!(" at {at}"))
-            .unwrap_or_default();
+        let at = position(&error.to_string()).map(|at| format!(" at {at}")).unwrap_or_default();
         let allowed = "lines `[section]` and `key = value`, each key once, texts in quotes";
         fault(format!("the file is not TOML{at}"), allowed)
     })?;
@@ -83,11 +77,7 @@ pub fn file(path: &Path) -> Result<Vec<Given>, Fault> {
 pub fn official(variables: &HashMap<String, String>) -> Vec<Given> {
     let given = |(variable, name): &(&str, &str)| {
         let text = variables.get(*variable)?.clone();
-        Some(Given::new(
-            *name,
-            Some(text),
-            format!("the environment variable {variable}"),
-        ))
+        Some(Given::new(*name, Some(text), format!("the environment variable {variable}")))
     };
     OFFICIAL.iter().filter_map(given).collect()
 }
@@ -95,13 +85,7 @@ pub fn official(variables: &HashMap<String, String>) -> Vec<Given> {
 /// What `IS_STG` says: weaker than a base URL from anywhere.
 pub fn staging(variables: &HashMap<String, String>) -> Vec<Given> {
     let staging = variables.get("IS_STG").filter(|value| *value == "true");
-    let given = |_| {
-        Given::new(
-            "platform.base_url",
-            Some(STAGING.to_owned()),
-            "the environment variable IS_STG",
-        )
-    };
+    let given = |_| Given::new("platform.base_url", Some(STAGING.to_owned()), "the environment variable IS_STG");
     staging.map(given).into_iter().collect()
 }
 
@@ -127,7 +111,7 @@ pub fn flags(flags: &Flags) -> Vec<Given> {
     let values = [
         ("server.listen", "--listen", address(flags.listen)),
         ("server.admin_listen", "--admin-listen", address(flags.admin_listen)),
-        ("telemetry.log_format", "--log-format", flags.log_format.map(name)),
+        ("telemetry.log_format", "--log-format", flags.log_format.as_ref().map(name)),
     ];
     let given = |(name, flag, text): (&str, &str, Option<String>)| {
         text.map(|text| Given::new(name, Some(text), format!("the flag {flag}")))

@@ -163,7 +163,7 @@ impl Default for Platform {
             api_key_file: None,
             organization_id: None,
             connect_timeout: Duration::from_secs(5),
-            request_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_mins(1),
             max_answer_bytes: 64 << 20,
             pool_idle_timeout: Duration::from_secs(30),
             http2: Http2::Auto,
@@ -175,19 +175,12 @@ impl Default for Platform {
 
 impl Default for Events {
     fn default() -> Self {
-        Self {
-            idle_timeout: Duration::from_secs(90),
-            max_event_bytes: 16 << 20,
-            forward_access_tokens: false,
-        }
+        Self { idle_timeout: Duration::from_secs(90), max_event_bytes: 16 << 20, forward_access_tokens: false }
     }
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self {
-            log_format: LogFormat::Json,
-            log_filter: "info".to_owned(),
-        }
+        Self { log_format: LogFormat::Json, log_filter: "info".to_owned() }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use tokio::time::Instant;
-use tonic::metadata::MetadataMap;
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use uuid::Uuid;
 
 use crate::calls::Error;
@@ -45,13 +45,10 @@ fn timeout(text: &str) -> Option<Duration> {
 
 /// The call's `x-request-id`, or a new one where it has none that is printable and short.
 pub fn request_id(metadata: &MetadataMap) -> HeaderValue {
-    let given = metadata.get("x-request-id").map(|value| value.as_encoded_bytes());
+    let given = metadata.get("x-request-id").map(AsciiMetadataValue::as_encoded_bytes);
     let given = given.filter(|id| (1..=MAX_REQUEST_ID).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic));
     let made_up = || HeaderValue::from_str(&Uuid::now_v7().to_string()).ok();
-    given
-        .and_then(|id| HeaderValue::from_bytes(id).ok())
-        .or_else(made_up)
-        .unwrap_or(HeaderValue::from_static("-"))
+    given.and_then(|id| HeaderValue::from_bytes(id).ok()).or_else(made_up).unwrap_or(HeaderValue::from_static("-"))
 }
 
 #[cfg(test)]

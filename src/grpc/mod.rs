@@ -7,3 +7,4 @@ mod service;
 mod status;
 
 pub use server::{SERVICE, Server};
+pub use status::code_name;

@@ -39,7 +39,7 @@ const ALL: &str = "";
 /// How long a new connection may take to say its first words, and an idle one to answer a ping.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often an idle connection is pinged.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_mins(1);
 /// The pause after an accept that failed, e.g. for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -55,7 +55,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that is not ready yet: its health is NOT_SERVING.
+    /// A server that is not ready yet: its health says `NOT_SERVING`.
     ///
     /// # Errors
     /// When the compiled descriptors cannot be read.
@@ -70,12 +70,7 @@ impl Server {
         health.set_service_status(SERVICE, ServingStatus::NotServing).await;
         let closing = CancellationToken::new();
         let max_response_bytes = settings.max_response_bytes;
-        let service = Service {
-            calls: calls.clone(),
-            credentials,
-            max_response_bytes,
-            closing: closing.clone(),
-        };
+        let service = Service { calls: calls.clone(), credentials, max_response_bytes, closing: closing.clone() };
         let mut agent_service = AgentServiceServer::new(service)
             .max_decoding_message_size(settings.max_request_bytes)
             .max_encoding_message_size(max_response_bytes);
@@ -86,6 +81,8 @@ impl Server {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // So that clients that know the API by reflection alone can read the details of errors.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
         let routes = Routes::new(agent_service)
             .add_service(health_service)
@@ -100,15 +97,7 @@ impl Server {
             .keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT);
         let (drain_delay, drain_timeout) = (settings.drain_delay, settings.drain_timeout);
-        Ok(Self {
-            routes,
-            health,
-            http2,
-            closing,
-            calls,
-            drain_delay,
-            drain_timeout,
-        })
+        Ok(Self { routes, health, http2, closing, calls, drain_delay, drain_timeout })
     }
 
     /// Serves until `shutdown` comes, then drains: goes on serving while balancers learn of it, takes no more

@@ -43,9 +43,7 @@ impl AgentService for Service {
         let (call, request) = self.begin(request)?;
         call.of_agent(&request.agent_id);
         let task = self.calls.invoke(&call.context, &request).await;
-        call.answer(task, |task| InvokeResponse {
-            task: Some(call.with(task)),
-        })
+        call.answer(task, |task| InvokeResponse { task: Some(call.with(task)) })
     }
 
     async fn stream_events(
@@ -55,11 +53,7 @@ impl AgentService for Service {
         let (call, request) = self.begin(request)?;
         call.of_task(&request.task_id);
         let events = self.calls.stream_events(&call.context, &request).await;
-        call.stream(
-            events,
-            |event| StreamEventsResponse { event: Some(event) },
-            |m| m.event.as_ref(),
-        )
+        call.stream(events, |event| StreamEventsResponse { event: Some(event) }, |m| m.event.as_ref())
     }
 
     async fn invoke_stream(
@@ -67,12 +61,7 @@ impl AgentService for Service {
         request: Request<InvokeStreamRequest>,
     ) -> Result<Response<Self::InvokeStreamStream>, Status> {
         let (call, request) = self.begin(request)?;
-        call.of_agent(
-            request
-                .invocation
-                .as_ref()
-                .map_or("", |invocation| &invocation.agent_id),
-        );
+        call.of_agent(request.invocation.as_ref().map_or("", |invocation| &invocation.agent_id));
         let items = self.calls.invoke_stream(&call.context, request).await;
         call.stream(
             items,
@@ -120,21 +109,9 @@ impl Service {
         let request_id = metadata::request_id(request.metadata());
         let _ = record.request_id.set(request_id.clone());
         let deadline = metadata::deadline(request.metadata()).map_err(|error| status(&error))?;
-        let context = Context {
-            credentials: Arc::clone(&self.credentials),
-            request_id,
-            deadline,
-        };
+        let context = Context { credentials: Arc::clone(&self.credentials), request_id, deadline };
         let (max_response_bytes, closing) = (self.max_response_bytes, self.closing.clone());
-        Ok((
-            Call {
-                context,
-                record,
-                max_response_bytes,
-                closing,
-            },
-            request.into_inner(),
-        ))
+        Ok((Call { context, record, max_response_bytes, closing }, request.into_inner()))
     }
 }
 
@@ -160,9 +137,7 @@ impl Call {
         message: impl FnOnce(T) -> M,
     ) -> Result<Response<M>, Status> {
         let sized = result.map(message).and_then(|message| self.sized(message));
-        sized
-            .map(|message| self.respond(message))
-            .map_err(|error| self.refuse(&error))
+        sized.map(|message| self.respond(message)).map_err(|error| self.refuse(&error))
     }
 
     fn stream<T: Send + 'static, M: Message + 'static>(
@@ -183,15 +158,15 @@ impl Call {
                 if let Ok(message) = &message && let Some(event) = event(message) {
                     record.events.fetch_add(1, Relaxed);
                     if event.event_id.is_some() {
-                        last_event_id.clone_from(&event.event_id);
+                        last_event_id = event.event_id.as_deref().map(Into::into);
                     }
                 }
                 yield message.map_err(|error| self.refuse(&error));
             }
             // Ended from outside: the deadline, or a drain that has no more time.
             if let Some(kind) = items.take_result() {
-                let task_id = self.record.task_id.get().cloned();
-                yield Err(self.refuse(&Error { last_event_id, task_id, ..Error::new(kind) }));
+                let task_id = self.record.task_id.get().map(|id| id.as_str().into());
+                yield Err(self.refuse(&Error { task_id, last_event_id, ..Error::new(kind) }));
             }
         };
         Ok(response.map(|()| Box::pin(messages) as Responses<M>))
@@ -216,11 +191,7 @@ impl Call {
 
     fn sized<M: Message>(&self, message: M) -> Result<M, Error> {
         let (size, limit) = (message.encoded_len(), self.max_response_bytes);
-        if size <= limit {
-            Ok(message)
-        } else {
-            Err(Error::new(Kind::TooLarge { size, limit }))
-        }
+        if size <= limit { Ok(message) } else { Err(Error::new(Kind::TooLarge { size, limit })) }
     }
 
     fn respond<M>(&self, message: M) -> Response<M> {

@@ -34,11 +34,7 @@ struct Row {
 
 /// The status of a failed call.
 pub fn status(error: &Error) -> Status {
-    let Row {
-        mut code,
-        mut reason,
-        retry_after,
-    } = row(&error.kind);
+    let Row { mut code, mut reason, retry_after } = row(&error.kind);
     let mut facts = facts(error);
     let mut metadata = MetadataMap::new();
     if error.outcome == Some(Outcome::Unknown) {
@@ -62,22 +58,12 @@ pub fn status(error: &Error) -> Status {
 }
 
 fn row(kind: &Kind) -> Row {
-    let row = |code, reason| Row {
-        code,
-        reason,
-        retry_after: None,
-    };
+    let row = |code, reason| Row { code, reason, retry_after: None };
     match kind {
         Kind::Invalid(_) => row(Code::InvalidArgument, "INVALID_REQUEST"),
         Kind::NotStreaming => row(Code::FailedPrecondition, "TASK_NOT_STREAMING"),
-        Kind::Interrupted => Row {
-            retry_after: Some(SOON),
-            ..row(Code::Unavailable, "EVENT_STREAM_INTERRUPTED")
-        },
-        Kind::Draining => Row {
-            retry_after: Some(SOON),
-            ..row(Code::Unavailable, "PROXY_DRAINING")
-        },
+        Kind::Interrupted => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "EVENT_STREAM_INTERRUPTED") },
+        Kind::Draining => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "PROXY_DRAINING") },
         Kind::Deadline => row(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
         Kind::TooLarge { .. } => row(Code::ResourceExhausted, "RESPONSE_TOO_LARGE"),
         Kind::Internal => row(Code::Internal, "INTERNAL"),
@@ -116,14 +102,10 @@ fn refused(refusal: &Refusal) -> Row {
         _ => (Code::Internal, "PLATFORM_ANSWER_UNREADABLE"),
     };
     let retry_after = refusal.retry_after.filter(|_| matches!(refusal.status, 429 | 503));
-    Row {
-        code,
-        reason,
-        retry_after,
-    }
+    Row { code, reason, retry_after }
 }
 
-/// What a program can act on, as ErrorInfo's metadata.
+/// What a program can act on, as the metadata of its `ErrorInfo`.
 fn facts(error: &Error) -> HashMap<String, String> {
     let http_status = match &error.kind {
         Kind::Platform(error) => error.http_status().map(|status| status.to_string()),
@@ -135,26 +117,20 @@ fn facts(error: &Error) -> HashMap<String, String> {
     });
     let facts = [
         ("http_status", http_status),
-        ("task_id", error.task_id.clone()),
-        ("agent_id", error.agent_id.clone()),
-        ("last_event_id", error.last_event_id.clone()),
+        ("task_id", error.task_id.as_deref().map(str::to_owned)),
+        ("agent_id", error.agent_id.as_deref().map(str::to_owned)),
+        ("last_event_id", error.last_event_id.as_deref().map(str::to_owned)),
         ("outcome", outcome),
     ];
-    facts
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), cut(&value?, MAX_MESSAGE).to_owned())))
-        .collect()
+    facts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), cut(&value?, MAX_MESSAGE).to_owned()))).collect()
 }
 
 fn violations(kind: &Kind) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
     match kind {
         Kind::Invalid(violations) => Box::new(violations.iter().map(|v| (v.field.as_str(), v.description.as_str()))),
-        Kind::Platform(platform::Error::Refused(refusal)) => Box::new(
-            refusal
-                .violations
-                .iter()
-                .map(|v| (v.field.as_str(), v.description.as_str())),
-        ),
+        Kind::Platform(platform::Error::Refused(refusal)) => {
+            Box::new(refusal.violations.iter().map(|v| (v.field.as_str(), v.description.as_str())))
+        }
         _ => Box::new(std::iter::empty()),
     }
 }
@@ -192,19 +168,48 @@ pub fn of_tonic(headers: &HeaderMap) -> Option<Status> {
         Code::OutOfRange | Code::ResourceExhausted => refuse(
             Code::ResourceExhausted,
             "REQUEST_TOO_LARGE",
-            format!("the request message, prompt and files and free JSON together, is too large: {message}"),
+            format!("the request message, prompt and files and free JSON together, is too large: {}", tail(message)),
         ),
         Code::Internal if message.contains("decode") || message.contains("decompress") => refuse(
             Code::InvalidArgument,
             "REQUEST_UNREADABLE",
-            format!("the request message cannot be read: {message}"),
+            format!("the request message cannot be read: {}", tail(message)),
         ),
-        Code::Unimplemented if message.is_empty() => refuse(
-            Code::Unimplemented,
-            "METHOD_UNKNOWN",
-            "there is no such method".to_owned(),
-        ),
+        Code::Unimplemented if message.is_empty() => {
+            refuse(Code::Unimplemented, "METHOD_UNKNOWN", "there is no such method".to_owned())
+        }
         _ => None,
+    }
+}
+
+/// What stands behind the last of tonic's own introductions.
+fn tail(message: &str) -> &str {
+    ["too large: ", "decompressing: ", "decode Protobuf message: "]
+        .iter()
+        .find_map(|introduction| message.split_once(introduction))
+        .map_or(message, |(_, tail)| tail)
+}
+
+/// The code as gRPC spells it.
+pub fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 
@@ -214,10 +219,8 @@ mod tests {
 
     #[test]
     fn details_stay_small_enough_for_a_clients_headers() {
-        let violation = |i| crate::translate::Violation {
-            field: format!("{i}{}", "f".repeat(500)),
-            description: "é".repeat(500),
-        };
+        let violation =
+            |i| crate::translate::Violation { field: format!("{i}{}", "f".repeat(500)), description: "é".repeat(500) };
         let error = Error::new(Kind::Invalid((0..1000).map(violation).collect()));
         let status = status(&error.of_task(&"t".repeat(5000)));
         assert!(status.message().len() <= MAX_MESSAGE);

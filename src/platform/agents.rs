@@ -26,9 +26,7 @@ struct Key {
 impl Agents {
     /// A cache that keeps a lookup for `ttl`.
     pub fn new(ttl: Duration) -> Self {
-        Self {
-            ids: Cache::builder().max_capacity(CAPACITY).time_to_live(ttl).build(),
-        }
+        Self { ids: Cache::builder().max_capacity(CAPACITY).time_to_live(ttl).build() }
     }
 
     /// The id that an agent answered with, loaded by `load` unless it is known. Failures are shared by those who wait
@@ -38,16 +36,15 @@ impl Agents {
         credentials: &Arc<Credentials>,
         agent: &str,
         version: Option<&str>,
-        load: impl Future<Output = Result<Arc<str>, Error>>,
+        load: impl AsyncFnOnce() -> Result<Arc<str>, Error>,
     ) -> Result<Arc<str>, Error> {
-        let key = Key {
-            credentials: Arc::clone(credentials),
-            agent: agent.to_owned(),
-            version: version.map(str::to_owned),
-        };
-        self.ids
-            .try_get_with(key, load)
-            .await
-            .map_err(|error| Error::clone(&error))
+        let key =
+            Key { credentials: Arc::clone(credentials), agent: agent.to_owned(), version: version.map(str::to_owned) };
+        if let Some(id) = self.ids.get(&key).await {
+            return Ok(id);
+        }
+        // Boxed: a load is rare, and would make every call's future large.
+        let loading = Box::pin(self.ids.try_get_with(key, load()));
+        loading.await.map_err(|error| Error::clone(&error))
     }
 }

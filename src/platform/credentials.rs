@@ -24,11 +24,7 @@ impl Credentials {
     pub fn new(base_url: &str, organization: &str, secret: Secret) -> Result<Self, InvalidHeaderValue> {
         let mut key = HeaderValue::from_str(secret.expose())?;
         key.set_sensitive(true);
-        Ok(Self {
-            key,
-            secret,
-            roots: roots(base_url, organization),
-        })
+        Ok(Self { key, secret, roots: roots(base_url, organization) })
     }
 
     /// The key itself, to cut it out of what the platform says.

@@ -26,7 +26,7 @@ pub enum Error {
     Deadline,
     /// The platform refused, with an HTTP status.
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// The platform's answer is not the JSON that was expected.
     #[error("the platform's answer to {what} cannot be read: {why}")]
     Unreadable {
@@ -104,32 +104,21 @@ impl Refusal {
     /// `secret` is cut out wherever it is echoed.
     #[must_use]
     pub fn read(status: u16, body: &[u8], retry_after: Option<Duration>, secret: &str) -> Self {
-        let mut refusal = Self {
-            status,
-            detail: None,
-            violations: Vec::new(),
-            retry_after,
-            is_gateway: false,
-        };
+        let mut refusal = Self { status, detail: None, violations: Vec::new(), retry_after, is_gateway: false };
         let body = String::from_utf8_lossy(body);
         match serde_json::from_str::<Value>(&body) {
             Ok(Value::Object(answer)) => {
                 if let Some(Value::Array(faults)) = answer.get("detail") {
                     refusal.violations = faults.iter().take(MAX_VIOLATIONS).filter_map(Violation::read).collect();
                 }
-                refusal.detail = ["detail", "error", "message"]
-                    .iter()
-                    .find_map(|key| words(answer.get(*key)?));
+                refusal.detail = ["detail", "error", "message"].iter().find_map(|key| words(answer.get(*key)?));
             }
             Ok(Value::String(text)) => refusal.detail = Some(text),
             Ok(_) => {}
             Err(_) if body.trim_start().starts_with('<') => refusal.is_gateway = true,
             Err(_) => refusal.detail = Some(body.into_owned()),
         }
-        refusal.detail = refusal
-            .detail
-            .map(|text| tidy(&text, secret))
-            .filter(|text| !text.is_empty());
+        refusal.detail = refusal.detail.map(|text| tidy(&text, secret)).filter(|text| !text.is_empty());
         for violation in &mut refusal.violations {
             violation.field = tidy(&violation.field, secret);
             violation.description = tidy(&violation.description, secret);
@@ -141,19 +130,10 @@ impl Refusal {
 impl Violation {
     fn read(fault: &Value) -> Option<Self> {
         let loc = fault.get("loc")?.as_array()?;
-        let steps = loc
-            .iter()
-            .skip(usize::from(loc.first().is_some_and(|step| step == "body")));
+        let steps = loc.iter().skip(usize::from(loc.first().is_some_and(|step| step == "body")));
         let field = steps.map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
-        let description = fault
-            .get("msg")
-            .and_then(Value::as_str)
-            .unwrap_or("is not valid")
-            .to_owned();
-        Some(Self {
-            field: field.collect::<Vec<_>>().join("."),
-            description,
-        })
+        let description = fault.get("msg").and_then(Value::as_str).unwrap_or("is not valid").to_owned();
+        Some(Self { field: field.collect::<Vec<_>>().join("."), description })
     }
 }
 
@@ -170,14 +150,10 @@ impl fmt::Display for Refusal {
 fn words(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Object(fields) => ["message", "detail", "msg", "error"]
-            .iter()
-            .find_map(|key| words(fields.get(*key)?)),
+        Value::Object(fields) => ["message", "detail", "msg", "error"].iter().find_map(|key| words(fields.get(*key)?)),
         Value::Array(faults) => {
             let faults = faults.iter().take(MAX_VIOLATIONS).filter_map(Violation::read);
-            let faults: Vec<_> = faults
-                .map(|fault| format!("{}: {}", fault.field, fault.description))
-                .collect();
+            let faults: Vec<_> = faults.map(|fault| format!("{}: {}", fault.field, fault.description)).collect();
             (!faults.is_empty()).then(|| faults.join("; "))
         }
         _ => None,
@@ -186,11 +162,7 @@ fn words(value: &Value) -> Option<String> {
 
 /// One line without control characters or the secret, cut at [`MAX_DETAIL`]; nothing where it is HTML after all.
 fn tidy(text: &str, secret: &str) -> String {
-    let text = if secret.is_empty() {
-        text.to_owned()
-    } else {
-        text.replace(secret, "(secret)")
-    };
+    let text = if secret.is_empty() { text.to_owned() } else { text.replace(secret, "(secret)") };
     if looks_like_html(&text) {
         return String::new();
     }
@@ -218,10 +190,7 @@ mod tests {
 
     #[test]
     fn the_platforms_words_are_found_in_each_of_its_shapes() {
-        assert_eq!(
-            read(404, r#"{"detail": "Agent not found"}"#).to_string(),
-            "Agent not found"
-        );
+        assert_eq!(read(404, r#"{"detail": "Agent not found"}"#).to_string(), "Agent not found");
         assert_eq!(read(400, r#"{"error": {"message": "no"}}"#).to_string(), "no");
         assert_eq!(read(400, r#"{"error": "no"}"#).to_string(), "no");
         assert_eq!(read(500, "Internal Server Error").to_string(), "Internal Server Error");
@@ -230,10 +199,8 @@ mod tests {
 
     #[test]
     fn a_422_names_its_fields() {
-        let refusal = read(
-            422,
-            r#"{"detail": [{"loc": ["body", "input", "attachments", 0, "url"], "msg": "Field required"}]}"#,
-        );
+        let refusal =
+            read(422, r#"{"detail": [{"loc": ["body", "input", "attachments", 0, "url"], "msg": "Field required"}]}"#);
         assert_eq!(refusal.violations[0].field, "input.attachments.0.url");
         assert_eq!(refusal.violations[0].description, "Field required");
         assert_eq!(refusal.to_string(), "input.attachments.0.url: Field required");
@@ -252,10 +219,7 @@ mod tests {
 
     #[test]
     fn words_are_cut_and_the_key_is_taken_out() {
-        assert_eq!(
-            read(401, r#"{"detail": "bad key key-1\nsorry"}"#).to_string(),
-            "bad key (secret) sorry"
-        );
+        assert_eq!(read(401, r#"{"detail": "bad key key-1\nsorry"}"#).to_string(), "bad key (secret) sorry");
         assert_eq!(read(400, &"ä".repeat(5000)).to_string().len(), MAX_DETAIL);
     }
 }

@@ -6,9 +6,9 @@ use reqwest::Response;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    client::lost,
     error::Error,
     sse::{Decoder, Frame},
+    transport::lost,
 };
 
 /// An open event stream. Reads from the platform only when asked for an event, so a slow caller slows the platform;
@@ -25,13 +25,7 @@ pub struct EventStream {
 impl EventStream {
     pub(super) fn new(response: Response, idle_timeout: Duration, max_event_bytes: usize) -> Self {
         let decoder = Decoder::new(max_event_bytes);
-        Self {
-            response,
-            decoder,
-            idle_timeout,
-            alive: Instant::now(),
-            is_over: false,
-        }
+        Self { response, decoder, idle_timeout, alive: Instant::now(), is_over: false }
     }
 
     /// The next event; None at the stream's end. May be dropped while it waits: nothing is lost.

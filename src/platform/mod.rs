@@ -6,9 +6,11 @@ mod credentials;
 mod error;
 mod events;
 pub mod sse;
+mod transport;
 pub mod wire;
 
-pub use client::{BuildError, Client, Context};
+pub use client::Client;
 pub use credentials::Credentials;
 pub use error::{Cause, Error, Refusal, Violation};
 pub use events::EventStream;
+pub use transport::{BuildError, Context};

@@ -21,6 +21,7 @@ pub struct Frame {
 
 /// Takes a stream's bytes in pieces of any size and gives its events in order.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing about the bytes so far")]
 pub struct Decoder {
     /// The largest line and the largest data of one event, in bytes.
     cap: usize,
@@ -34,8 +35,8 @@ pub struct Decoder {
     after_cr: bool,
     at_start: bool,
     id: Option<String>,
-    data: BytesMut,
-    has_data: bool,
+    /// The data lines of the event so far.
+    data: Option<BytesMut>,
     oversized: bool,
     dropped: u64,
     retry: Option<Duration>,
@@ -53,8 +54,7 @@ impl Decoder {
             after_cr: false,
             at_start: true,
             id: None,
-            data: BytesMut::new(),
-            has_data: false,
+            data: None,
             oversized: false,
             dropped: 0,
             retry: None,
@@ -69,13 +69,14 @@ impl Decoder {
     /// The next event that is complete, if any.
     pub fn next_frame(&mut self) -> Option<Frame> {
         while let Some(line) = self.next_line() {
-            let Some(line) = line else { continue };
-            if line.is_empty() {
-                if let Some(frame) = self.dispatch() {
-                    return Some(frame);
+            match line {
+                Line::Discarded => {}
+                Line::Whole(line) if line.is_empty() => {
+                    if let Some(frame) = self.dispatch() {
+                        return Some(frame);
+                    }
                 }
-            } else {
-                self.field(&line);
+                Line::Whole(line) => self.field(&line),
             }
         }
         None
@@ -103,8 +104,8 @@ impl Decoder {
         self.retry
     }
 
-    /// The next line without its end: CR, LF or both. The inner None is a line that was thrown away.
-    fn next_line(&mut self) -> Option<Option<Bytes>> {
+    /// The next line without its end: CR, LF or both.
+    fn next_line(&mut self) -> Option<Line> {
         if self.after_cr && self.searched == 0 && !self.pending.is_empty() {
             if self.pending[0] == b'\n' {
                 self.pending.advance(1);
@@ -124,12 +125,12 @@ impl Decoder {
         line.truncate(line.len() - 1);
         if mem::take(&mut self.discarding) || line.len() > self.cap {
             self.oversized = true;
-            return Some(None);
+            return Some(Line::Discarded);
         }
         if mem::take(&mut self.at_start) && line.starts_with(b"\xef\xbb\xbf") {
             line.advance(3);
         }
-        Some(Some(line.freeze()))
+        Some(Line::Whole(line.freeze()))
     }
 
     fn throw_away(&mut self) {
@@ -161,30 +162,35 @@ impl Decoder {
     }
 
     fn add_data(&mut self, value: &[u8]) {
-        if self.data.len() + value.len() > self.cap {
-            self.oversized = true;
-        }
+        self.oversized |= self.data.as_ref().map_or(0, BytesMut::len) + value.len() > self.cap;
         if self.oversized {
-            self.data = BytesMut::new();
+            self.data = None;
             return;
         }
-        if self.has_data {
-            self.data.extend_from_slice(b"\n");
+        match &mut self.data {
+            None => self.data = Some(value.into()),
+            Some(data) => {
+                data.extend_from_slice(b"\n");
+                data.extend_from_slice(value);
+            }
         }
-        self.data.extend_from_slice(value);
-        self.has_data = true;
     }
 
     fn dispatch(&mut self) -> Option<Frame> {
-        let id = self.id.take();
-        let data = mem::take(&mut self.data).freeze();
-        let has_data = mem::take(&mut self.has_data);
+        let (id, data) = (self.id.take(), self.data.take());
         if mem::take(&mut self.oversized) {
             self.dropped += 1;
             return None;
         }
-        has_data.then_some(Frame { id, data })
+        data.map(|data| Frame { id, data: data.freeze() })
     }
+}
+
+/// A line of the stream.
+enum Line {
+    Whole(Bytes),
+    /// It was larger than the cap.
+    Discarded,
 }
 
 #[cfg(test)]
@@ -201,10 +207,7 @@ mod tests {
             frames.extend(std::iter::from_fn(|| decoder.next_frame()));
         }
         frames.extend(decoder.finish());
-        frames
-            .into_iter()
-            .map(|frame| (frame.id, String::from_utf8_lossy(&frame.data).into_owned()))
-            .collect()
+        frames.into_iter().map(|frame| (frame.id, String::from_utf8_lossy(&frame.data).into_owned())).collect()
     }
 
     fn data(stream: &str) -> Vec<String> {
@@ -213,18 +216,12 @@ mod tests {
 
     #[test]
     fn lines_end_in_lf_in_crlf_and_in_cr() {
-        assert_eq!(
-            data("data: a\n\ndata: b\r\n\r\ndata: c\r\rdata: d\n\n"),
-            ["a", "b", "c", "d"]
-        );
+        assert_eq!(data("data: a\n\ndata: b\r\n\r\ndata: c\r\rdata: d\n\n"), ["a", "b", "c", "d"]);
     }
 
     #[test]
     fn comments_names_and_events_without_data_are_passed_over() {
-        assert_eq!(
-            data("\u{feff}: ping\n\nevent: x\nid: 7\n\ndata\n\ndata:a\ndata: b\n\n"),
-            ["", "a\nb"]
-        );
+        assert_eq!(data("\u{feff}: ping\n\nevent: x\nid: 7\n\ndata\n\ndata:a\ndata: b\n\n"), ["", "a\nb"]);
     }
 
     #[test]
@@ -260,10 +257,7 @@ mod tests {
         }
         decoder.push(b"\n\ndata: a\n\ndata: 12345\ndata: 6789\n\ndata: b\n\n");
         frames.extend(std::iter::from_fn(|| decoder.next_frame()));
-        assert_eq!(
-            frames.iter().map(|frame| &frame.data[..]).collect::<Vec<_>>(),
-            [b"a", b"b"]
-        );
+        assert_eq!(frames.iter().map(|frame| &frame.data[..]).collect::<Vec<_>>(), [b"a", b"b"]);
         assert_eq!(decoder.take_dropped(), 2);
     }
 

@@ -60,10 +60,7 @@ impl Agent {
                 _ => return None,
             },
         };
-        Some(Self {
-            id: id.to_owned(),
-            behaviour,
-        })
+        Some(Self { id: id.to_owned(), behaviour })
     }
 
     /// The agent with this id or name.

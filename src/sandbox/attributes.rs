@@ -57,28 +57,19 @@ pub fn new(id: &str, agent: &str, organization: &str, version: &str, body: &Attr
 pub fn continued(previous: &Attributes, agent: &str, version: &str, body: &Attributes) -> Attributes {
     let mut attributes = previous.clone();
     merge(&mut attributes, before_a_turn());
-    merge(
-        &mut attributes,
-        json!({ "agent_id": agent, "agent_version": version, "input": input(body) }),
-    );
+    merge(&mut attributes, json!({ "agent_id": agent, "agent_version": version, "input": input(body) }));
     take_over(&mut attributes, body);
     attributes
 }
 
 /// The prompt among the attributes.
 pub fn prompt(attributes: &Attributes) -> &str {
-    attributes
-        .get("input")
-        .and_then(|input| input["text"].as_str())
-        .unwrap_or_default()
+    attributes.get("input").and_then(|input| input["text"].as_str()).unwrap_or_default()
 }
 
 /// Whether the task was created with event streaming.
 pub fn is_streamed(attributes: &Attributes) -> bool {
-    attributes
-        .get("events_streaming")
-        .and_then(Value::as_bool)
-        .unwrap_or_default()
+    attributes.get("events_streaming").and_then(Value::as_bool).unwrap_or_default()
 }
 
 fn input(body: &Attributes) -> Value {

@@ -51,9 +51,7 @@ pub fn follow(turn: Arc<Turn>, last_event_id: u64, fault: Option<&Fault>, stream
         _ => live(open, turn, last_event_id, usize::MAX),
     };
     let mut answer = reply::with_body(StatusCode::OK, "text/event-stream; charset=utf-8", body);
-    answer
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     answer
 }
 

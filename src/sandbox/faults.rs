@@ -82,12 +82,7 @@ impl Faults {
 impl Fault {
     /// The answer that takes the request's place, if this fault is one.
     pub fn instead(&self) -> Option<Answer> {
-        let Self::Answer {
-            status,
-            body,
-            retry_after,
-        } = self
-        else {
+        let Self::Answer { status, body, retry_after } = self else {
             return None;
         };
         let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -120,10 +115,7 @@ impl Fault {
 }
 
 fn is_stream(answer: &Answer) -> bool {
-    answer
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+    answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
 async fn cut_in_half(answer: Answer) -> Answer {

@@ -52,10 +52,7 @@ pub struct Log {
 impl Log {
     /// A log whose first event will have this id.
     pub fn starting_at(first_id: u64) -> Self {
-        Self {
-            first_id,
-            frames: Vec::new(),
-        }
+        Self { first_id, frames: Vec::new() }
     }
 
     /// The id the next event will have.

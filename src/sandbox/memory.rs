@@ -19,10 +19,7 @@ pub struct Share {
 impl Total {
     /// A share of this total that holds `bytes` already.
     pub fn share(&self, bytes: usize) -> Share {
-        let share = Share {
-            total: self.clone(),
-            own: AtomicUsize::new(0),
-        };
+        let share = Share { total: self.clone(), own: AtomicUsize::new(0) };
         share.add(bytes);
         share
     }

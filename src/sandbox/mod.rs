@@ -93,11 +93,7 @@ impl Sandbox {
         let platform = Arc::new(Platform::new(stop.clone()));
         let server = server::accept(listener, Arc::clone(&platform), stop.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(server));
-        Ok(Self {
-            address,
-            platform,
-            _stop_on_drop: stop.drop_guard(),
-        })
+        Ok(Self { address, platform, _stop_on_drop: stop.drop_guard() })
     }
 
     /// The address listened on.
@@ -137,12 +133,7 @@ impl Sandbox {
     /// Waits until exactly `count` event streams are open. For ever, when that never happens: callers bound it.
     pub async fn until_open_streams(&self, count: usize) {
         // The sender lives in `self`, so that the only error, a closed channel, cannot happen.
-        let _ = self
-            .platform
-            .open_streams
-            .subscribe()
-            .wait_for(|open| *open == count)
-            .await;
+        let _ = self.platform.open_streams.subscribe().wait_for(|open| *open == count).await;
     }
 }
 

@@ -22,12 +22,7 @@ pub struct Problem {
 impl Problem {
     /// One with the usual detail: a text.
     pub fn new(status: StatusCode, detail: &str) -> Self {
-        Self {
-            status,
-            detail: json!(detail),
-            retry_after: None,
-            allow: None,
-        }
+        Self { status, detail: json!(detail), retry_after: None, allow: None }
     }
 
     /// Something there is not: `Task` gives "Task not found".
@@ -37,10 +32,7 @@ impl Problem {
 
     /// A body that breaks the contract, one entry per complaint.
     pub fn unprocessable(complaints: Vec<Value>) -> Self {
-        Self {
-            detail: Value::Array(complaints),
-            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "")
-        }
+        Self { detail: Value::Array(complaints), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "") }
     }
 
     /// What an agent like `http-429` stands for.
@@ -63,18 +55,12 @@ impl Problem {
 
     /// With a `retry-after`.
     pub fn retry_after(self, when: &'static str) -> Self {
-        Self {
-            retry_after: Some(when),
-            ..self
-        }
+        Self { retry_after: Some(when), ..self }
     }
 
     /// With the methods that are allowed instead.
     pub fn allow(self, methods: &'static str) -> Self {
-        Self {
-            allow: Some(methods),
-            ..self
-        }
+        Self { allow: Some(methods), ..self }
     }
 }
 
@@ -94,9 +80,7 @@ impl From<Problem> for Answer {
 pub fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Answer {
     let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
 }
 

@@ -67,11 +67,7 @@ pub fn recognise(method: &Method, path: &str) -> Result<Target, Problem> {
             return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed").allow(allowed));
         }
     };
-    Ok(Target {
-        route,
-        organization,
-        id: (*id).to_owned(),
-    })
+    Ok(Target { route, organization, id: (*id).to_owned() })
 }
 
 /// The organization and the rest of a path, which may begin with an organization, and that with `/agent-controller`.
@@ -111,10 +107,7 @@ fn load_agent(target: &Target, headers: &HeaderMap) -> Answered {
         return Err(Problem::on_demand(status));
     }
     let version = version(headers)?;
-    Ok(reply::json(
-        StatusCode::OK,
-        &agent.to_json(&target.organization, version),
-    ))
+    Ok(reply::json(StatusCode::OK, &agent.to_json(&target.organization, version)))
 }
 
 fn create_task(platform: &Platform, target: &Target, headers: &HeaderMap, body: &[u8]) -> Answered {
@@ -131,13 +124,7 @@ fn create_task(platform: &Platform, target: &Target, headers: &HeaderMap, body: 
         _ => return Err(Problem::unprocessable(complaints)),
     };
     let organization = target.organization.as_str();
-    let order = Order {
-        agent: &agent,
-        version,
-        organization,
-        body: read,
-        bytes: body.len(),
-    };
+    let order = Order { agent: &agent, version, organization, body: read, bytes: body.len() };
     let turn = match read.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()) {
         Some(id) => platform.tasks.resume(id, &order),
         None => platform.tasks.create(&order),
@@ -146,47 +133,28 @@ fn create_task(platform: &Platform, target: &Target, headers: &HeaderMap, body: 
 }
 
 fn read_task(platform: &Platform, target: &Target) -> Answered {
-    let turn = platform
-        .tasks
-        .find(&target.id)
-        .ok_or_else(|| Problem::not_found("Task"))?;
+    let turn = platform.tasks.find(&target.id).ok_or_else(|| Problem::not_found("Task"))?;
     Ok(reply::json(StatusCode::OK, &turn.snapshot()))
 }
 
 fn stop_task(platform: &Platform, target: &Target) -> Answered {
-    let turn = platform
-        .tasks
-        .find(&target.id)
-        .ok_or_else(|| Problem::not_found("Task"))?;
+    let turn = platform.tasks.find(&target.id).ok_or_else(|| Problem::not_found("Task"))?;
     turn.stop();
     Ok(reply::json(StatusCode::OK, &turn.snapshot()))
 }
 
 fn follow_task(platform: &Platform, target: &Target, headers: &HeaderMap, fault: Option<&Fault>) -> Answered {
-    let turn = platform
-        .tasks
-        .find(&target.id)
-        .ok_or_else(|| Problem::not_found("Task"))?;
+    let turn = platform.tasks.find(&target.id).ok_or_else(|| Problem::not_found("Task"))?;
     if turn.attribute("events_streaming") != Value::Bool(true) {
         return Err(Problem::new(StatusCode::NOT_FOUND, "Task has no event stream"));
     }
-    let last_event_id = headers
-        .get("last-event-id")
-        .and_then(|id| id.to_str().ok()?.parse().ok())
-        .unwrap_or_default();
-    Ok(events::follow(
-        Arc::clone(&turn),
-        last_event_id,
-        fault,
-        &platform.open_streams,
-    ))
+    let last_event_id = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok()).unwrap_or_default();
+    Ok(events::follow(Arc::clone(&turn), last_event_id, fault, &platform.open_streams))
 }
 
 /// The version of the agent that the request pins, or the current one.
 fn version(headers: &HeaderMap) -> Result<&'static str, Problem> {
-    let asked = headers
-        .get("x-agent-version")
-        .map(|version| version.to_str().unwrap_or_default());
+    let asked = headers.get("x-agent-version").map(|version| version.to_str().unwrap_or_default());
     Agent::version(asked).ok_or_else(|| Problem::not_found("Agent version"))
 }
 

@@ -52,12 +52,7 @@ async fn work(turn: &Turn, behaviour: Behaviour) {
 
 /// The end of a task that went well.
 pub fn completed(result: String) -> Ending {
-    Ending {
-        status: Status::Completed,
-        result: Some(result),
-        used_tools: Vec::new(),
-        trimmed: false,
-    }
+    Ending { status: Status::Completed, result: Some(result), used_tools: Vec::new(), trimmed: false }
 }
 
 /// Sends a text word by word, or in larger pieces when it is long.
@@ -84,9 +79,7 @@ fn example(schema: &Value, prompt: &str) -> Value {
     match schema["type"].as_str() {
         Some("object") => {
             let properties = schema["properties"].as_object().into_iter().flatten();
-            properties
-                .map(|(name, schema)| (name.clone(), example(schema, prompt)))
-                .collect()
+            properties.map(|(name, schema)| (name.clone(), example(schema, prompt))).collect()
         }
         Some("array") => json!([example(&schema["items"], prompt)]),
         Some("integer") => json!(42),
@@ -133,20 +126,14 @@ async fn fail(turn: &Turn, prompt: &str) -> Ending {
         "error" => (Status::Error, "The model provider could not be reached."),
         _ => (Status::Failed, "The agent gave up."),
     };
-    Ending {
-        status,
-        ..completed(result.to_owned())
-    }
+    Ending { status, ..completed(result.to_owned()) }
 }
 
 async fn big(turn: &Turn, prompt: &str) -> Ending {
     say(turn, "A big one. ").await;
     let bytes = usize::try_from(number(prompt, BIG)).unwrap_or_default();
     let result = "0123456789abcdef".chars().cycle().take(bytes).collect();
-    Ending {
-        trimmed: true,
-        ..completed(result)
-    }
+    Ending { trimmed: true, ..completed(result) }
 }
 
 async fn burst(turn: &Turn, prompt: &str) -> Ending {
@@ -160,8 +147,5 @@ async fn burst(turn: &Turn, prompt: &str) -> Ending {
 
 /// The number a prompt consists of, up to the most allowed; without one, the number to use unless told.
 fn number(prompt: &str, (unless_told, most): (u64, u64)) -> u64 {
-    prompt
-        .trim()
-        .parse()
-        .map_or(unless_told, |number: u64| number.min(most))
+    prompt.trim().parse().map_or(unless_told, |number: u64| number.min(most))
 }

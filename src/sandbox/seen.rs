@@ -32,10 +32,7 @@ impl SeenRequest {
     /// The first header of this (lower-case) name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -59,11 +56,7 @@ impl Seen {
         let request = SeenRequest {
             method: parts.method.to_string(),
             path: parts.uri.path().to_owned(),
-            headers: parts
-                .headers
-                .iter()
-                .map(|(name, value)| (name.to_string(), text(value)))
-                .collect(),
+            headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
             body: match body {
                 [] => Value::Null,
                 body => serde_json::from_slice(body)
@@ -83,10 +76,6 @@ impl Seen {
 
     /// All that is remembered, oldest first.
     pub fn all(&self) -> Vec<SeenRequest> {
-        locked(&self.kept)
-            .requests
-            .iter()
-            .map(|(request, _)| request.clone())
-            .collect()
+        locked(&self.kept).requests.iter().map(|(request, _)| request.clone()).collect()
     }
 }

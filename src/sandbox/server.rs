@@ -44,10 +44,7 @@ async fn serve(stream: TcpStream, platform: Arc<Platform>) {
     // An event has to leave at once; should the option fail, it leaves a little later.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| answer(Arc::clone(&platform), request));
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
     if let Err(error) = served {
         tracing::debug!(%error, "a connection to the sandbox ended early");
     }
@@ -75,10 +72,7 @@ async fn respond(platform: &Arc<Platform>, parts: &http::request::Parts, body: B
     }
     let answer = routes::answer(platform, &target, &parts.headers, &body, fault.as_ref());
     match fault {
-        Some(fault) => fault
-            .spoil(answer)
-            .await
-            .map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted)),
+        Some(fault) => fault.spoil(answer).await.map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted)),
         None => Ok(answer),
     }
 }

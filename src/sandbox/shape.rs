@@ -82,12 +82,7 @@ const ATTACHMENT: &[Field] = &[
     may("name", Text),
     may("mime", Text),
     may("size", Integer),
-    may(
-        "kind",
-        OneOf(&[
-            "image", "pdf", "document", "text", "audio", "video", "archive", "unknown",
-        ]),
-    ),
+    may("kind", OneOf(&["image", "pdf", "document", "text", "audio", "video", "archive", "unknown"])),
     may("sha256", Text),
     may("expires_at", Text),
     may("source", Text),
@@ -108,10 +103,7 @@ const MCP_SERVER: &[Field] = &[
     may("command", Text),
     may("url", Text),
     may("transport", OneOf(&["stdio", "sse", "streamable-http"])),
-    may(
-        "auth_type",
-        OneOf(&["api_key", "oauth2", "custom_headers", "sso_user", "none"]),
-    ),
+    may("auth_type", OneOf(&["api_key", "oauth2", "custom_headers", "sso_user", "none"])),
     may("api_key", Text),
     may("use_secrets_manager", Flag),
     may("client_id", Text),
@@ -126,27 +118,16 @@ const MCP_SERVER: &[Field] = &[
 ];
 
 const fn must(name: &'static str, shape: Shape) -> Field {
-    Field {
-        name,
-        shape,
-        required: true,
-    }
+    Field { name, shape, required: true }
 }
 
 const fn may(name: &'static str, shape: Shape) -> Field {
-    Field {
-        name,
-        shape,
-        required: false,
-    }
+    Field { name, shape, required: false }
 }
 
 /// The complaints about a body that is to create a task; none when it is as it should be.
 pub fn complaints(body: &Value) -> Vec<Value> {
-    let mut check = Check {
-        location: vec![json!("body")],
-        complaints: Vec::new(),
-    };
+    let mut check = Check { location: vec![json!("body")], complaints: Vec::new() };
     check.value(&TASK, body);
     check.complaints
 }
@@ -205,11 +186,7 @@ impl Check {
         if id.is_empty() {
             self.complain("value_error", "Value error, principal id cannot be empty", value);
         } else if id.contains(|c: char| c == ':' || c.is_whitespace()) {
-            self.complain(
-                "value_error",
-                "Value error, principal id cannot contain ':' or whitespace",
-                value,
-            );
+            self.complain("value_error", "Value error, principal id cannot contain ':' or whitespace", value);
         }
     }
 
@@ -220,10 +197,9 @@ impl Check {
             Integer => ("int_type", "Input should be a valid integer"),
             Dictionary => ("dict_type", "Input should be a valid dictionary"),
             List(_) => ("list_type", "Input should be a valid list"),
-            Fields(_) => (
-                "model_attributes_type",
-                "Input should be a valid dictionary or object to extract fields from",
-            ),
+            Fields(_) => {
+                ("model_attributes_type", "Input should be a valid dictionary or object to extract fields from")
+            }
             OneOf(words) => {
                 return self.complain("enum", &format!("Input should be {}", choice(words)), value);
             }
@@ -239,8 +215,7 @@ impl Check {
 
     fn complain(&mut self, kind: &str, message: &str, input: &Value) {
         if self.complaints.len() < COMPLAINTS {
-            self.complaints
-                .push(json!({ "type": kind, "loc": self.location, "msg": message, "input": input }));
+            self.complaints.push(json!({ "type": kind, "loc": self.location, "msg": message, "input": input }));
         }
     }
 }

@@ -30,10 +30,7 @@ pub async fn perform(turn: &Turn, prompt: &str) -> Ending {
     plan(turn, 2).await;
     let result = format!("Looked into it: {prompt}");
     say(turn, &result).await;
-    Ending {
-        used_tools: vec!["search", "sql"],
-        ..completed(result)
-    }
+    Ending { used_tools: vec!["search", "sql"], ..completed(result) }
 }
 
 async fn send(turn: &Turn, kind: &'static str, data: Value) {
@@ -77,17 +74,9 @@ async fn log_in(turn: &Turn) {
         }
         json!({ "type": kind, "data": data })
     };
-    let login = with(
-        "login_required",
-        json!({ "url": "https://auth.example.com/authorize?state=1" }),
-    );
+    let login = with("login_required", json!({ "url": "https://auth.example.com/authorize?state=1" }));
     send(turn, "auth_event", login).await;
-    send(
-        turn,
-        "auth_event",
-        with("token_ready", json!({ "access_token": "sandbox-access-token" })),
-    )
-    .await;
+    send(turn, "auth_event", with("token_ready", json!({ "access_token": "sandbox-access-token" }))).await;
 }
 
 async fn call_tools(turn: &Turn) {
@@ -97,23 +86,14 @@ async fn call_tools(turn: &Turn) {
     });
     let search = tool_call("search", "1", &payload);
     send(turn, "tool_call_request", search.clone()).await;
-    send(
-        turn,
-        "tool_call_result",
-        tool_result(search, json!({ "rows": [1, 2, 3], "total": 3 }), false),
-    )
-    .await;
+    send(turn, "tool_call_result", tool_result(search, json!({ "rows": [1, 2, 3], "total": 3 }), false)).await;
     let query = tool_call("sql", "2", &json!({ "statement": "select 1" }));
     sleep(BEAT).await;
     let analyst = json!({ "name": "Analyst", "icon": "📊" });
     turn.emit_as(analyst, "tool_call_request", &query);
     sleep(BEAT).await;
     // An identity without an icon.
-    turn.emit_as(
-        json!({ "name": "Analyst" }),
-        "tool_call_result",
-        &tool_result(query, json!("no such table"), true),
-    );
+    turn.emit_as(json!({ "name": "Analyst" }), "tool_call_result", &tool_result(query, json!("no such table"), true));
 }
 
 fn tool_call(tool: &str, number: &str, payload: &Value) -> Value {
@@ -170,83 +150,30 @@ async fn manage_context(turn: &Turn) {
         }),
     )
     .await;
-    send(
-        turn,
-        "context_status",
-        json!({ "used_tokens": 1200, "max_tokens": 200_000, "percent": 0.6 }),
-    )
-    .await;
-    send(
-        turn,
-        "agent_gateway_decision",
-        json!({ "decision": "delegate", "agent_id": "echo", "confidence": 0.8 }),
-    )
-    .await;
-    send(
-        turn,
-        "gateway_steer_applied",
-        json!({ "steer_id": "steer-1", "text": "Keep it short." }),
-    )
-    .await;
+    send(turn, "context_status", json!({ "used_tokens": 1200, "max_tokens": 200_000, "percent": 0.6 })).await;
+    send(turn, "agent_gateway_decision", json!({ "decision": "delegate", "agent_id": "echo", "confidence": 0.8 }))
+        .await;
+    send(turn, "gateway_steer_applied", json!({ "steer_id": "steer-1", "text": "Keep it short." })).await;
 }
 
 async fn report_process(turn: &Turn) {
-    send(
-        turn,
-        "process_state_changed",
-        json!({ "process_id": "process-1", "state": "running" }),
-    )
-    .await;
-    send(
-        turn,
-        "process_update",
-        json!({ "process_id": "process-1", "note": "Half way there", "percent": 50 }),
-    )
-    .await;
+    send(turn, "process_state_changed", json!({ "process_id": "process-1", "state": "running" })).await;
+    send(turn, "process_update", json!({ "process_id": "process-1", "note": "Half way there", "percent": 50 })).await;
 }
 
 async fn ask_people(turn: &Turn) {
     let question = json!({ "id": "question-1", "text": "Which year?", "options": ["2024", "2025"], "multiple": false });
     send(turn, "ask_user_questions", json!({ "questions": [question] })).await;
-    send(
-        turn,
-        "invite_member",
-        json!({ "email": "new@example.com", "role": "member" }),
-    )
-    .await;
-    send(
-        turn,
-        "member_invited",
-        json!({ "email": "new@example.com", "invited": true }),
-    )
-    .await;
-    send(
-        turn,
-        "ask_for_secret",
-        json!({ "secrets": [{ "name": "API_TOKEN", "reason": "The report needs it." }] }),
-    )
-    .await;
+    send(turn, "invite_member", json!({ "email": "new@example.com", "role": "member" })).await;
+    send(turn, "member_invited", json!({ "email": "new@example.com", "invited": true })).await;
+    send(turn, "ask_for_secret", json!({ "secrets": [{ "name": "API_TOKEN", "reason": "The report needs it." }] }))
+        .await;
     send(turn, "secret_saved", json!({ "names": ["API_TOKEN"] })).await;
 }
 
 async fn show(turn: &Turn) {
-    send(
-        turn,
-        "live_surface_created",
-        json!({ "surface_id": "surface-1", "title": "Dashboard", "version": 1 }),
-    )
-    .await;
+    send(turn, "live_surface_created", json!({ "surface_id": "surface-1", "title": "Dashboard", "version": 1 })).await;
     let manifest = json!({ "kind": "table", "columns": ["year", "revenue"], "rows": [[2024, 1.5], [2025, null]] });
-    send(
-        turn,
-        "inline_card",
-        json!({ "card_id": "card-1", "manifest": manifest }),
-    )
-    .await;
-    send(
-        turn,
-        "quantum_leap",
-        json!({ "from": "today", "to": ["tomorrow", { "certain": null }], "leaps": 1 }),
-    )
-    .await;
+    send(turn, "inline_card", json!({ "card_id": "card-1", "manifest": manifest })).await;
+    send(turn, "quantum_leap", json!({ "from": "today", "to": ["tomorrow", { "certain": null }], "leaps": 1 })).await;
 }

@@ -28,12 +28,7 @@ pub struct State {
 impl State {
     /// A turn that is still to begin.
     pub fn pending(attributes: Attributes, log: Log) -> Self {
-        Self {
-            attributes,
-            status: Status::Pending,
-            log,
-            began: Instant::now(),
-        }
+        Self { attributes, status: Status::Pending, log, began: Instant::now() }
     }
 
     /// The whole task, as JSON.
@@ -48,11 +43,7 @@ impl State {
         const KEPT: [&str; 4] = ["id", "agent_id", "finished_at", "events_streaming"];
         let kept = KEPT.into_iter().filter_map(|name| self.attributes.get_key_value(name));
         let mut task: Attributes = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let result = self
-            .attributes
-            .get("result")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let result = self.attributes.get("result").and_then(Value::as_str).unwrap_or_default();
         let start: String = result.chars().take(TRIMMED_RESULT).collect();
         task.insert("result".to_owned(), json!(start));
         task.insert("status".to_owned(), json!(self.status.as_str()));
@@ -65,8 +56,7 @@ impl State {
         self.status = status;
         // Whole milliseconds, for a number that is short on the wire.
         let milliseconds = u32::try_from(self.began.elapsed().as_millis()).unwrap_or(u32::MAX);
-        self.attributes
-            .insert("duration".to_owned(), json!(f64::from(milliseconds) / 1000.0));
+        self.attributes.insert("duration".to_owned(), json!(f64::from(milliseconds) / 1000.0));
         self.attributes.insert("finished_at".to_owned(), json!(now()));
     }
 }

@@ -64,11 +64,7 @@ struct Tasks {
 impl Store {
     /// No tasks yet; those to come end when `stop` is cancelled.
     pub fn new(stop: CancellationToken) -> Self {
-        Self {
-            tasks: Mutex::default(),
-            memory: Total::default(),
-            stop,
-        }
+        Self { tasks: Mutex::default(), memory: Total::default(), stop }
     }
 
     /// The current turn of a task.
@@ -111,12 +107,7 @@ impl Store {
     }
 
     fn turn(&self, attributes: Attributes, first_id: u64, order: &Order<'_>) -> Arc<Turn> {
-        Arc::new(Turn::new(
-            attributes,
-            first_id,
-            self.stop.child_token(),
-            self.memory.share(order.bytes),
-        ))
+        Arc::new(Turn::new(attributes, first_id, self.stop.child_token(), self.memory.share(order.bytes)))
     }
 }
 
@@ -125,12 +116,7 @@ impl Tasks {
     fn forget_finished(&mut self, memory: &Total) {
         while self.turns.len() >= TASKS || memory.bytes() > BYTES {
             let finished = |id: &String| self.turns.get(id).is_none_or(|turn| turn.is_over());
-            let Some(id) = self
-                .order
-                .iter()
-                .position(finished)
-                .and_then(|index| self.order.remove(index))
-            else {
+            let Some(id) = self.order.iter().position(finished).and_then(|index| self.order.remove(index)) else {
                 return;
             };
             self.turns.remove(&id);

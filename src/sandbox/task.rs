@@ -33,18 +33,9 @@ pub struct Turn {
 impl Turn {
     /// A pending turn of the task with these attributes, whose events are numbered from `first_id` on.
     pub fn new(attributes: Attributes, first_id: u64, over: CancellationToken, memory: Share) -> Self {
-        let text = |key: &str| {
-            attributes
-                .get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text = |key: &str| attributes.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let turn = Self {
-            subject: Subject {
-                task: text("id"),
-                organization: text("organization_id"),
-            },
+            subject: Subject { task: text("id"), organization: text("organization_id") },
             state: Mutex::new(State::pending(attributes, Log::starting_at(first_id))),
             changed: watch::Sender::new(()),
             resumed: Notify::new(),
@@ -157,22 +148,11 @@ impl Turn {
     pub fn finish(&self, ending: &Ending) {
         let bytes = ending.result.as_ref().map_or(0, String::len);
         self.step(|state| {
-            state
-                .attributes
-                .insert("tokens".to_owned(), tokens(&state.attributes, ending.result.as_deref()));
-            state
-                .attributes
-                .insert("used_tools".to_owned(), json!(ending.used_tools));
+            state.attributes.insert("tokens".to_owned(), tokens(&state.attributes, ending.result.as_deref()));
+            state.attributes.insert("used_tools".to_owned(), json!(ending.used_tools));
             state.attributes.insert("result".to_owned(), json!(ending.result));
             state.end(ending.status);
-            Some((
-                "task_finished",
-                if ending.trimmed {
-                    state.trimmed()
-                } else {
-                    state.snapshot()
-                },
-            ))
+            Some(("task_finished", if ending.trimmed { state.trimmed() } else { state.snapshot() }))
         });
         self.memory.add(bytes);
         self.over.cancel();
@@ -191,12 +171,7 @@ impl Turn {
     /// The attributes for the task's next turn, and the id its first event has. None while this turn is not over.
     pub fn next(&self, agent: &str, version: &str, body: &Attributes) -> Option<(Attributes, u64)> {
         let state = locked(&self.state);
-        let next = || {
-            (
-                attributes::continued(&state.attributes, agent, version, body),
-                state.log.next_id(),
-            )
-        };
+        let next = || (attributes::continued(&state.attributes, agent, version, body), state.log.next_id());
         state.status.is_terminal().then(next)
     }
 
@@ -232,8 +207,7 @@ impl Turn {
 
     fn push(&self, state: &mut State, kind: &str, data: &Value, identity: Option<Value>) {
         if attributes::is_streamed(&state.attributes) {
-            self.memory
-                .add(state.log.push(&self.subject.event(kind, data, identity)));
+            self.memory.add(state.log.push(&self.subject.event(kind, data, identity)));
         }
         self.changed.send_replace(());
     }

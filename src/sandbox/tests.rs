@@ -31,14 +31,8 @@ impl World {
     async fn new() -> Self {
         // The client insists on a TLS provider, which one test of this process installs first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let sandbox = Sandbox::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-            .await
-            .unwrap();
-        let client = Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(20))
-            .build()
-            .unwrap();
+        let sandbox = Sandbox::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
         Self { sandbox, client }
     }
 
@@ -56,8 +50,7 @@ impl World {
     }
 
     fn creation(&self, agent: &str, body: &Value) -> RequestBuilder {
-        self.request(Method::POST, &format!("/agent-execution/{agent}"))
-            .body(body.to_string())
+        self.request(Method::POST, &format!("/agent-execution/{agent}")).body(body.to_string())
     }
 
     async fn post(&self, agent: &str, body: Value) -> (u16, Value) {
@@ -113,19 +106,13 @@ fn streamed(prompt: &str) -> Value {
 
 fn events_in(stream: &str) -> Vec<Event> {
     assert!(stream.ends_with("\n\n"), "an event is incomplete: {stream}");
-    let frames = stream
-        .split("\n\n")
-        .filter(|frame| !frame.is_empty() && !frame.starts_with(':'));
+    let frames = stream.split("\n\n").filter(|frame| !frame.is_empty() && !frame.starts_with(':'));
     frames
         .map(|frame| {
             let line = |name: &str| frame.lines().find_map(|line| line.strip_prefix(name));
             let body: Value = serde_json::from_str(line("data: ").unwrap()).unwrap();
             let id = line("id: ").map(|id| id.parse().unwrap());
-            Event {
-                id,
-                kind: text(&body["type"]),
-                body,
-            }
+            Event { id, kind: text(&body["type"]), body }
         })
         .collect()
 }
@@ -135,16 +122,9 @@ fn kinds(events: &[Event]) -> Vec<&str> {
 }
 
 fn spoken(events: &[Event]) -> String {
-    events
-        .iter()
-        .filter(|event| event.kind == "chunk")
-        .map(|event| text(&event.body["data"]))
-        .collect()
+    events.iter().filter(|event| event.kind == "chunk").map(|event| text(&event.body["data"])).collect()
 }
 
 fn text(value: &Value) -> String {
-    value
-        .as_str()
-        .unwrap_or_else(|| panic!("{value} is no text"))
-        .to_owned()
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }

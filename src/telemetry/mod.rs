@@ -12,16 +12,9 @@ use crate::config::{LogFormat, Telemetry};
 /// When `telemetry.log_filter` cannot be read.
 pub fn start(settings: &Telemetry) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(&settings.log_filter)?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let _ = match settings.log_format {
-        LogFormat::Json => logs
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .try_init(),
+        LogFormat::Json => logs.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
         LogFormat::Text => logs.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
     };
     Ok(())

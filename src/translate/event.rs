@@ -22,15 +22,7 @@ pub fn event(id: Option<String>, data: &[u8], forward_access_tokens: bool) -> Re
     // Bytes that are no UTF-8 cost the characters they stand in, not the event.
     let data = String::from_utf8_lossy(data);
     let envelope: wire::Envelope<'_> = serde_json::from_str(&data).map_err(|_| NotAnEvent)?;
-    let wire::Envelope {
-        kind,
-        task_id,
-        organization_id,
-        time,
-        identity,
-        data,
-        rest,
-    } = envelope;
+    let wire::Envelope { kind, task_id, organization_id, time, identity, data, rest } = envelope;
     let r#type = event_type(&kind);
     let mut extra = rest.other;
     Ok(proto::TaskEvent {
@@ -91,10 +83,7 @@ fn auth(raw: &RawValue, forward_access_tokens: bool, extra: &mut Map<String, Val
     data.map_or_else(
         || Data::Other(json::Value::new(verbatim)),
         |wire::AuthEvent { kind, data, rest: _ }| {
-            Data::Auth(proto::AuthEvent {
-                r#type: kind,
-                data: data.map(json::Struct::new),
-            })
+            Data::Auth(proto::AuthEvent { r#type: kind, data: data.map(json::Struct::new) })
         },
     )
 }
@@ -166,55 +155,20 @@ fn tool_call_result(result: wire::ToolCallResult) -> proto::ToolCallResult {
 }
 
 fn tool_call_reasoning(reasoning: wire::ToolCallReasoning) -> proto::ToolCallReasoning {
-    let wire::ToolCallReasoning {
-        title,
-        description,
-        rest: _,
-    } = reasoning;
+    let wire::ToolCallReasoning { title, description, rest: _ } = reasoning;
     proto::ToolCallReasoning { title, description }
 }
 
 fn reasoning(reasoning: wire::Reasoning) -> proto::Reasoning {
-    let wire::Reasoning {
-        id,
-        kind,
-        title,
-        confidence,
-        thought,
-        action,
-        result,
-        analysis,
-        plan_task_id,
-        rest: _,
-    } = reasoning;
-    proto::Reasoning {
-        id,
-        r#type: kind,
-        title,
-        confidence,
-        thought,
-        action,
-        result,
-        analysis,
-        plan_task_id,
-    }
+    let wire::Reasoning { id, kind, title, confidence, thought, action, result, analysis, plan_task_id, rest: _ } =
+        reasoning;
+    proto::Reasoning { id, r#type: kind, title, confidence, thought, action, result, analysis, plan_task_id }
 }
 
 fn sub_agent_trigger(trigger: wire::SubAgentTrigger) -> proto::SubAgentTrigger {
-    let wire::SubAgentTrigger {
-        agent_id,
-        query,
-        files,
-        reasoning,
-        rest: _,
-    } = trigger;
+    let wire::SubAgentTrigger { agent_id, query, files, reasoning, rest: _ } = trigger;
     let (files, reasoning) = (files.unwrap_or_default(), reasoning.map(tool_call_reasoning));
-    proto::SubAgentTrigger {
-        agent_id,
-        query,
-        files,
-        reasoning,
-    }
+    proto::SubAgentTrigger { agent_id, query, files, reasoning }
 }
 
 /// The platform's word as a type; UNSPECIFIED for one this version does not know. The proxy's own two types are not

@@ -99,15 +99,8 @@ pub fn task(task: wire::Task) -> proto::Task {
         hitl_request: hitl_request
             .map(|wire::HitlRequest { wait_node_id, rest: _ }| proto::HitlRequest { wait_node_id }),
         pending_eca_request: pending_eca_request.map(|request| {
-            let wire::PendingEcaRequest {
-                connector_name,
-                auth_url,
-                rest: _,
-            } = request;
-            proto::PendingEcaRequest {
-                connector_name,
-                auth_url,
-            }
+            let wire::PendingEcaRequest { connector_name, auth_url, rest: _ } = request;
+            proto::PendingEcaRequest { connector_name, auth_url }
         }),
         source,
         voice_id,
@@ -138,19 +131,9 @@ pub fn task(task: wire::Task) -> proto::Task {
         harness_cli,
         permission_mode,
         tokens: tokens.map(|tokens| {
-            let wire::Tokens {
-                completion_tokens,
-                prompt_tokens,
-                cache_read_tokens,
-                cache_write_tokens,
-                rest: _,
-            } = tokens;
-            proto::Tokens {
-                completion_tokens,
-                prompt_tokens,
-                cache_read_tokens,
-                cache_write_tokens,
-            }
+            let wire::Tokens { completion_tokens, prompt_tokens, cache_read_tokens, cache_write_tokens, rest: _ } =
+                tokens;
+            proto::Tokens { completion_tokens, prompt_tokens, cache_read_tokens, cache_write_tokens }
         }),
         used_tools: used_tools.unwrap_or_default(),
         duration: duration.map(seconds),
@@ -160,43 +143,21 @@ pub fn task(task: wire::Task) -> proto::Task {
 
 /// A plan, of a task or of an event.
 pub(super) fn plan(plan: wire::DeepPlanning) -> proto::DeepPlanning {
-    let wire::DeepPlanning {
-        enabled,
-        enforce,
-        started,
-        question_raised,
-        tasks,
-        rest: _,
-    } = plan;
+    let wire::DeepPlanning { enabled, enforce, started, question_raised, tasks, rest: _ } = plan;
     let step = |step| {
-        let wire::PlanTask {
-            id,
-            title,
-            completed,
-            rest: _,
-        } = step;
+        let wire::PlanTask { id, title, completed, rest: _ } = step;
         proto::PlanTask { id, title, completed }
     };
-    proto::DeepPlanning {
-        enabled,
-        enforce,
-        started,
-        question_raised,
-        tasks: each(tasks, step),
-    }
+    proto::DeepPlanning { enabled, enforce, started, question_raised, tasks: each(tasks, step) }
 }
 
 /// A time as protobuf has it.
-#[expect(clippy::needless_pass_by_value, reason = "reads well in map")]
 pub(super) fn timestamp(wire::Time(time): wire::Time) -> prost_types::Timestamp {
     // jiff counts nanoseconds towards zero, protobuf always forwards.
     let (seconds, nanos) = (time.as_second(), time.subsec_nanosecond());
     let before = i64::from(nanos < 0);
     let nanos = if nanos < 0 { nanos + 1_000_000_000 } else { nanos };
-    prost_types::Timestamp {
-        seconds: seconds - before,
-        nanos,
-    }
+    prost_types::Timestamp { seconds: seconds - before, nanos }
 }
 
 /// `other`, where there is something in it.
@@ -205,82 +166,28 @@ pub(super) fn rest_of(other: Map<String, Value>) -> Option<json::Struct> {
 }
 
 fn task_input(input: wire::TaskInput) -> proto::TaskInput {
-    let wire::TaskInput {
-        text,
-        files,
-        user,
-        attachments,
-        principal,
-        rest: _,
-    } = input;
+    let wire::TaskInput { text, files, user, attachments, principal, rest: _ } = input;
     proto::TaskInput {
         text,
         files: files.unwrap_or_default(),
         user: user.map(|user| {
-            let wire::User {
-                id,
-                first_name,
-                last_name,
-                email,
-                additional_attributes,
-                timezone,
-                rest: _,
-            } = user;
+            let wire::User { id, first_name, last_name, email, additional_attributes, timezone, rest: _ } = user;
             let additional_attributes = additional_attributes.map(json::Struct::new);
-            proto::User {
-                id,
-                first_name,
-                last_name,
-                email: email.unwrap_or_default(),
-                additional_attributes,
-                timezone,
-            }
+            proto::User { id, first_name, last_name, email: email.unwrap_or_default(), additional_attributes, timezone }
         }),
         attachments: each(attachments, attachment),
         principal: principal.map(|principal| {
-            let wire::Principal {
-                kind,
-                id,
-                email,
-                display_name,
-                rest: _,
-            } = principal;
+            let wire::Principal { kind, id, email, display_name, rest: _ } = principal;
             let kind = proto::PrincipalKind::number(kind);
-            proto::Principal {
-                kind,
-                id: id.unwrap_or_default(),
-                email,
-                display_name,
-            }
+            proto::Principal { kind, id: id.unwrap_or_default(), email, display_name }
         }),
     }
 }
 
 fn attachment(attachment: wire::Attachment) -> proto::Attachment {
-    let wire::Attachment {
-        url,
-        name,
-        mime,
-        size,
-        kind,
-        sha256,
-        expires_at,
-        source,
-        transcript,
-        rest: _,
-    } = attachment;
+    let wire::Attachment { url, name, mime, size, kind, sha256, expires_at, source, transcript, rest: _ } = attachment;
     let (url, kind) = (url.unwrap_or_default(), proto::AttachmentKind::number(kind));
-    proto::Attachment {
-        url,
-        name,
-        mime,
-        size,
-        kind,
-        sha256,
-        expires_at,
-        source,
-        transcript,
-    }
+    proto::Attachment { url, name, mime, size, kind, sha256, expires_at, source, transcript }
 }
 
 fn mcp_server(server: wire::McpServer) -> proto::McpServer {
@@ -333,10 +240,8 @@ fn each<A, B>(items: Option<Vec<A>>, translate: impl FnMut(A) -> B) -> Vec<B> {
 
 #[expect(clippy::cast_possible_truncation, reason = "in range, as Seconds has checked")]
 fn seconds(wire::Seconds(seconds): wire::Seconds) -> prost_types::Duration {
-    let mut duration = prost_types::Duration {
-        seconds: seconds.trunc() as i64,
-        nanos: (seconds.fract() * 1e9).round() as i32,
-    };
+    let mut duration =
+        prost_types::Duration { seconds: seconds.trunc() as i64, nanos: (seconds.fract() * 1e9).round() as i32 };
     duration.normalize();
     duration
 }

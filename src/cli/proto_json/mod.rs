@@ -17,6 +17,8 @@ pub use self::plain::Misfit;
 use self::plain::Plain;
 use crate::proto::{self, DESCRIPTORS};
 
+use super::render::is_steering;
+
 /// Why a message has no JSON, or JSON is no message.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -34,8 +36,9 @@ pub enum Fault {
     Message(#[from] prost::DecodeError),
 }
 
-/// Writes a whole double as an integer (`1`, not `1.0`), as every other implementation of proto JSON does.
-struct WholeNumbers;
+/// Writes a whole double as an integer (`1`, not `1.0`), as every other implementation of proto JSON does, and escapes
+/// what could steer a terminal, of which JSON itself escapes only a part.
+struct Careful;
 
 /// The message as one line of JSON.
 ///
@@ -45,7 +48,7 @@ pub fn to_json<M: Name>(message: &M) -> Result<String, Fault> {
     let mut dynamic = DynamicMessage::new(descriptor::<M>()?);
     dynamic.transcode_from(message)?;
     let mut out = Vec::new();
-    dynamic.serialize(&mut Serializer::with_formatter(&mut out, WholeNumbers))?;
+    dynamic.serialize(&mut Serializer::with_formatter(&mut out, Careful))?;
     String::from_utf8(out).map_err(|e| Fault::Json(serde::ser::Error::custom(e)))
 }
 
@@ -82,7 +85,17 @@ names! {
     Task TaskEvent
 }
 
-impl Formatter for WholeNumbers {
+impl Formatter for Careful {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, letter)) = rest.char_indices().find(|(_, letter)| is_steering(*letter)) {
+            // All of them have at most four hexadecimal digits.
+            write!(writer, "{}\\u{:04x}", &rest[..at], u32::from(letter))?;
+            rest = &rest[at + letter.len_utf8()..];
+        }
+        writer.write_all(rest.as_bytes())
+    }
+
     fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
         // Beyond this many digits an exponent is shorter.
         if value.fract() == 0.0 && value.abs() < 1e17 {
@@ -114,22 +127,10 @@ mod tests {
         let task = Task {
             id: "t1".into(),
             status: TaskStatus::Completed.into(),
-            created_at: Some(prost_types::Timestamp {
-                seconds: 1_775_847_695,
-                nanos: 114_410_000,
-            }),
-            duration: Some(prost_types::Duration {
-                seconds: 3,
-                nanos: 500_000_000,
-            }),
-            tokens: Some(Tokens {
-                prompt_tokens: Some(0),
-                completion_tokens: Some(12),
-                ..Tokens::default()
-            }),
-            other: Some(object(
-                &json!({"whole": 1, "half": 0.5, "big": 9_007_199_254_740_993_i64, "none": null}),
-            )),
+            created_at: Some(prost_types::Timestamp { seconds: 1_775_847_695, nanos: 114_410_000 }),
+            duration: Some(prost_types::Duration { seconds: 3, nanos: 500_000_000 }),
+            tokens: Some(Tokens { prompt_tokens: Some(0), completion_tokens: Some(12), ..Tokens::default() }),
+            other: Some(object(&json!({"whole": 1, "half": 0.5, "big": 9_007_199_254_740_993_i64, "none": null}))),
             ..Task::default()
         };
         let json = to_json(&InvokeResponse { task: Some(task) }).expect("valid");
@@ -160,25 +161,14 @@ mod tests {
         let expected = json!({"i": 3, "f": 2.5, "e": 1000, "n": -7, "l": [1.25, {"x": 0.1}]});
         assert_eq!(Value::Object(there.fields().clone()), expected);
         let back = to_json(&request).expect("valid");
-        assert_eq!(
-            serde_json::from_str::<Value>(&back).expect("JSON"),
-            json!({"toolCallPayloadExtension": expected})
-        );
+        assert_eq!(serde_json::from_str::<Value>(&back).expect("JSON"), json!({"toolCallPayloadExtension": expected}));
     }
 
     #[test]
     fn what_does_not_fit_is_an_error_that_names_it() {
-        let fault = |json| {
-            from_json::<InvokeRequest>(json)
-                .map(drop)
-                .expect_err("invalid")
-                .to_string()
-        };
+        let fault = |json| from_json::<InvokeRequest>(json).map(drop).expect_err("invalid").to_string();
         assert!(fault(r#"{"promt": "x"}"#).contains("promt"));
-        assert_eq!(
-            fault(r#"{"toolCallLimit": "many"}"#),
-            "toolCallLimit: invalid digit found in string"
-        );
+        assert_eq!(fault(r#"{"toolCallLimit": "many"}"#), "toolCallLimit: invalid digit found in string");
         let free = r#"{"toolCallPayloadExtension": {"x": [0, {"y": 1e999}]}}"#;
         assert_eq!(fault(free), "toolCallPayloadExtension.x[1].y: number out of range");
         assert!(fault("{").contains("line 1"));
@@ -186,12 +176,17 @@ mod tests {
     }
 
     #[test]
+    fn what_could_steer_a_terminal_is_escaped_and_means_the_same() {
+        let text = "a\u{1b}[2J\u{9b}1m\u{7f}\u{202e}\u{2028}é";
+        let json = to_json(&Task { id: text.into(), ..Task::default() }).expect("valid");
+        assert_eq!(json, r#"{"id":"a\u001b[2J\u009b1m\u007f\u202e\u2028é"}"#);
+        assert!(from_json::<Task>(&json).expect("valid").id == text);
+    }
+
+    #[test]
     fn the_deepest_free_json_the_proxy_sends_can_be_printed() {
         let deep = (0..200).fold(json!(1), |inner, _| json!({ "k": inner }));
-        let event = TaskEvent {
-            data: Some(Data::Other(Free::new(deep))),
-            ..TaskEvent::default()
-        };
+        let event = TaskEvent { data: Some(Data::Other(Free::new(deep))), ..TaskEvent::default() };
         assert!(to_json(&event).is_ok());
     }
 }

@@ -30,10 +30,7 @@ pub struct Plain {
 impl Plain {
     /// The whole of a text.
     pub fn new(value: Value) -> Self {
-        Self {
-            value,
-            at: String::new(),
-        }
+        Self { value, at: String::new() }
     }
 }
 
@@ -48,11 +45,7 @@ impl Misfit {
 
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() {
-            f.write_str(&self.why)
-        } else {
-            write!(f, "{}: {}", self.path, self.why)
-        }
+        if self.path.is_empty() { f.write_str(&self.why) } else { write!(f, "{}: {}", self.path, self.why) }
     }
 }
 
@@ -60,10 +53,7 @@ impl std::error::Error for Misfit {}
 
 impl de::Error for Misfit {
     fn custom<T: fmt::Display>(why: T) -> Self {
-        Self {
-            path: String::new(),
-            why: why.to_string(),
-        }
+        Self { path: String::new(), why: why.to_string() }
     }
 }
 
@@ -77,16 +67,11 @@ impl<'de> Deserializer<'de> for Plain {
             Value::Number(number) => visit_number(&number, visitor),
             Value::String(text) => visitor.visit_string(text),
             Value::Array(items) => {
-                let items = items.into_iter().enumerate().map(|(i, value)| Self {
-                    value,
-                    at: format!("[{i}]"),
-                });
+                let items = items.into_iter().enumerate().map(|(i, value)| Self { value, at: format!("[{i}]") });
                 SeqDeserializer::new(items).deserialize_any(visitor)
             }
             Value::Object(fields) => {
-                let fields = fields
-                    .into_iter()
-                    .map(|(key, value)| (key.clone(), Self { value, at: key }));
+                let fields = fields.into_iter().map(|(key, value)| (key.clone(), Self { value, at: key }));
                 MapDeserializer::new(fields).deserialize_any(visitor)
             }
         }
@@ -94,11 +79,7 @@ impl<'de> Deserializer<'de> for Plain {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        if self.value.is_null() {
-            visitor.visit_none()
-        } else {
-            visitor.visit_some(self)
-        }
+        if self.value.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     forward_to_deserialize_any! {

@@ -9,6 +9,6 @@ mod transcript;
 
 pub use self::{
     task::{has_failed, task},
-    text::{Colour, Look, clean, one_line, span},
+    text::{Colour, Look, clean, is_steering, one_line, span},
     transcript::Transcript,
 };

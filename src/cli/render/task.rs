@@ -14,11 +14,7 @@ const NAMES: usize = 10;
 /// The task as aligned lines: who, when, how it went.
 #[must_use]
 pub fn task(task: &Task, look: Look) -> String {
-    let version = task
-        .agent_version
-        .as_ref()
-        .map(|version| format!(" (version {version})"))
-        .unwrap_or_default();
+    let version = task.agent_version.as_ref().map(|version| format!(" (version {version})")).unwrap_or_default();
     let mut text = String::new();
     let mut add = |name: &str, value: &str| {
         if !value.is_empty() {
@@ -34,12 +30,7 @@ pub fn task(task: &Task, look: Look) -> String {
     add("created", &task.created_at.as_ref().map(time).unwrap_or_default());
     add("duration", &task.duration.and_then(length).unwrap_or_default());
     add("waits for", &waits_for(task).unwrap_or_default());
-    add(
-        "result",
-        &clean(task.result())
-            .trim_end()
-            .replace('\n', &format!("\n{:NAMES$}", "")),
-    );
+    add("result", &clean(task.result()).trim_end().replace('\n', &format!("\n{:NAMES$}", "")));
     text
 }
 
@@ -47,11 +38,7 @@ pub fn task(task: &Task, look: Look) -> String {
 #[must_use]
 pub fn waits_for(task: &Task) -> Option<String> {
     if let Some(access) = &task.pending_eca_request {
-        return Some(one_line(&format!(
-            "access to {}: {}",
-            access.connector_name(),
-            access.auth_url()
-        )));
+        return Some(one_line(&format!("access to {}: {}", access.connector_name(), access.auth_url())));
     }
     let hitl = task.hitl_request.as_ref()?;
     Some(one_line(&format!("a person's approval {}", hitl.wait_node_id())))
@@ -61,33 +48,17 @@ pub fn waits_for(task: &Task) -> Option<String> {
 #[must_use]
 pub fn ending(task: &Task, look: Look) -> String {
     let mark = if has_failed(task.status()) { "✗" } else { "✓" };
-    let time = task
-        .duration
-        .and_then(length)
-        .map(|length| format!(" in {length}"))
-        .unwrap_or_default();
-    format!(
-        "{} {}{time} · {}",
-        look.paint(colour(task.status()), mark),
-        status(task, look),
-        one_line(&task.id)
-    )
+    let time = task.duration.and_then(length).map(|length| format!(" in {length}")).unwrap_or_default();
+    format!("{} {}{time} · {}", look.paint(colour(task.status()), mark), status(task, look), one_line(&task.id))
 }
 
 /// The task's status in its colour; one this version does not know in the platform's own word.
 #[must_use]
 pub fn status(task: &Task, look: Look) -> String {
-    let known = task
-        .status()
-        .as_str_name()
-        .trim_start_matches("TASK_STATUS_")
-        .to_lowercase();
+    let known = task.status().as_str_name().trim_start_matches("TASK_STATUS_").to_lowercase();
     let word = match task.status() {
         TaskStatus::Unspecified => {
-            let verbatim = task
-                .other
-                .as_ref()
-                .and_then(|other| other.fields().get("status")?.as_str());
+            let verbatim = task.other.as_ref().and_then(|other| other.fields().get("status")?.as_str());
             one_line(verbatim.unwrap_or("unknown"))
         }
         _ => known,
@@ -104,11 +75,7 @@ pub fn has_failed(status: TaskStatus) -> bool {
 /// A time to the second.
 #[must_use]
 pub fn time(time: &Timestamp) -> String {
-    Timestamp {
-        seconds: time.seconds,
-        nanos: 0,
-    }
-    .to_string()
+    Timestamp { seconds: time.seconds, nanos: 0 }.to_string()
 }
 
 fn colour(status: TaskStatus) -> Colour {
@@ -120,8 +87,10 @@ fn colour(status: TaskStatus) -> Colour {
     }
 }
 
+/// None for zero as well: a task that has not run yet.
 fn length(duration: prost_types::Duration) -> Option<String> {
-    Duration::try_from(duration).ok().map(span)
+    let duration = Duration::try_from(duration).ok()?;
+    (!duration.is_zero()).then(|| span(duration))
 }
 
 #[cfg(test)]
@@ -138,14 +107,8 @@ mod tests {
             agent_id: "echo".into(),
             agent_version: Some("2".into()),
             status: TaskStatus::Completed.into(),
-            created_at: Some(Timestamp {
-                seconds: 1_775_847_695,
-                nanos: 114_410_000,
-            }),
-            duration: Some(prost_types::Duration {
-                seconds: 3,
-                nanos: 200_000_000,
-            }),
+            created_at: Some(Timestamp { seconds: 1_775_847_695, nanos: 114_410_000 }),
+            duration: Some(prost_types::Duration { seconds: 3, nanos: 200_000_000 }),
             result: Some("forty\ntwo\n".into()),
             ..Task::default()
         }
@@ -168,40 +131,21 @@ result    forty
     #[test]
     fn the_end_of_a_task_is_one_line() {
         assert_eq!(ending(&finished(), Look::PLAIN), "✓ completed in 3.2s · t1");
-        let stopped = Task {
-            id: "t2".into(),
-            status: TaskStatus::Stopped.into(),
-            ..Task::default()
-        };
+        let stopped = Task { id: "t2".into(), status: TaskStatus::Stopped.into(), ..Task::default() };
         assert_eq!(ending(&stopped, Look::PLAIN), "✗ stopped · t2");
     }
 
     #[test]
     fn a_task_that_waits_for_access_says_where_it_is_granted() {
-        let access = PendingEcaRequest {
-            connector_name: Some("mail".into()),
-            auth_url: Some("https://x/y".into()),
-        };
-        let waiting = Task {
-            pending_eca_request: Some(access),
-            ..Task::default()
-        };
+        let access = PendingEcaRequest { connector_name: Some("mail".into()), auth_url: Some("https://x/y".into()) };
+        let waiting = Task { pending_eca_request: Some(access), ..Task::default() };
         assert!(task(&waiting, Look::PLAIN).ends_with("waits for access to mail: https://x/y\n"));
     }
 
     #[test]
     fn an_unknown_status_is_the_platforms_own_word() {
         let other = json!({"status": "levitating"}).as_object().cloned().map(Struct::new);
-        assert_eq!(
-            status(
-                &Task {
-                    other,
-                    ..Task::default()
-                },
-                Look::PLAIN
-            ),
-            "levitating"
-        );
+        assert_eq!(status(&Task { other, ..Task::default() }, Look::PLAIN), "levitating");
     }
 
     #[test]

@@ -31,10 +31,7 @@ pub enum Colour {
 
 impl Look {
     /// Without colour and of the usual width.
-    pub const PLAIN: Self = Self {
-        is_coloured: false,
-        width: WIDTH,
-    };
+    pub const PLAIN: Self = Self { is_coloured: false, width: WIDTH };
 
     /// As fits the stream: colour only on a terminal, and not where `NO_COLOR` is set.
     #[must_use]
@@ -45,10 +42,7 @@ impl Look {
         let refuses = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || env::var_os("TERM").is_some_and(|term| term == "dumb");
         let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-        Self {
-            is_coloured: !refuses,
-            width: columns.filter(|columns| *columns > 0).unwrap_or(WIDTH),
-        }
+        Self { is_coloured: !refuses, width: columns.filter(|columns| *columns > 0).unwrap_or(WIDTH) }
     }
 
     /// The text in a colour, if this look has any.
@@ -74,11 +68,7 @@ impl Look {
         let head = one_line(head);
         let room = self.width.saturating_sub(head.chars().count() + 1);
         let painted = self.paint(colour, &head);
-        if tail.is_empty() {
-            painted
-        } else {
-            format!("{painted} {}", shorten(&one_line(tail), room))
-        }
+        if tail.is_empty() { painted } else { format!("{painted} {}", shorten(&one_line(tail), room)) }
     }
 }
 
@@ -92,13 +82,18 @@ pub fn clean(text: &str) -> String {
         match letter {
             '\n' | '\t' => clean.push(letter),
             '\r' if letters.peek() == Some(&'\n') => {}
-            // The bidirectional overrides and isolates.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => clean.extend(letter.escape_unicode()),
-            _ if letter.is_control() => clean.extend(letter.escape_default()),
+            _ if is_steering(letter) => clean.extend(letter.escape_default()),
             _ => clean.push(letter),
         }
     }
     clean
+}
+
+/// Whether a character does something to a terminal instead of being shown: the control characters, line and paragraph
+/// separators, and those that reorder the text around them.
+#[must_use]
+pub fn is_steering(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// As [`clean`], on one line: every run of white space is a space.
@@ -125,7 +120,7 @@ pub fn shorten(text: &str, width: usize) -> String {
     short
 }
 
-/// A duration for people: `250ms`, `3.2s`, `2m 05s`, `1h 02m`.
+/// A duration for people: `250ms`, `3.2s`, `10s`, `2m 05s`, `1h 02m`.
 #[must_use]
 pub fn span(duration: Duration) -> String {
     let mut text = String::new();
@@ -133,6 +128,7 @@ pub fn span(duration: Duration) -> String {
     // Writing to a String cannot fail.
     let _ = match seconds {
         0 => write!(text, "{}ms", duration.as_millis()),
+        1..60 if duration.subsec_millis() < 100 => write!(text, "{seconds}s"),
         1..60 => write!(text, "{seconds}.{}s", duration.subsec_millis() / 100),
         60..3600 => write!(text, "{}m {:02}s", seconds / 60, seconds % 60),
         _ => write!(text, "{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
@@ -148,14 +144,8 @@ mod tests {
     fn no_control_character_reaches_the_terminal() {
         let all: String = ('\0'..='\u{9f}').chain(['\u{202e}', '\u{2066}', 'é', '✓']).collect();
         let clean = clean(&all);
-        assert!(
-            clean.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'),
-            "{clean}"
-        );
-        assert!(
-            clean.contains("\\u{1b}") && clean.contains("\\u{9b}") && clean.contains("\\u{202e}"),
-            "{clean}"
-        );
+        assert!(clean.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'), "{clean}");
+        assert!(clean.contains("\\u{1b}") && clean.contains("\\u{9b}") && clean.contains("\\u{202e}"), "{clean}");
         assert!(clean.ends_with("é✓"));
     }
 
@@ -173,19 +163,13 @@ mod tests {
     fn what_is_too_long_is_cut_with_an_ellipsis() {
         assert_eq!(shorten("abcde", 5), "abcde");
         assert_eq!(shorten("ábcdef", 5), "ábcd…");
-        let look = Look {
-            is_coloured: false,
-            width: 10,
-        };
+        let look = Look { is_coloured: false, width: 10 };
         assert_eq!(look.line(Colour::Cyan, "→ tool", "0123456789"), "→ tool 01…");
     }
 
     #[test]
     fn colour_is_only_where_it_is_wanted() {
-        let look = Look {
-            is_coloured: true,
-            width: 80,
-        };
+        let look = Look { is_coloured: true, width: 80 };
         assert_eq!(look.paint(Colour::Red, "x"), "\u{1b}[31mx\u{1b}[0m");
         assert_eq!(Look::PLAIN.paint(Colour::Red, "x"), "x");
     }
@@ -193,10 +177,7 @@ mod tests {
     #[test]
     fn durations_read_as_people_say_them() {
         let millis = |millis| span(Duration::from_millis(millis));
-        assert_eq!(
-            [millis(250), millis(3_250), millis(125_000)],
-            ["250ms", "3.2s", "2m 05s"]
-        );
-        assert_eq!(millis(3_720_000), "1h 02m");
+        assert_eq!([millis(250), millis(3_250), millis(125_000)], ["250ms", "3.2s", "2m 05s"]);
+        assert_eq!([millis(2_000), millis(3_720_000)], ["2s", "1h 02m"]);
     }
 }

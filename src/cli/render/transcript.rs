@@ -10,8 +10,8 @@ use super::{
     text::{Colour, Look, clean, one_line},
 };
 
-/// Writes a task's events as they come.
-pub struct Transcript<W> {
+/// Writes a task's events as they come. Dropped, it ends the line it is in, so that what follows has one of its own.
+pub struct Transcript<W: io::Write> {
     out: W,
     look: Look,
     /// The model's text so far: a result that repeats its end is not shown again.
@@ -25,13 +25,7 @@ pub struct Transcript<W> {
 impl<W: io::Write> Transcript<W> {
     /// A transcript that writes to `out`.
     pub fn new(out: W, look: Look) -> Self {
-        Self {
-            out,
-            look,
-            text: String::new(),
-            is_mid_line: false,
-            shown_state: String::new(),
-        }
+        Self { out, look, text: String::new(), is_mid_line: false, shown_state: String::new() }
     }
 
     /// Writes that the task was created.
@@ -105,6 +99,15 @@ impl<W: io::Write> Transcript<W> {
     }
 }
 
+impl<W: io::Write> Drop for Transcript<W> {
+    fn drop(&mut self) {
+        if self.is_mid_line {
+            // Whoever cared about the output has been told by the call before.
+            let _ = self.out.write_all(b"\n").and_then(|()| self.out.flush());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::proto::{Reasoning, TaskStatus};
@@ -113,12 +116,7 @@ mod tests {
 
     fn event(kind: EventType, data: Option<Data>) -> TaskEvent {
         let type_name = kind.as_str_name().trim_start_matches("EVENT_TYPE_").to_lowercase();
-        TaskEvent {
-            r#type: kind.into(),
-            type_name,
-            data,
-            ..TaskEvent::default()
-        }
+        TaskEvent { r#type: kind.into(), type_name, data, ..TaskEvent::default() }
     }
 
     fn chunk(text: &str) -> TaskEvent {
@@ -126,12 +124,7 @@ mod tests {
     }
 
     fn task(kind: EventType, status: TaskStatus, result: Option<&str>) -> TaskEvent {
-        let task = Task {
-            id: "t1".into(),
-            status: status.into(),
-            result: result.map(Into::into),
-            ..Task::default()
-        };
+        let task = Task { id: "t1".into(), status: status.into(), result: result.map(Into::into), ..Task::default() };
         event(kind, Some(Data::Task(task)))
     }
 
@@ -141,15 +134,13 @@ mod tests {
         for event in events {
             transcript.event(event).expect("memory can be written");
         }
+        drop(transcript);
         String::from_utf8(out).expect("UTF-8")
     }
 
     #[test]
     fn text_grows_and_other_events_get_lines_of_their_own() {
-        let thought = Reasoning {
-            title: Some("hm".into()),
-            ..Reasoning::default()
-        };
+        let thought = Reasoning { title: Some("hm".into()), ..Reasoning::default() };
         let text = written(&[
             event(EventType::Connected, None),
             task(EventType::TaskCreated, TaskStatus::Pending, None),
@@ -167,50 +158,32 @@ mod tests {
 
     #[test]
     fn a_result_that_was_not_streamed_is_shown() {
-        let text = written(&[
-            chunk("thinking"),
-            task(EventType::TaskFinished, TaskStatus::Completed, Some("42")),
-        ]);
+        let text = written(&[chunk("thinking"), task(EventType::TaskFinished, TaskStatus::Completed, Some("42"))]);
         assert_eq!(text, "thinking\n42\n✓ completed · t1\n");
     }
 
     #[test]
     fn a_failed_task_without_a_result_is_its_ending_alone() {
-        assert_eq!(
-            written(&[task(EventType::TaskFinished, TaskStatus::Failed, None)]),
-            "✗ failed · t1\n"
-        );
+        assert_eq!(written(&[task(EventType::TaskFinished, TaskStatus::Failed, None)]), "✗ failed · t1\n");
     }
 
     #[test]
     fn a_sub_task_that_is_over_is_not_the_end() {
-        let text = written(&[
-            task(EventType::SubTaskFinished, TaskStatus::Completed, Some("x")),
-            chunk("on"),
-        ]);
-        assert_eq!(text, "· sub_task_finished t1 completed\non");
+        let text = written(&[task(EventType::SubTaskFinished, TaskStatus::Completed, Some("x")), chunk("on")]);
+        assert_eq!(text, "· sub_task_finished t1 completed\non\n");
     }
 
     #[test]
     fn chunks_cannot_steer_the_terminal() {
-        assert_eq!(
-            written(&[chunk("\u{1b}]52;c;"), chunk("x\u{7}")]),
-            "\\u{1b}]52;c;x\\u{7}"
-        );
+        assert_eq!(written(&[chunk("\u{1b}]52;c;"), chunk("x\u{7}")]), "\\u{1b}]52;c;x\\u{7}\n");
     }
 
     #[test]
     fn a_created_task_is_named_first() {
         let mut out = Vec::new();
-        let task = Task {
-            id: "t1".into(),
-            agent_id: "echo".into(),
-            status: TaskStatus::Pending.into(),
-            ..Task::default()
-        };
-        Transcript::new(&mut out, Look::PLAIN)
-            .created(&task)
-            .expect("memory can be written");
+        let task =
+            Task { id: "t1".into(), agent_id: "echo".into(), status: TaskStatus::Pending.into(), ..Task::default() };
+        Transcript::new(&mut out, Look::PLAIN).created(&task).expect("memory can be written");
         assert_eq!(out, b"task t1 on agent echo \xc2\xb7 pending\n");
     }
 }

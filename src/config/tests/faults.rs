@@ -6,11 +6,8 @@ use super::*;
 fn all_faults_are_told_at_once_with_where_each_value_came_from() {
     let file = Temporary::new("[server]\nmax_request_bytes = 0\ndrain_dely = '1s'");
     let variables = [("XPANDER_PROXY_SERVER__LISTEN".to_owned(), "localhost".to_owned())];
-    let flags = Flags {
-        sandbox: true,
-        ..Flags::default()
-    };
-    let faults = load(Some(&file.0), variables, flags).expect_err("three settings are wrong");
+    let flags = Flags { sandbox: true, ..Flags::default() };
+    let faults = load(Some(&file.0), variables, &flags).expect_err("three settings are wrong");
     let path = file.path();
     assert_eq!(
         lines(&faults),
@@ -28,23 +25,10 @@ fn all_faults_are_told_at_once_with_where_each_value_came_from() {
 
 #[test]
 fn names_that_are_no_settings_are_faults_wherever_they_stand() {
-    let variables = [
-        ("XPANDER_PROXY_SERVER_LISTEN", "127.0.0.1:1"),
-        ("XPANDER_PROXY_NOPE", ""),
-    ];
+    let variables = [("XPANDER_PROXY_SERVER_LISTEN", "127.0.0.1:1"), ("XPANDER_PROXY_NOPE", "")];
     let file = "listen = 'x'\n[empty]\n[server.listen]\nport = 1\n[server.more]";
     let names = settings_of(sandboxed(file, &variables));
-    assert_eq!(
-        names,
-        [
-            "empty",
-            "listen",
-            "nope",
-            "server.listen",
-            "server.more",
-            "server_listen"
-        ]
-    );
+    assert_eq!(names, ["empty", "listen", "nope", "server.listen", "server.more", "server_listen"]);
     let fault = only(sandboxed("", &variables[..1]));
     assert_eq!(fault.source, "the environment variable XPANDER_PROXY_SERVER_LISTEN");
     assert!(fault.problem.contains("did you mean server.listen?"), "{fault}");
@@ -53,17 +37,9 @@ fn names_that_are_no_settings_are_faults_wherever_they_stand() {
 #[test]
 fn a_flag_is_named_as_the_source_of_what_it_says() {
     let same = "127.0.0.1:1".parse().ok();
-    let flags = Flags {
-        listen: same,
-        admin_listen: same,
-        sandbox: true,
-        ..Flags::default()
-    };
+    let flags = Flags { listen: same, admin_listen: same, sandbox: true, ..Flags::default() };
     let fault = only(load_with(None, &[], flags));
-    assert_eq!(
-        (fault.setting.as_str(), fault.source.as_str()),
-        ("server.admin_listen", "the flag --admin-listen")
-    );
+    assert_eq!((fault.setting.as_str(), fault.source.as_str()), ("server.admin_listen", "the flag --admin-listen"));
 }
 
 #[test]
@@ -78,15 +54,7 @@ fn values_of_the_right_type_are_still_checked() {
         ("PLATFORM__ORGANIZATION_ID", &["a/b", ".", "..", "ö", "a b"]),
         (
             "PLATFORM__BASE_URL",
-            &[
-                "ftp://a",
-                "https://",
-                "https://a?b",
-                "https://a#b",
-                "a:port",
-                "https://u@a",
-                "http://:p@a",
-            ],
+            &["ftp://a", "https://", "https://a?b", "https://a#b", "a:port", "https://u@a", "http://:p@a"],
         ),
         ("EVENTS__FORWARD_ACCESS_TOKENS", &["yes", "1"]),
         ("TELEMETRY__LOG_FILTER", &["a=b=c"]),
@@ -104,10 +72,7 @@ fn values_of_the_right_type_are_still_checked() {
 fn without_a_key_or_an_organization_only_the_sandbox_starts() {
     let faults = load_with(None, &[], Flags::default()).expect_err("nothing is set");
     assert_eq!(faults.len(), 2, "{}", lines(&faults));
-    assert_eq!(
-        (faults[0].setting.as_str(), faults[0].source.as_str()),
-        ("platform.api_key", "a default")
-    );
+    assert_eq!((faults[0].setting.as_str(), faults[0].source.as_str()), ("platform.api_key", "a default"));
     assert!(faults[0].allowed.contains("XPANDER_API_KEY") && faults[0].allowed.contains("--sandbox"));
     assert_eq!(
         only(load_with(None, &[("XPANDER_API_KEY", KEY)], Flags::default())).setting,
@@ -118,13 +83,9 @@ fn without_a_key_or_an_organization_only_the_sandbox_starts() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_the_only_fault_it_causes() {
-    let missing = load(Some(Path::new("/no/such.toml")), [], Flags::default());
+    let missing = load(Some(Path::new("/no/such.toml")), [], &Flags::default());
     assert_eq!(only(missing).source, "the file /no/such.toml");
-    let fault = only(load_with(
-        Some(&format!("[platform]\napi_key = {KEY}")),
-        &[],
-        Flags::default(),
-    ));
+    let fault = only(load_with(Some(&format!("[platform]\napi_key = {KEY}")), &[], Flags::default()));
     assert!(fault.problem.ends_with("at line 2, column 11"), "{fault}");
     assert!(!fault.to_string().contains(KEY), "{fault}");
 }

@@ -21,11 +21,7 @@ struct Temporary(PathBuf);
 impl Temporary {
     fn new(content: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "xpander-config-{}-{}.toml",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("xpander-config-{}-{}.toml", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         fs::write(&path, content).expect("the temporary folder is writable");
         Self(path)
@@ -44,22 +40,13 @@ impl Drop for Temporary {
 
 fn load_with(file: Option<&str>, variables: &[(&str, &str)], flags: Flags) -> Result<Settings, Vec<Fault>> {
     let file = file.map(Temporary::new);
-    let variables = variables
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    load(file.as_ref().map(|file| file.0.as_path()), variables, flags)
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    load(file.as_ref().map(|file| file.0.as_path()), variables, &flags)
 }
 
 /// Without credentials, which most tests are not about.
 fn sandboxed(file: &str, variables: &[(&str, &str)]) -> Result<Settings, Vec<Fault>> {
-    load_with(
-        Some(file),
-        variables,
-        Flags {
-            sandbox: true,
-            ..Flags::default()
-        },
-    )
+    load_with(Some(file), variables, Flags { sandbox: true, ..Flags::default() })
 }
 
 fn good(result: Result<Settings, Vec<Fault>>) -> Settings {
@@ -77,24 +64,14 @@ fn only(result: Result<Settings, Vec<Fault>>) -> Fault {
 }
 
 fn settings_of(result: Result<Settings, Vec<Fault>>) -> Vec<String> {
-    result
-        .expect_err("the settings are wrong")
-        .into_iter()
-        .map(|fault| fault.setting)
-        .collect()
+    result.expect_err("the settings are wrong").into_iter().map(|fault| fault.setting).collect()
 }
 
 #[test]
 fn shows_what_is_in_force_so_that_it_can_be_read_again() {
-    let changed = good(sandboxed(
-        "server.listen = '[::1]:7'\nplatform.agent_cache_ttl = '1500ms'",
-        &[],
-    ));
+    let changed = good(sandboxed("server.listen = '[::1]:7'\nplatform.agent_cache_ttl = '1500ms'", &[]));
     let shown = show(&changed);
-    assert!(
-        shown.starts_with("server.listen = \"[::1]:7\"\nserver.admin_listen = \"0.0.0.0:9464\"\n"),
-        "{shown}"
-    );
+    assert!(shown.starts_with("server.listen = \"[::1]:7\"\nserver.admin_listen = \"0.0.0.0:9464\"\n"), "{shown}");
     let lines: Vec<_> = shown.lines().filter(|line| !line.ends_with("(not set)")).collect();
     assert_eq!(show(&good(sandboxed(&lines.join("\n"), &[]))), shown);
 }

@@ -14,33 +14,18 @@ fn a_key_from_a_file_loses_its_last_line_break_and_nothing_else() {
     for content in ["", "\n", "two words", "two\nlines", "schlüssel"] {
         let file = Temporary::new(content);
         let fault = only(sandboxed("", &[("XPANDER_API_KEY_FILE", file.path())]));
-        assert_eq!(
-            fault.source, "the environment variable XPANDER_API_KEY_FILE",
-            "{content}"
-        );
+        assert_eq!(fault.source, "the environment variable XPANDER_API_KEY_FILE", "{content}");
     }
 }
 
 #[test]
 fn a_key_and_a_file_for_it_displace_each_other_by_the_strength_of_their_sources() {
-    let settings = good(sandboxed(
-        "platform.api_key_file = '/no/such'",
-        &[("XPANDER_API_KEY", KEY)],
-    ));
+    let settings = good(sandboxed("platform.api_key_file = '/no/such'", &[("XPANDER_API_KEY", KEY)]));
     assert_eq!(settings.platform.api_key_file, None);
     let file = Temporary::new("from-the-file");
-    let settings = good(sandboxed(
-        "platform.api_key = 'x'",
-        &[("XPANDER_API_KEY_FILE", file.path())],
-    ));
-    assert_eq!(
-        settings.platform.api_key.as_ref().map(Secret::expose),
-        Some("from-the-file")
-    );
-    let fault = only(sandboxed(
-        "",
-        &[("XPANDER_API_KEY_FILE", file.path()), ("XPANDER_API_KEY", KEY)],
-    ));
+    let settings = good(sandboxed("platform.api_key = 'x'", &[("XPANDER_API_KEY_FILE", file.path())]));
+    assert_eq!(settings.platform.api_key.as_ref().map(Secret::expose), Some("from-the-file"));
+    let fault = only(sandboxed("", &[("XPANDER_API_KEY_FILE", file.path()), ("XPANDER_API_KEY", KEY)]));
     assert_eq!(fault.setting, "platform.api_key_file");
 }
 
@@ -57,10 +42,6 @@ fn no_output_shows_a_secret() {
         ("XPANDER_PROXY_PLATFORM__APIKEY", KEY),
     ] {
         let faults = sandboxed("", &[variable]).expect_err("it is wrong");
-        assert!(
-            !lines(&faults).contains(KEY) && !format!("{faults:?}").contains(KEY),
-            "{}",
-            lines(&faults)
-        );
+        assert!(!lines(&faults).contains(KEY) && !format!("{faults:?}").contains(KEY), "{}", lines(&faults));
     }
 }

@@ -60,15 +60,7 @@ impl<'de> de::Visitor<'de> for Keys {
             }
         }
         let kind = kind.ok_or_else(|| de::Error::missing_field("type"))?;
-        Ok(Envelope {
-            kind,
-            task_id,
-            organization_id,
-            time,
-            identity,
-            data,
-            rest,
-        })
+        Ok(Envelope { kind, task_id, organization_id, time, identity, data, rest })
     }
 }
 

@@ -150,9 +150,7 @@ impl FromStr for Time {
     type Err = jiff::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<Timestamp>()
-            .or_else(|_| TimeZone::UTC.to_timestamp(text.parse::<civil::DateTime>()?))
-            .map(Self)
+        text.parse::<Timestamp>().or_else(|_| TimeZone::UTC.to_timestamp(text.parse::<civil::DateTime>()?)).map(Self)
     }
 }
 

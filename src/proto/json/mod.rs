@@ -131,17 +131,13 @@ fn is_exact(number: &Number) -> bool {
     text.parse().is_ok_and(is_exact_integer)
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    reason = "the loss is what is asked for"
-)]
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "the loss is what is asked for")]
 fn is_exact_integer(integer: i128) -> bool {
     (integer as f64) as i128 == integer && integer != i128::MAX
 }
 
 /// A caller's number as JSON: a whole one as an integer (`1`, not `1.0`); none for NaN and the infinities.
-#[expect(clippy::cast_possible_truncation, reason = "the range is checked first")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "the range is checked first")]
 fn inward(double: f64) -> Option<Number> {
     if !double.is_finite() {
         return None;
@@ -174,9 +170,7 @@ mod tests {
             Just(Json::Null),
             any::<bool>().prop_map(Json::from),
             (-(1_i64 << 53)..=(1 << 53)).prop_map(Json::from),
-            any::<f64>()
-                .prop_filter("JSON has no NaN", |x| x.is_finite() && x.fract() != 0.0)
-                .prop_map(Json::from),
+            any::<f64>().prop_filter("JSON has no NaN", |x| x.is_finite() && x.fract() != 0.0).prop_map(Json::from),
             ".*".prop_map(Json::from),
         ];
         leaf.prop_recursive(8, 64, 8, |inner| {
@@ -215,20 +209,11 @@ mod tests {
 
     #[test]
     fn an_integer_a_double_cannot_hold_becomes_its_decimal_string() {
-        assert_eq!(
-            through_the_wire(json!(9_007_199_254_740_993_i64)),
-            json!("9007199254740993")
-        );
-        assert_eq!(
-            through_the_wire(json!(9_007_199_254_740_992_i64)),
-            json!(9_007_199_254_740_992_i64)
-        );
+        assert_eq!(through_the_wire(json!(9_007_199_254_740_993_i64)), json!("9007199254740993"));
+        assert_eq!(through_the_wire(json!(9_007_199_254_740_992_i64)), json!(9_007_199_254_740_992_i64));
         assert_eq!(through_the_wire(json!(u64::MAX)), json!("18446744073709551615"));
         let huge: Json = serde_json::from_str("123456789012345678901234567890123456789012345").expect("JSON");
-        assert_eq!(
-            through_the_wire(huge),
-            json!("123456789012345678901234567890123456789012345")
-        );
+        assert_eq!(through_the_wire(huge), json!("123456789012345678901234567890123456789012345"));
     }
 
     #[test]

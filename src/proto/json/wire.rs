@@ -248,10 +248,7 @@ fn put_value(value: &Json, buf: &mut impl BufMut) {
 }
 
 fn object_len(fields: &Map<String, Json>) -> usize {
-    fields
-        .iter()
-        .map(|(key, value)| delimited(entry_len(key, value_len(value))))
-        .sum()
+    fields.iter().map(|(key, value)| delimited(entry_len(key, value_len(value)))).sum()
 }
 
 fn entry_len(key: &String, value_len: usize) -> usize {

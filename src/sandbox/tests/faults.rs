@@ -12,22 +12,10 @@ use super::{World, kinds, read_until, spoken, streamed};
 #[tokio::test]
 async fn faults_of_a_route_are_used_once_each_and_in_order() {
     let world = World::new().await;
-    let answer = |status, body| Fault::Answer {
-        status,
-        body,
-        retry_after: Some("7".to_owned()),
-    };
-    world.sandbox.arm(
-        Route::LoadAgent,
-        answer(503, FaultBody::Json(json!({ "error": { "code": 1 } }))),
-    );
-    world
-        .sandbox
-        .arm(Route::LoadAgent, answer(200, FaultBody::Html("<html>".to_owned())));
-    world.sandbox.arm(
-        Route::LoadAgent,
-        answer(500, FaultBody::Text("Internal Server Error".to_owned())),
-    );
+    let answer = |status, body| Fault::Answer { status, body, retry_after: Some("7".to_owned()) };
+    world.sandbox.arm(Route::LoadAgent, answer(503, FaultBody::Json(json!({ "error": { "code": 1 } }))));
+    world.sandbox.arm(Route::LoadAgent, answer(200, FaultBody::Html("<html>".to_owned())));
+    world.sandbox.arm(Route::LoadAgent, answer(500, FaultBody::Text("Internal Server Error".to_owned())));
     world.get("/agent-execution/nothing/status").await;
     for (status, kind, body) in [
         (503, "application/json", "{\"error\":{\"code\":1}}"),
@@ -35,10 +23,7 @@ async fn faults_of_a_route_are_used_once_each_and_in_order() {
         (500, "text/plain; charset=utf-8", "Internal Server Error"),
     ] {
         let response = world.request(Method::GET, "/agents/echo").send().await.unwrap();
-        assert_eq!(
-            (response.status().as_u16(), &response.headers()["retry-after"]),
-            (status, &"7".parse().unwrap())
-        );
+        assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (status, &"7".parse().unwrap()));
         assert_eq!(response.headers()["content-type"], kind);
         assert_eq!(response.text().await.unwrap(), body);
     }
@@ -73,17 +58,11 @@ async fn a_stream_can_end_early_break_or_say_anything() {
     let world = World::new().await;
     let id = world.create("echo", "one two").await;
     world.sandbox.arm(Route::FollowTask, Fault::EndAfter(3));
-    world.sandbox.arm(
-        Route::FollowTask,
-        Fault::Raw(Bytes::from_static(b"data: {not json\n\n")),
-    );
+    world.sandbox.arm(Route::FollowTask, Fault::Raw(Bytes::from_static(b"data: {not json\n\n")));
     world.sandbox.arm(Route::FollowTask, Fault::CloseInBody);
     let early = world.events(&id, None).await;
     assert_eq!(kinds(&early), ["connected", "task_created", "task_updated", "chunk"]);
-    assert_eq!(
-        world.follow(&id, None).await.text().await.unwrap(),
-        "data: {not json\n\n"
-    );
+    assert_eq!(world.follow(&id, None).await.text().await.unwrap(), "data: {not json\n\n");
     let mut broken = world.follow(&id, None).await;
     read_until(&mut broken, "connected").await;
     assert!(broken.chunk().await.is_err());

@@ -15,33 +15,18 @@ async fn a_stream_tells_a_task_from_its_creation_to_its_end() {
     let world = World::new().await;
     let id = world.create("echo", "Grüezi  mitenand\n!").await;
     let events = world.events(&id, None).await;
-    let expected = [
-        "connected",
-        "task_created",
-        "task_updated",
-        "chunk",
-        "chunk",
-        "chunk",
-        "chunk",
-        "task_finished",
-    ];
+    let expected = ["connected", "task_created", "task_updated", "chunk", "chunk", "chunk", "chunk", "task_finished"];
     assert_eq!(kinds(&events), expected);
     assert_eq!(spoken(&events), "Grüezi  mitenand\n!");
     let ids: Vec<_> = events.iter().map(|event| event.id).collect();
     assert_eq!(ids[..3], [None, Some(1), Some(2)]);
     assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
     for event in &events {
-        assert_eq!(
-            (&event.body["task_id"], event.body.get("data").is_some()),
-            (&json!(id), true)
-        );
+        assert_eq!((&event.body["task_id"], event.body.get("data").is_some()), (&json!(id), true));
         assert!(text(&event.body["time"]).parse::<jiff::Timestamp>().is_ok());
     }
     let task = &events.last().unwrap().body["data"];
-    assert_eq!(
-        (&task["status"], &task["result"]),
-        (&json!("completed"), &json!("Grüezi  mitenand\n!"))
-    );
+    assert_eq!((&task["status"], &task["result"]), (&json!("completed"), &json!("Grüezi  mitenand\n!")));
 }
 
 #[tokio::test]
@@ -79,9 +64,7 @@ async fn an_id_of_the_future_does_not_hide_what_is_to_come() {
 async fn a_task_created_without_streaming_has_no_stream() {
     let world = World::new().await;
     let (_, task) = world.post("echo", json!({ "input": { "text": "hi" } })).await;
-    let answer = world
-        .get(&format!("/agent-execution/{}/events", text(&task["id"])))
-        .await;
+    let answer = world.get(&format!("/agent-execution/{}/events", text(&task["id"]))).await;
     assert_eq!(answer, (404, json!({ "detail": "Task has no event stream" })));
 }
 
@@ -94,22 +77,11 @@ async fn the_agent_of_tools_shows_every_event_type_and_one_of_tomorrow() {
         assert!(kinds(&events).contains(&kind), "no {kind}");
     }
     let data = |kind: &str| &events.iter().find(|event| event.kind == kind).unwrap().body["data"];
-    assert_eq!(
-        data("tool_call_request")["payload"]["row"],
-        json!(9_007_199_254_740_993_i64)
-    );
+    assert_eq!(data("tool_call_request")["payload"]["row"], json!(9_007_199_254_740_993_i64));
     assert_eq!(data("auth_event")["type"], "login_required");
-    assert!(
-        events
-            .iter()
-            .any(|event| event.body["data"]["data"]["access_token"].is_string())
-    );
+    assert!(events.iter().any(|event| event.body["data"]["data"]["access_token"].is_string()));
     assert!(events.iter().any(|event| event.body["identity"]["name"] == "Analyst"));
-    assert!(
-        events
-            .iter()
-            .any(|event| event.kind == "think" && event.body["data"].is_string())
-    );
+    assert!(events.iter().any(|event| event.kind == "think" && event.body["data"].is_string()));
     let task = world.read_task(&id).await;
     assert_eq!(
         (&task["used_tools"], &task["sub_executions"][0]),
@@ -137,10 +109,7 @@ async fn streams_are_counted_while_they_are_open() {
 #[tokio::test]
 async fn a_dropped_sandbox_closes_its_streams_and_its_port() {
     let World { sandbox, client } = World::new().await;
-    let world = World {
-        sandbox,
-        client: client.clone(),
-    };
+    let world = World { sandbox, client: client.clone() };
     let id = world.create("slow", "").await;
     let mut stream = world.follow(&id, None).await;
     read_until(&mut stream, "connected").await;

@@ -20,14 +20,8 @@ async fn a_task_shows_all_it_was_created_with() {
     for (name, value) in body.as_object().unwrap().iter().filter(|(name, _)| *name != "input") {
         assert_eq!(&task[name], value, "{name}");
     }
-    assert_eq!(
-        task["input"],
-        json!({ "text": "hi", "files": [], "user": { "email": "a@b.c" } })
-    );
-    assert_eq!(
-        (&task["status"], &task["result"], &task["duration"]),
-        (&json!("pending"), &Value::Null, &json!(0.0))
-    );
+    assert_eq!(task["input"], json!({ "text": "hi", "files": [], "user": { "email": "a@b.c" } }));
+    assert_eq!((&task["status"], &task["result"], &task["duration"]), (&json!("pending"), &Value::Null, &json!(0.0)));
     assert!(text(&task["created_at"]).parse::<jiff::Timestamp>().is_ok(), "{task}");
 }
 
@@ -37,10 +31,7 @@ async fn a_continued_task_keeps_its_id_and_its_events_are_numbered_on() {
     let id = world.create("echo", "one").await;
     let first = world.events(&id, None).await;
     let (status, task) = world.post("echo", with_id(&id, "two")).await;
-    assert_eq!(
-        (status, &task["id"], &task["status"]),
-        (200, &json!(id), &json!("pending"))
-    );
+    assert_eq!((status, &task["id"], &task["status"]), (200, &json!(id), &json!("pending")));
     assert_eq!(task["result"], Value::Null);
     let second = world.events(&id, first.last().unwrap().id).await;
     assert_eq!(spoken(&second), "two");
@@ -63,10 +54,7 @@ async fn a_stopped_task_ends_its_stream_and_stays_as_it_is() {
     let mut stream = world.follow(&id, None).await;
     read_until(&mut stream, "\"chunk\"").await;
     let (status, stopped) = world.delete(&format!("/agent-execution/{id}")).await;
-    assert_eq!(
-        (status, &stopped["status"], &stopped["is_manually_stopped"]),
-        (200, &json!("stopped"), &json!(true))
-    );
+    assert_eq!((status, &stopped["status"], &stopped["is_manually_stopped"]), (200, &json!("stopped"), &json!(true)));
     let rest = stream.text().await.unwrap();
     assert!(rest.contains("task_finished") && rest.ends_with("\n\n"), "{rest}");
     assert_eq!(world.delete(&format!("/agent-execution/{id}")).await, (200, stopped));
@@ -82,10 +70,7 @@ async fn a_paused_task_waits_for_a_person_and_goes_on_with_the_same_stream() {
         let paused = world.read_task(&id).await;
         assert!(paused["status"] == "paused" && paused[reason].is_object(), "{paused}");
         let (_, resumed) = world.post("human", with_id(&id, "You may.")).await;
-        assert_eq!(
-            (&resumed["status"], &resumed[reason]),
-            (&json!("pending"), &Value::Null)
-        );
+        assert_eq!((&resumed["status"], &resumed[reason]), (&json!("pending"), &Value::Null));
         read_until(&mut stream, "task_finished").await;
         assert_eq!(world.read_task(&id).await["result"], "Continued with: You may.");
     }
@@ -114,10 +99,7 @@ async fn structured_output_is_json_of_its_schema() {
     let (_, task) = world.post("echo", body).await;
     let id = text(&task["id"]);
     let said = spoken(&world.events(&id, None).await);
-    assert_eq!(
-        serde_json::from_str::<Value>(&said).unwrap(),
-        json!({ "company": "Acme", "years": [42] })
-    );
+    assert_eq!(serde_json::from_str::<Value>(&said).unwrap(), json!({ "company": "Acme", "years": [42] }));
 }
 
 #[tokio::test]
@@ -126,10 +108,7 @@ async fn a_big_result_is_whole_only_in_the_task_itself() {
     let id = world.create("big", "100000").await;
     let events = world.events(&id, None).await;
     let data = &events.last().unwrap().body["data"];
-    assert_eq!(
-        (&data["_result_truncated"], data.get("created_at")),
-        (&json!(true), None)
-    );
+    assert_eq!((&data["_result_truncated"], data.get("created_at")), (&json!(true), None));
     assert_eq!(text(&data["result"]).len(), 1024);
     assert_eq!(text(&world.read_task(&id).await["result"]).len(), 100_000);
 }
@@ -140,11 +119,7 @@ async fn a_burst_arrives_whole_and_in_order() {
     let id = world.create("burst", "5000").await;
     let events = world.events(&id, None).await;
     let said = spoken(&events);
-    assert!(
-        said.split_whitespace()
-            .map(|count| count.parse::<u32>().unwrap())
-            .eq(1..=5000)
-    );
+    assert!(said.split_whitespace().map(|count| count.parse::<u32>().unwrap()).eq(1..=5000));
     assert_eq!(kinds(&events).last(), Some(&"task_finished"));
 }
 
@@ -154,13 +129,7 @@ async fn the_oldest_finished_task_is_forgotten_and_a_running_one_never() {
     let agent = Agent::by_id("slow").unwrap();
     let body = json!({ "input": {} });
     let body = body.as_object().unwrap();
-    let order = Order {
-        agent: &agent,
-        version: "3",
-        organization: "org-1",
-        body,
-        bytes: 12,
-    };
+    let order = Order { agent: &agent, version: "3", organization: "org-1", body, bytes: 12 };
     let create = || text(&store.create(&order).unwrap().snapshot()["id"]);
     let (finished, running) = (create(), create());
     store.find(&finished).unwrap().stop();
@@ -169,10 +138,7 @@ async fn the_oldest_finished_task_is_forgotten_and_a_running_one_never() {
     create();
     assert!(store.find(&finished).is_none());
     assert!(store.find(&running).is_some());
-    assert_eq!(
-        store.create(&order).map(|turn| Arc::strong_count(&turn)),
-        Err(Refusal::Full)
-    );
+    assert_eq!(store.create(&order).map(|turn| Arc::strong_count(&turn)), Err(Refusal::Full));
     store.find(others.last().unwrap()).unwrap().stop();
     create();
 }

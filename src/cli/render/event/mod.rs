@@ -28,53 +28,35 @@ pub fn lines(event: &TaskEvent, look: Look) -> String {
         Some(Data::Gap(gap)) => interruption(gap, look),
         Some(Data::Task(task)) => other_task(event, task, look),
         Some(Data::Chunk(text)) => look.line(Colour::Dim, &format!("· {}", name(event)), text),
+        // A thought can be a bare text.
+        Some(Data::Other(value)) if matches!(event.r#type(), EventType::Think | EventType::Analyze) => {
+            look.line(Colour::Dim, "~", &brief(value.json()))
+        }
         Some(Data::Other(value)) => look.line(Colour::Dim, &format!("· {}", name(event)), &brief(value.json())),
         None => look.line(Colour::Dim, &format!("· {}", name(event)), ""),
     }
 }
 
 fn tool_call(call: &ToolCallRequest, look: Look) -> String {
-    let tool = call
-        .tool_name
-        .as_deref()
-        .or(call.operation_id.as_deref())
-        .unwrap_or("tool");
+    let tool = call.tool_name.as_deref().or(call.operation_id.as_deref()).unwrap_or("tool");
     look.line(Colour::Cyan, &format!("→ {tool}"), &payload(call.payload.as_ref()))
 }
 
 fn tool_result(result: &ToolCallResult, look: Look) -> String {
-    let tool = result
-        .tool_name
-        .as_deref()
-        .or(result.operation_id.as_deref())
-        .unwrap_or("tool");
-    let answer = payload(result.result.as_ref());
-    if let Some(approval) = &result.approval_request_id {
-        return look.line(
-            Colour::Yellow,
-            &format!("← {tool} waits for approval {approval}"),
-            &answer,
-        );
-    }
-    if result.is_error() {
-        return look.line(Colour::Red, &format!("← {tool} failed"), &answer);
-    }
-    look.line(Colour::Cyan, &format!("← {tool}"), &answer)
+    let tool = result.tool_name.as_deref().or(result.operation_id.as_deref()).unwrap_or("tool");
+    let failed = if result.is_error() { " failed" } else { "" };
+    let approval = result.approval_request_id.as_ref().map(|id| format!(" (approval {id})")).unwrap_or_default();
+    let colour = match (result.is_error(), &result.approval_request_id) {
+        (true, _) => Colour::Red,
+        (false, Some(_)) => Colour::Yellow,
+        (false, None) => Colour::Cyan,
+    };
+    look.line(colour, &format!("← {tool}{failed}{approval}"), &payload(result.result.as_ref()))
 }
 
 fn thought(reasoning: &Reasoning, look: Look) -> String {
-    let said = [
-        &reasoning.title,
-        &reasoning.thought,
-        &reasoning.analysis,
-        &reasoning.action,
-        &reasoning.result,
-    ];
-    let mut parts = said
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
-        .filter(|part| !part.trim().is_empty());
+    let said = [&reasoning.title, &reasoning.thought, &reasoning.analysis, &reasoning.action, &reasoning.result];
+    let mut parts = said.into_iter().flatten().map(String::as_str).filter(|part| !part.trim().is_empty());
     let head = parts.next().unwrap_or("thinks");
     let tail = parts.next().unwrap_or_default();
     // A thought without a title is all tail, so that it is shortened.
@@ -88,11 +70,7 @@ fn plan_steps(plan: &DeepPlanning, look: Look) -> String {
     let done = plan.tasks.iter().filter(|step| step.completed()).count();
     let mut text = look.line(Colour::Bold, "plan", &format!("{done} of {} done", plan.tasks.len()));
     for step in &plan.tasks {
-        let (colour, mark) = if step.completed() {
-            (Colour::Green, "✓")
-        } else {
-            (Colour::Dim, "·")
-        };
+        let (colour, mark) = if step.completed() { (Colour::Green, "✓") } else { (Colour::Dim, "·") };
         let title = step.title.as_deref().or(step.id.as_deref()).unwrap_or_default();
         text.push_str("\n  ");
         text.push_str(&look.line(colour, mark, title));
@@ -101,10 +79,7 @@ fn plan_steps(plan: &DeepPlanning, look: Look) -> String {
 }
 
 fn sub_agent(trigger: &SubAgentTrigger, look: Look) -> String {
-    let why = trigger
-        .reasoning
-        .as_ref()
-        .and_then(|reasoning: &ToolCallReasoning| reasoning.title.as_deref());
+    let why = trigger.reasoning.as_ref().and_then(|reasoning: &ToolCallReasoning| reasoning.title.as_deref());
     let said = trigger.query.as_deref().or(why).unwrap_or_default();
     look.line(Colour::Cyan, &format!("⇒ agent {}", trigger.agent_id()), said)
 }
@@ -112,22 +87,12 @@ fn sub_agent(trigger: &SubAgentTrigger, look: Look) -> String {
 /// Only the type and the URL: the rest can hold a token. The URL is never shortened, so that it can be opened.
 fn login(auth: &AuthEvent, look: Look) -> String {
     let head = format!("! {}", auth.r#type().replace('_', " "));
-    let url = auth
-        .data
-        .as_ref()
-        .and_then(|data| data.fields().values().find_map(url_in));
-    look.paint(
-        Colour::Yellow,
-        &one_line(&format!("{head}: {}", url.unwrap_or_default())),
-    )
+    let url = auth.data.as_ref().and_then(|data| data.fields().values().find_map(url_in));
+    look.paint(Colour::Yellow, &one_line(&format!("{head}: {}", url.unwrap_or_default())))
 }
 
 fn interruption(gap: &StreamGap, look: Look) -> String {
-    let since = gap
-        .since
-        .as_ref()
-        .map(|since| format!(" since {}", time(since)))
-        .unwrap_or_default();
+    let since = gap.since.as_ref().map(|since| format!(" since {}", time(since))).unwrap_or_default();
     let plural = if gap.attempts == 1 { "" } else { "s" };
     look.line(
         Colour::Yellow,

@@ -1,0 +1,228 @@
+//! One pool of connections and what every exchange over it shares: headers, limits of time and size, errors.
+//!
+//! Sends each request once: reqwest repeats one by itself only where HTTP/2 proves that it was not processed.
+
+use std::{error::Error as _, fs, io, path::PathBuf, sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use jiff::{Timestamp, fmt::rfc2822};
+use reqwest::{RequestBuilder, Response, redirect, tls};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{
+    credentials::Credentials,
+    error::{Cause, Error, Refusal},
+    events::EventStream,
+};
+use crate::config::{self, Http2};
+
+/// How much of a refusal's body is read, in bytes, and for how long: its status says the most.
+const MAX_REFUSAL: usize = 64 << 10;
+const REFUSAL_TIME: Duration = Duration::from_secs(2);
+/// The longest wait that an answer may ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+
+/// The process's one HTTP client. Cheap to clone.
+#[derive(Clone)]
+pub struct Transport {
+    http: reqwest::Client,
+    limits: Arc<Limits>,
+}
+
+struct Limits {
+    request_timeout: Duration,
+    max_answer_bytes: usize,
+    idle_timeout: Duration,
+    max_event_bytes: usize,
+}
+
+/// What every request of one call shares.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// On whose behalf.
+    pub credentials: Arc<Credentials>,
+    /// Sent on as `x-request-id`; printable ASCII.
+    pub request_id: HeaderValue,
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
+}
+
+/// A client that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The file of certificate authorities cannot be read.
+    #[error("platform.ca_file {0}: {1}")]
+    CaFile(PathBuf, io::Error),
+    /// The HTTP client refuses its settings.
+    #[error("the platform's HTTP client: {0}")]
+    Http(#[from] reqwest::Error),
+}
+
+impl Context {
+    /// Whether the caller has stopped waiting.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
+    }
+}
+
+impl Transport {
+    /// Makes the client.
+    pub fn new(platform: &config::Platform, events: &config::Events) -> Result<Self, BuildError> {
+        // One TLS provider for the process; a second client finds it there already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut http = reqwest::Client::builder()
+            .user_agent(concat!("xpander-grpc-proxy/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(platform.connect_timeout)
+            .pool_idle_timeout(platform.pool_idle_timeout)
+            .tcp_nodelay(true)
+            .tls_version_min(tls::Version::TLS_1_2);
+        if let Some(path) = &platform.ca_file {
+            let pem = fs::read(path).map_err(|error| BuildError::CaFile(path.clone(), error))?;
+            http = http.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem)?);
+        }
+        http = match platform.http2 {
+            Http2::Auto => http,
+            Http2::PriorKnowledge => http.http2_prior_knowledge(),
+            Http2::Off => http.http1_only(),
+        };
+        let limits = Limits {
+            request_timeout: platform.request_timeout,
+            max_answer_bytes: platform.max_answer_bytes,
+            idle_timeout: events.idle_timeout,
+            max_event_bytes: events.max_event_bytes,
+        };
+        Ok(Self { http: http.build()?, limits: Arc::new(limits) })
+    }
+
+    /// Builds requests.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Sends a request and waits for the head of a successful answer.
+    pub async fn open(&self, context: &Context, request: RequestBuilder) -> Result<Response, Error> {
+        self.in_time(context, self.answer(context, request)).await
+    }
+
+    /// The events in an answer's body.
+    pub fn events_of(&self, response: Response) -> EventStream {
+        EventStream::new(response, self.limits.idle_timeout, self.limits.max_event_bytes)
+    }
+
+    /// Sends a request and reads the JSON of its answer, both within the time limit.
+    pub async fn json<T: DeserializeOwned>(
+        &self,
+        context: &Context,
+        request: RequestBuilder,
+        what: &'static str,
+    ) -> Result<T, Error> {
+        let request = request.header(header::ACCEPT, "application/json");
+        let exchange = async {
+            let mut response = self.answer(context, request).await?;
+            let status = response.status().as_u16();
+            let unreadable = |why| Error::Unreadable { what, why, status };
+            let body = body(&mut response, self.limits.max_answer_bytes).await?;
+            let body =
+                body.ok_or_else(|| unreadable(format!("it is larger than {} bytes", self.limits.max_answer_bytes)))?;
+            // serde_json's own message quotes the value.
+            serde_json::from_slice(&body).map_err(|error| {
+                unreadable(format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column()))
+            })
+        };
+        self.in_time(context, exchange).await
+    }
+
+    /// Sends a request; anything but a success is an error.
+    async fn answer(&self, context: &Context, request: RequestBuilder) -> Result<Response, Error> {
+        let request = request.header("x-api-key", context.credentials.key.clone());
+        let request = request.header("x-request-id", context.request_id.clone());
+        let mut response = request.send().await.map_err(lost)?;
+        if response.status().is_success() && response.status() != StatusCode::NO_CONTENT {
+            return Ok(response);
+        }
+        let status = response.status().as_u16();
+        let retry_after = retry_after(response.headers());
+        let mut body = Vec::new();
+        // A refusal is one however little of its body can be read.
+        let _ = timeout(REFUSAL_TIME, read_head(&mut response, &mut body)).await;
+        let refusal = Refusal::read(status, &body, retry_after, context.credentials.secret());
+        Err(Error::Refused(Box::new(refusal)))
+    }
+
+    /// Bounds an exchange by the proxy's own limit and by the caller's deadline.
+    async fn in_time<T>(
+        &self,
+        context: &Context,
+        exchange: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let limit = Instant::now() + self.limits.request_timeout;
+        if context.is_late() {
+            return Err(Error::Deadline);
+        }
+        match context.deadline {
+            Some(deadline) if deadline < limit => until(Some(deadline), exchange).await.unwrap_or(Err(Error::Deadline)),
+            _ => until(Some(limit), exchange).await.unwrap_or(Err(Error::Timeout(self.limits.request_timeout))),
+        }
+    }
+}
+
+/// What the future gives, or None once the time has come.
+pub async fn until<T>(time: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+    match time {
+        Some(time) => timeout_at(time, future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
+/// The whole body; None where it is larger than `most`.
+async fn body(response: &mut Response, most: usize) -> Result<Option<Vec<u8>>, Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(lost)? {
+        if body.len() + chunk.len() > most {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+/// The body's first bytes, as far as they come.
+async fn read_head(response: &mut Response, body: &mut Vec<u8>) {
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk[..chunk.len().min(MAX_REFUSAL - body.len())]);
+        if body.len() == MAX_REFUSAL {
+            return;
+        }
+    }
+}
+
+/// What a failure of the HTTP client proves about the request.
+pub fn lost(error: reqwest::Error) -> Error {
+    let is_connect = error.is_connect();
+    let error = error.without_url();
+    let mut cause = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        cause.push_str(": ");
+        cause.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    if is_connect { Error::Connect(Cause(cause)) } else { Error::Lost(Cause(cause)) }
+}
+
+/// `retry-after`, in seconds or as an HTTP date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = if let Ok(seconds) = value.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = rfc2822::parse(value).ok()?.timestamp();
+        // A date that has passed asks for no wait.
+        date.duration_since(Timestamp::now()).try_into().unwrap_or_default()
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
+}

@@ -1,0 +1,90 @@
+//! Checks the parts of a request: what is wrong is noted under the field's path, and the checking goes on.
+
+use serde_json::{Map, Value};
+
+use super::{names::is_web_url, words::Words};
+use crate::proto::json;
+
+/// A field of a request that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The field's path, e.g. `attachments[0].url`.
+    pub field: String,
+    /// What it must be.
+    pub description: String,
+}
+
+/// Collects violations while a request is translated.
+#[derive(Default)]
+pub struct Check {
+    /// What is wrong so far.
+    pub violations: Vec<Violation>,
+}
+
+impl Check {
+    /// Notes what is wrong with a field.
+    pub fn fault(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        self.violations.push(Violation { field: field.into(), description: description.into() });
+    }
+
+    /// Notes what a field must be, unless it holds.
+    pub fn that(&mut self, holds: bool, field: impl Into<String>, description: &str) {
+        if !holds {
+            self.fault(field, description);
+        }
+    }
+
+    /// Checks a URL that the platform or the agent will fetch.
+    pub fn url(&mut self, url: &str, field: impl FnOnce() -> String) {
+        if !is_web_url(url) {
+            self.fault(field(), "must be an absolute http or https URL");
+        }
+    }
+
+    /// Free JSON, where nothing is wrong with it.
+    pub fn object<'a>(
+        &mut self,
+        field: impl Into<String>,
+        object: Option<&'a json::Struct>,
+    ) -> Option<&'a Map<String, Value>> {
+        match object?.checked() {
+            Ok(fields) => Some(fields),
+            Err(fault) => {
+                self.fault(field, fault.to_string());
+                None
+            }
+        }
+    }
+
+    /// An enum's value as the platform's word.
+    pub fn word<E: Words>(&mut self, field: impl Into<String>, number: i32) -> Option<E::Wire> {
+        E::word(number).unwrap_or_else(|_| {
+            self.fault(field, format!("{number} is no value of this enum"));
+            None
+        })
+    }
+
+    /// One of a few words, the first where none is given.
+    pub fn one_of<'a>(&mut self, field: String, word: &'a Option<String>, words: &[&'a str]) -> &'a str {
+        let Some(word) = optional(word) else { return words[0] };
+        if !words.contains(&word) {
+            self.fault(field, format!("must be one of {}", words.join(", ")));
+        }
+        word
+    }
+}
+
+/// An empty string counts as unset.
+pub fn set(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// An optional text, where it is set.
+pub fn optional(text: &Option<String>) -> Option<&str> {
+    text.as_deref().and_then(set)
+}
+
+/// The same, as the wire structs own it.
+pub fn owned(text: &Option<String>) -> Option<String> {
+    optional(text).map(str::to_owned)
+}
