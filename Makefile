@@ -9,13 +9,13 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## sandbox, proxy and a client in one process: the whole job, no key needed
-	cargo run --release -- demo
+	cargo run --locked -- demo
 
 sandbox: ## the embedded platform alone, on 127.0.0.1:9016
-	cargo run -- sandbox
+	cargo run --locked -- sandbox
 
 serve-sandbox: ## the proxy against the embedded platform, gRPC on :50051
-	cargo run -- serve --sandbox
+	cargo run --locked -- serve --sandbox
 
 check: ## type-check everything
 	cargo check --all-targets

@@ -63,14 +63,17 @@ impl AgentService for Service {
         let (call, request) = self.begin(request)?;
         call.of_agent(request.invocation.as_ref().map_or("", |invocation| &invocation.agent_id));
         let items = self.calls.invoke_stream(&call.context, request).await;
-        call.stream(
-            items,
-            |item| InvokeStreamResponse { item: Some(item) },
-            |message| match &message.item {
-                Some(Item::Event(event)) => Some(event),
-                _ => None,
-            },
-        )
+        let record = Arc::clone(&call.record);
+        let message = move |item| {
+            if let Item::Task(task) = &item {
+                note(&record.task_id, &task.id);
+            }
+            InvokeStreamResponse { item: Some(item) }
+        };
+        call.stream(items, message, |message| match &message.item {
+            Some(Item::Event(event)) => Some(event),
+            _ => None,
+        })
     }
 
     async fn get_task(&self, request: Request<GetTaskRequest>) -> Result<Response<GetTaskResponse>, Status> {
