@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use moka::{future::Cache, policy::EvictionPolicy};
+use moka::{policy::EvictionPolicy, sync::Cache};
 use tokio::{sync::watch, time::timeout_at};
 
 use super::{Calls, Error, Kind, Outcome, invoke::Create};
@@ -68,29 +68,46 @@ impl Calls {
         let fingerprint = creates.hasher.hash_one((&create.agent, &create.version, &create.body));
         let key = Key { credentials: Arc::clone(&context.credentials), request_id: request_id.to_owned() };
         let (publish, answer) = watch::channel(None);
-        let entry =
-            creates.first.entry_by_ref(&key).or_insert_with(async { Arc::new(First { fingerprint, answer }) }).await;
+        // Not the async cache: nothing may come between being first and beginning.
+        let entry = creates.first.entry_by_ref(&key).or_insert_with(|| Arc::new(First { fingerprint, answer }));
         let is_fresh = entry.is_fresh();
         let first = entry.into_value();
         if first.fingerprint != fingerprint {
             return Err(Error::invalid("request_id", "was used for another invocation within the last ten minutes"));
         }
+        let answer = first.answer.clone();
         if is_fresh {
             self.create_and_publish(context, key, create, publish);
         }
-        self.published(context, first.answer.clone()).await
+        self.published(context, answer).await
     }
 
     /// Creates on its own, so that the answer comes for whoever still waits, and for those who ask later.
     fn create_and_publish(&self, context: &Context, key: Key, create: Create, publish: watch::Sender<Answer>) {
         let (calls, context) = (self.clone(), Context { deadline: None, ..context.clone() });
         self.shared.background.spawn(async move {
-            let answer = Box::pin(calls.create(&context, create)).await.map_err(Error::or_not_created);
+            let creating = Box::pin(calls.create_while_awaited(&context, create, &publish));
+            let answer = creating.await.map_err(|error| error.in_our_names().or_not_created());
             if matches!(&answer, Err(error) if error.outcome == Some(Outcome::NotCreated)) {
-                calls.shared.creates.first.invalidate(&key).await;
+                calls.shared.creates.first.invalidate(&key);
             }
             publish.send_replace(Some(answer));
         });
+    }
+
+    /// Loads the agent and creates the task, unless everybody has left before it was begun.
+    async fn create_while_awaited(
+        &self,
+        context: &Context,
+        create: Create,
+        publish: &watch::Sender<Answer>,
+    ) -> Result<proto::Task, Error> {
+        let agent_id = self.load_agent(context, &create).await?;
+        // What is remembered holds a receiver of its own.
+        if publish.receiver_count() <= 1 {
+            return Err(Error::new(Kind::Deadline));
+        }
+        self.send(context, &agent_id, create).await
     }
 
     async fn published(&self, context: &Context, mut answer: watch::Receiver<Answer>) -> Result<proto::Task, Error> {

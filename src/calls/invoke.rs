@@ -1,12 +1,13 @@
 //! `Invoke`: loads the agent, creates the task, once.
 
-use tokio::sync::oneshot;
-use tokio::time::timeout_at;
+use std::sync::Arc;
+
+use tokio::{sync::oneshot, time::timeout_at};
 use tracing::{info, warn};
 
 use super::{Calls, Error, Kind, Outcome};
 use crate::{
-    platform::{self, Context},
+    platform::{self, Context, wire},
     proto,
     translate::{self, Invocation},
 };
@@ -41,20 +42,32 @@ impl Calls {
     }
 
     /// Loads the agent and creates the task.
-    pub(super) async fn create(&self, context: &Context, create: Create) -> Result<proto::Task, Error> {
-        let Create { agent, version, body } = create;
-        let agent_id = self.shared.platform.agent_id(context, &agent, version.as_deref()).await;
-        let agent_id = agent_id.map_err(|error| Error::from(error).of_agent(&agent))?;
+    async fn create(&self, context: &Context, create: Create) -> Result<proto::Task, Error> {
+        let agent_id = self.load_agent(context, &create).await?;
+        self.send(context, &agent_id, create).await
+    }
+
+    /// The id to create the task under.
+    pub(super) async fn load_agent(&self, context: &Context, create: &Create) -> Result<Arc<str>, Error> {
+        let agent_id = self.shared.platform.agent_id(context, &create.agent, create.version.as_deref()).await;
+        let agent_id = agent_id.map_err(|error| Error::from(error).of_agent(&create.agent))?;
         if !translate::is_id(&agent_id) {
             let why = "its agent has an id that cannot stand in a path".to_owned();
             let error = platform::Error::Unreadable { what: "load an agent", why, status: 200 };
-            return Err(Error::from(error).of_agent(&agent));
+            return Err(Error::from(error).of_agent(&create.agent));
         }
+        Ok(agent_id)
+    }
+
+    /// Sends the create, once, and waits for its answer as long as the caller does.
+    pub(super) async fn send(&self, context: &Context, agent_id: &str, create: Create) -> Result<proto::Task, Error> {
+        let Create { agent, version, body } = create;
         if context.is_late() {
             return Err(Error::new(Kind::Deadline).of_agent(&agent));
         }
         let (answer, answered) = oneshot::channel();
         let (calls, its_context) = (self.clone(), Context { deadline: None, ..context.clone() });
+        let agent_id = agent_id.to_owned();
         self.shared.background.spawn(async move {
             let created = calls.shared.platform.create_task(&its_context, &agent_id, version.as_deref(), body).await;
             if let Err(created) = answer.send(created) {
@@ -74,7 +87,7 @@ impl Calls {
     }
 
     /// What becomes of a create whose caller left before the answer came: it is accounted for in the log.
-    async fn abandoned(&self, context: &Context, created: Result<crate::platform::wire::Task, platform::Error>) {
+    async fn abandoned(&self, context: &Context, created: Result<wire::Task, platform::Error>) {
         let request_id = context.request_id.to_str().unwrap_or_default();
         let task = match created {
             Ok(task) => task,
