@@ -65,6 +65,7 @@ impl Calls {
         create: Create,
     ) -> Result<proto::Task, Error> {
         let creates = &self.shared.creates;
+        let agent = create.agent.clone();
         let fingerprint = creates.hasher.hash_one((&create.agent, &create.version, &create.body));
         let key = Key { credentials: Arc::clone(&context.credentials), request_id: request_id.to_owned() };
         let (publish, answer) = watch::channel(None);
@@ -79,7 +80,9 @@ impl Calls {
         if is_fresh {
             self.create_and_publish(context, key, create, publish);
         }
-        self.published(context, answer).await
+        self.published(context, answer)
+            .await
+            .map_err(|error| if error.agent_id.is_none() { error.of_agent(&agent) } else { error })
     }
 
     /// Creates on its own, so that the answer comes for whoever still waits, and for those who ask later.

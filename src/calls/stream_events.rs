@@ -11,7 +11,7 @@ use super::{
     follow::{Follow, own_event},
 };
 use crate::{
-    platform::Context,
+    platform::{self, Context},
     proto::{self, EventType, TaskEvent, invoke_stream_response::Item},
     translate,
 };
@@ -51,14 +51,18 @@ impl Calls {
         let mut invocation = request.invocation.ok_or_else(missing)?;
         invocation.events_streaming = true;
         let task = self.invoke(context, &invocation).await.map_err(Error::in_invocation)?;
-        // The platform chose the id; it becomes a part of a path.
-        let task_id = checked_task_id(&task.id)?.to_owned();
         let (calls, context) = (self.clone(), context.clone());
         Ok(try_stream! {
+            let task_id = task.id.clone();
             let is_streaming = task.events_streaming == Some(true);
             yield Item::Task(task);
             // One that the prompt names may have been created without streaming, and then says so.
             let just_created = is_streaming || !translate::names_a_task(&invocation.prompt);
+            // The platform chose the id; it becomes a part of a path.
+            if !translate::is_id(&task_id) {
+                let why = "its id cannot stand in a path".to_owned();
+                Err(platform::Error::Unreadable { what: "create a task", why, status: 200 })?;
+            }
             let follow = calls.follow(&context, &task_id, None, just_created).await?;
             let mut events = pin!(events(follow, heartbeat));
             while let Some(event) = events.next().await {

@@ -164,8 +164,9 @@ impl Server {
 /// then the services.
 async fn answer(mut routes: Routes, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let logged = access::begin(&mut request);
+    let uri = request.uri().clone();
     let response = routes.call(request.map(Body::new)).await?;
-    let response = match status::of_tonic(response.headers()) {
+    let response = match status::of_tonic(uri.path(), response.headers()) {
         Some(status) => status.into_http(),
         None => response,
     };

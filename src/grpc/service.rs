@@ -40,7 +40,7 @@ impl AgentService for Service {
     type InvokeStreamStream = Responses<InvokeStreamResponse>;
 
     async fn invoke(&self, request: Request<InvokeRequest>) -> Result<Response<InvokeResponse>, Status> {
-        let (call, request) = self.begin(request)?;
+        let (call, request) = self.begin_create(request)?;
         call.of_agent(&request.agent_id);
         let task = self.calls.invoke(&call.context, &request).await;
         call.answer(task, |task| InvokeResponse { task: Some(call.with(task)) })
@@ -60,7 +60,7 @@ impl AgentService for Service {
         &self,
         request: Request<InvokeStreamRequest>,
     ) -> Result<Response<Self::InvokeStreamStream>, Status> {
-        let (call, request) = self.begin(request)?;
+        let (call, request) = self.begin_create(request)?;
         call.of_agent(request.invocation.as_ref().map_or("", |invocation| &invocation.agent_id));
         let items = self.calls.invoke_stream(&call.context, request).await;
         let record = Arc::clone(&call.record);
@@ -108,10 +108,19 @@ struct Call {
 
 impl Service {
     fn begin<M>(&self, request: Request<M>) -> Result<(Call, M), Status> {
+        self.admit(request).map_err(|error| status(&error))
+    }
+
+    /// Begins a call that creates a task, or says that it did not.
+    fn begin_create<M>(&self, request: Request<M>) -> Result<(Call, M), Status> {
+        self.admit(request).map_err(|error| status(&error.or_not_created()))
+    }
+
+    fn admit<M>(&self, request: Request<M>) -> Result<(Call, M), Error> {
         let record = request.extensions().get::<Arc<Record>>().cloned().unwrap_or_default();
         let request_id = metadata::request_id(request.metadata());
         let _ = record.request_id.set(request_id.clone());
-        let deadline = metadata::deadline(request.metadata()).map_err(|error| status(&error))?;
+        let deadline = metadata::deadline(request.metadata())?;
         let context = Context { credentials: Arc::clone(&self.credentials), request_id, deadline };
         let (max_response_bytes, closing) = (self.max_response_bytes, self.closing.clone());
         Ok((Call { context, record, max_response_bytes, closing }, request.into_inner()))

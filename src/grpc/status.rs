@@ -9,6 +9,7 @@ use tonic::{
 };
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::server::SERVICE;
 use crate::{
     calls::{Error, Kind, Outcome},
     platform::{self, Refusal},
@@ -97,9 +98,7 @@ fn refused(refusal: &Refusal) -> Row {
         502 | 503 => (Code::Unavailable, "PLATFORM_UNAVAILABLE"),
         408 | 504 => (Code::DeadlineExceeded, "PLATFORM_TIMEOUT"),
         405..=498 => (Code::FailedPrecondition, "PLATFORM_REFUSED"),
-        500..=599 => (Code::Internal, "PLATFORM_INTERNAL"),
-        // Neither a success nor a failure, a redirect for one: not the JSON expected.
-        _ => (Code::Internal, "PLATFORM_ANSWER_UNREADABLE"),
+        _ => (Code::Internal, "PLATFORM_INTERNAL"),
     };
     let retry_after = refusal.retry_after.filter(|_| matches!(refusal.status, 429 | 503));
     Row { code, reason, retry_after }
@@ -152,34 +151,35 @@ fn cut(text: &str, most: usize) -> &str {
 
 /// What tonic itself refuses, in this API's terms: it answers before a call begins and knows no details. None for a
 /// status that needs no other.
-pub fn of_tonic(headers: &HeaderMap) -> Option<Status> {
+pub fn of_tonic(path: &str, headers: &HeaderMap) -> Option<Status> {
+    let method = path.strip_prefix('/')?.strip_prefix(SERVICE)?.strip_prefix('/')?;
     let status = Status::from_header_map(headers)?;
-    if status.code() == Code::Ok || !status.details().is_empty() {
+    if matches!(status.code(), Code::Ok | Code::Cancelled) || !status.details().is_empty() {
         return None;
     }
-    let refuse = |code, reason, message: String| {
-        let mut details = ErrorDetails::new();
-        details.set_error_info(reason, DOMAIN, HashMap::new());
-        Some(Status::with_error_details(code, message, details))
-    };
     let message = status.message();
-    match status.code() {
-        // "decoded message length too large", and "size limit exceeded while decompressing".
-        Code::OutOfRange | Code::ResourceExhausted => refuse(
+    let (code, reason, message) = match status.code() {
+        Code::OutOfRange | Code::ResourceExhausted => (
             Code::ResourceExhausted,
             "REQUEST_TOO_LARGE",
             format!("the request message, prompt and files and free JSON together, is too large: {}", tail(message)),
         ),
-        Code::Internal if message.contains("decode") || message.contains("decompress") => refuse(
+        Code::Unimplemented if message.is_empty() => {
+            (Code::Unimplemented, "METHOD_UNKNOWN", "there is no such method".to_owned())
+        }
+        Code::Unimplemented => (Code::Unimplemented, "ENCODING_UNKNOWN", message.to_owned()),
+        _ => (
             Code::InvalidArgument,
             "REQUEST_UNREADABLE",
             format!("the request message cannot be read: {}", tail(message)),
         ),
-        Code::Unimplemented if message.is_empty() => {
-            refuse(Code::Unimplemented, "METHOD_UNKNOWN", "there is no such method".to_owned())
-        }
-        _ => None,
-    }
+    };
+    let outcome = ("outcome".to_owned(), "not_created".to_owned());
+    let creates = matches!(method, "Invoke" | "InvokeStream");
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason, DOMAIN, creates.then_some(outcome).into_iter().collect::<HashMap<_, _>>());
+    let headers = status.metadata().clone();
+    Some(Status::with_error_details_and_metadata(code, cut(&message, MAX_MESSAGE), details, headers))
 }
 
 /// What stands behind the last of tonic's own introductions.

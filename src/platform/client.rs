@@ -103,7 +103,7 @@ impl Client {
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id.clone());
         }
-        let response = self.transport.open(context, request).await?;
+        let response = self.transport.open(context, request, WHAT).await?;
         let is = |name, start: &str| {
             let value = response.headers().get(name).and_then(|value| value.to_str().ok());
             value.is_some_and(|value| value.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)))

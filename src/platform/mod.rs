@@ -5,12 +5,14 @@ mod client;
 mod credentials;
 mod error;
 mod events;
+mod refusal;
 pub mod sse;
 mod transport;
 pub mod wire;
 
 pub use client::Client;
 pub use credentials::Credentials;
-pub use error::{Cause, Error, Refusal, Violation};
+pub use error::{Cause, Error};
 pub use events::EventStream;
+pub use refusal::{Refusal, Violation};
 pub use transport::{BuildError, Context};

@@ -12,13 +12,16 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     credentials::Credentials,
-    error::{Cause, Error, Refusal},
+    error::{Cause, Error},
     events::EventStream,
+    refusal::Refusal,
 };
 use crate::config::{self, Http2};
 
-/// How much of a refusal's body is read, in bytes, and for how long: its status says the most.
+/// How much of a refusal's body is read, in bytes, and for how long: its status says the most. JSON is read to its end,
+/// since the platform's framework echoes the request beside its complaint.
 const MAX_REFUSAL: usize = 64 << 10;
+const MAX_JSON_REFUSAL: usize = 32 << 20;
 const REFUSAL_TIME: Duration = Duration::from_secs(2);
 /// The longest wait that an answer may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
@@ -104,8 +107,13 @@ impl Transport {
     }
 
     /// Sends a request and waits for the head of a successful answer.
-    pub async fn open(&self, context: &Context, request: RequestBuilder) -> Result<Response, Error> {
-        self.in_time(context, self.answer(context, request)).await
+    pub async fn open(
+        &self,
+        context: &Context,
+        request: RequestBuilder,
+        what: &'static str,
+    ) -> Result<Response, Error> {
+        self.in_time(context, self.answer(context, request, what)).await
     }
 
     /// The events in an answer's body.
@@ -122,12 +130,10 @@ impl Transport {
     ) -> Result<T, Error> {
         let request = request.header(header::ACCEPT, "application/json");
         let exchange = async {
-            let mut response = self.answer(context, request).await?;
+            let mut response = self.answer(context, request, what).await?;
             let status = response.status().as_u16();
             let unreadable = |why| Error::Unreadable { what, why, status };
-            let body = body(&mut response, self.limits.max_answer_bytes).await?;
-            let body =
-                body.ok_or_else(|| unreadable(format!("it is larger than {} bytes", self.limits.max_answer_bytes)))?;
+            let body = read_body(&mut response, self.limits.max_answer_bytes).await?.map_err(unreadable)?;
             // serde_json's own message quotes the value.
             serde_json::from_slice(&body).map_err(|error| {
                 unreadable(format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column()))
@@ -136,21 +142,25 @@ impl Transport {
         self.in_time(context, exchange).await
     }
 
-    /// Sends a request; anything but a success is an error.
-    async fn answer(&self, context: &Context, request: RequestBuilder) -> Result<Response, Error> {
+    /// Sends a request; anything but a success with a body is an error.
+    async fn answer(&self, context: &Context, request: RequestBuilder, what: &'static str) -> Result<Response, Error> {
         let request = request.header("x-api-key", context.credentials.key.clone());
         let request = request.header("x-request-id", context.request_id.clone());
         let mut response = request.send().await.map_err(lost)?;
-        if response.status().is_success() && response.status() != StatusCode::NO_CONTENT {
-            return Ok(response);
+        let status = response.status();
+        if status.is_client_error() || status.is_server_error() {
+            let retry_after = retry_after(response.headers());
+            let mut body = Vec::new();
+            // A refusal is one however little of its body can be read.
+            let _ = timeout(REFUSAL_TIME, read_head(&mut response, &mut body)).await;
+            let refusal = Refusal::read(status.as_u16(), &body, retry_after, context.credentials.secret());
+            return Err(Error::Refused(Box::new(refusal)));
         }
-        let status = response.status().as_u16();
-        let retry_after = retry_after(response.headers());
-        let mut body = Vec::new();
-        // A refusal is one however little of its body can be read.
-        let _ = timeout(REFUSAL_TIME, read_head(&mut response, &mut body)).await;
-        let refusal = Refusal::read(status, &body, retry_after, context.credentials.secret());
-        Err(Error::Refused(Box::new(refusal)))
+        if !status.is_success() || status == StatusCode::NO_CONTENT {
+            let why = "it is no success with a body".to_owned();
+            return Err(Error::Unreadable { what, why, status: status.as_u16() });
+        }
+        Ok(response)
     }
 
     /// Bounds an exchange by the proxy's own limit and by the caller's deadline.
@@ -178,23 +188,46 @@ pub async fn until<T>(time: Option<Instant>, future: impl Future<Output = T>) ->
     }
 }
 
-/// The whole body; None where it is larger than `most`.
-async fn body(response: &mut Response, most: usize) -> Result<Option<Vec<u8>>, Error> {
+/// The whole body, unless it is larger than `most` or its compression is broken.
+async fn read_body(response: &mut Response, most: usize) -> Result<Result<Vec<u8>, String>, Error> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(lost)? {
-        if body.len() + chunk.len() > most {
-            return Ok(None);
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > most => {
+                return Ok(Err(format!("it is larger than {most} bytes")));
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(Ok(body)),
+            Err(error) if is_garbled(&error) => return Ok(Err("its compression is broken".to_owned())),
+            Err(error) => return Err(lost(error)),
         }
-        body.extend_from_slice(&chunk);
     }
-    Ok(Some(body))
+}
+
+/// Whether a decoder, and not the connection, failed: reqwest itself calls both the same.
+fn is_garbled(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(inner) = source {
+        if inner.is::<hyper::Error>() {
+            return false;
+        }
+        if let Some(io) = inner.downcast_ref::<io::Error>() {
+            return matches!(
+                io.kind(),
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other
+            );
+        }
+        source = inner.source();
+    }
+    false
 }
 
 /// The body's first bytes, as far as they come.
 async fn read_head(response: &mut Response, body: &mut Vec<u8>) {
     while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk[..chunk.len().min(MAX_REFUSAL - body.len())]);
-        if body.len() == MAX_REFUSAL {
+        body.extend_from_slice(&chunk);
+        let is_json = body.trim_ascii_start().starts_with(b"{");
+        if body.len() > if is_json { MAX_JSON_REFUSAL } else { MAX_REFUSAL } {
             return;
         }
     }

@@ -8,6 +8,9 @@ use crate::{
     proto::{self, EventType, json, task_event::Data},
 };
 
+/// What an `auth_event` is relieved of.
+const TOKENS: [&str; 5] = ["access_token", "refresh_token", "id_token", "user_oidc_token", "user_tokens"];
+
 /// Data that is no event: no JSON object with a string `type`. The stream goes on without it.
 #[derive(Debug, thiserror::Error)]
 #[error("no JSON object with a string `type`")]
@@ -73,31 +76,15 @@ fn read<T: Object>(raw: &RawValue, extra: &mut Map<String, Value>) -> Option<T> 
 }
 
 fn auth(raw: &RawValue, forward_access_tokens: bool, extra: &mut Map<String, Value>) -> Data {
-    let mut verbatim = wire::verbatim(raw);
-    if !forward_access_tokens {
-        remove_tokens(&mut verbatim);
-    }
-    // The shape is read from what is left, so that no way out carries the token.
-    let left = serde_json::value::to_raw_value(&verbatim).ok();
-    let data = left.and_then(|left| read(&left, extra));
-    data.map_or_else(
-        || Data::Other(json::Value::new(verbatim)),
+    let left = if forward_access_tokens { wire::verbatim(raw) } else { wire::without(raw, &TOKENS) };
+    // The shape is read from what is left, so that no way out carries a token.
+    let shaped = serde_json::value::to_raw_value(&left).ok().and_then(|left| read(&left, extra));
+    shaped.map_or_else(
+        || Data::Other(json::Value::new(left)),
         |wire::AuthEvent { kind, data, rest: _ }| {
             Data::Auth(proto::AuthEvent { r#type: kind, data: data.map(json::Struct::new) })
         },
     )
-}
-
-/// Removes every key that holds a token, at any depth that could be read.
-fn remove_tokens(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.retain(|key, _| !matches!(key.as_str(), "access_token" | "refresh_token" | "id_token"));
-            fields.values_mut().for_each(remove_tokens);
-        }
-        Value::Array(items) => items.iter_mut().for_each(remove_tokens),
-        _ => {}
-    }
 }
 
 fn tool_call_request(request: wire::ToolCallRequest) -> proto::ToolCallRequest {

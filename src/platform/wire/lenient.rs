@@ -47,9 +47,38 @@ impl Rest {
     }
 }
 
-/// The value as it was sent; its text where it is nested too deep to be read (`serde_json` stops at 128).
+/// The user's secrets: never sent back, wherever they stand.
+const SECRETS: [&str; 2] = ["user_oidc_token", "user_tokens"];
+
+/// The value as it was sent, but for the user's secrets; its text where it is nested too deep to be read (`serde_json`
+/// stops at 128).
 pub fn verbatim(raw: &RawValue) -> Value {
-    serde_json::from_str(raw.get()).unwrap_or_else(|_| Value::String(raw.get().to_owned()))
+    without(raw, &SECRETS)
+}
+
+/// The value as it was sent, without the attributes of these names at any depth.
+pub fn without(raw: &RawValue, names: &[&str]) -> Value {
+    let text = raw.get();
+    if let Ok(mut value) = serde_json::from_str(text) {
+        remove(&mut value, names);
+        return value;
+    }
+    // An escaped letter could hide a name.
+    if text.contains("\\u") || names.iter().any(|name| text.contains(name)) {
+        return Value::String("(left out: nested too deep to take the secrets out)".to_owned());
+    }
+    Value::String(text.to_owned())
+}
+
+fn remove(value: &mut Value, names: &[&str]) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|key, _| !names.contains(&key.as_str()));
+            fields.values_mut().for_each(|field| remove(field, names));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| remove(item, names)),
+        _ => {}
+    }
 }
 
 /// Declares objects of the platform: every attribute optional, and `rest` for what has no place. `name as "key"` where

@@ -1,0 +1,174 @@
+//! An answer with an HTTP status of failure: what of its body may be told to a caller.
+
+use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
+
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+/// The longest text of an error that is kept, in bytes.
+const MAX_DETAIL: usize = 1024;
+/// The most field violations that are kept of one answer.
+const MAX_VIOLATIONS: usize = 64;
+
+/// An answer with an HTTP status that is no success.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// The platform's own words, cut at 1 KiB; none where it sent none or a proxy's HTML page.
+    pub detail: Option<String>,
+    /// The fields a 422 complains of.
+    pub violations: Vec<Violation>,
+    /// How long to wait, where the answer says so.
+    pub retry_after: Option<Duration>,
+    /// Whether the body is HTML: then a gateway spoke, not the platform.
+    pub is_gateway: bool,
+}
+
+/// One field a 422 complains of.
+#[derive(Debug, Clone)]
+pub struct Violation {
+    /// Where it stands in the body, joined by dots without `body`.
+    pub field: String,
+    /// What is wrong with it.
+    pub description: String,
+}
+
+/// A fault as the platform's framework tells it; the `input` beside it echoes the request and is not read.
+#[derive(Deserialize)]
+struct Fault {
+    loc: Vec<Value>,
+    msg: Option<String>,
+}
+
+impl Refusal {
+    /// Reads an answer's body: `{"detail": "text"}`, `{"detail": [{"loc", "msg"}]}`, `{"error": …}`, plain text or HTML.
+    /// `secret` is cut out wherever it is echoed.
+    #[must_use]
+    pub fn read(status: u16, body: &[u8], retry_after: Option<Duration>, secret: &str) -> Self {
+        let mut refusal = Self { status, detail: None, violations: Vec::new(), retry_after, is_gateway: false };
+        let body = String::from_utf8_lossy(body);
+        let body = body.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace());
+        let words = if body.starts_with('<') {
+            refusal.is_gateway = true;
+            None
+        } else if let Some(answer) = object(body) {
+            refusal.violations = answer.get("detail").map(|detail| violations(detail)).unwrap_or_default();
+            ["detail", "error", "message"].iter().find_map(|key| words(answer.get(*key)?))
+        } else if body.starts_with(['{', '[']) {
+            // JSON that was cut off, or that says nothing.
+            None
+        } else {
+            serde_json::from_str(body).ok().or_else(|| (body != "null").then(|| body.to_owned()))
+        };
+        refusal.detail = words.map(|text| tidy(&text, secret)).filter(|text| !text.is_empty());
+        for violation in &mut refusal.violations {
+            violation.field = tidy(&violation.field, secret);
+            violation.description = tidy(&violation.description, secret);
+        }
+        refusal
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.detail {
+            Some(detail) => f.write_str(detail),
+            None => write!(f, "the platform answered with HTTP status {}", self.status),
+        }
+    }
+}
+
+fn object(json: &str) -> Option<HashMap<Cow<'_, str>, &RawValue>> {
+    serde_json::from_str(json).ok()
+}
+
+/// The faults in a 422's list.
+fn violations(detail: &RawValue) -> Vec<Violation> {
+    let faults: Vec<&RawValue> = serde_json::from_str(detail.get()).unwrap_or_default();
+    let faults = faults.into_iter().take(MAX_VIOLATIONS);
+    let faults = faults.filter_map(|fault| serde_json::from_str::<Fault>(fault.get()).ok());
+    let violation = |Fault { loc, msg }: Fault| {
+        let steps = loc.iter().skip(usize::from(loc.first().is_some_and(|step| step == "body")));
+        let steps = steps.map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
+        let description = msg.unwrap_or_else(|| "is not valid".to_owned());
+        Violation { field: steps.collect::<Vec<_>>().join("."), description }
+    };
+    faults.map(violation).collect()
+}
+
+/// The words in an error's value: a text, the message inside an object, or the messages of a 422's list.
+fn words(value: &RawValue) -> Option<String> {
+    if let Ok(text) = serde_json::from_str(value.get()) {
+        return Some(text);
+    }
+    if let Some(fields) = object(value.get()) {
+        return ["message", "detail", "msg", "error"].iter().find_map(|key| words(fields.get(*key)?));
+    }
+    let faults = violations(value);
+    let faults: Vec<_> = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.description)).collect();
+    (!faults.is_empty()).then(|| faults.join("; "))
+}
+
+/// One line without tags, control characters or the secret, cut at [`MAX_DETAIL`].
+fn tidy(text: &str, secret: &str) -> String {
+    let text = if secret.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(text.replace(secret, "(secret)")) };
+    let mut line = String::new();
+    let mut rest = &*text;
+    while let Some(at) = rest.find('<') {
+        let (before, from) = rest.split_at(at);
+        line.push_str(before);
+        let is_tag = from[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'));
+        rest = if is_tag {
+            from.find('>').map_or("", |end| &from[end + 1..])
+        } else {
+            line.push('<');
+            &from[1..]
+        };
+    }
+    line.push_str(rest);
+    let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = line.trim();
+    line[..line.floor_char_boundary(MAX_DETAIL)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(status: u16, body: &str) -> Refusal {
+        Refusal::read(status, body.as_bytes(), None, "key-1")
+    }
+
+    #[test]
+    fn the_platforms_words_are_found_in_each_of_its_shapes() {
+        assert_eq!(read(404, r#"{"detail": "Agent not found"}"#).to_string(), "Agent not found");
+        assert_eq!(read(400, r#"{"error": {"message": "no"}}"#).to_string(), "no");
+        assert_eq!(read(400, r#"{"error": "no"}"#).to_string(), "no");
+        assert_eq!(read(500, "Internal Server Error").to_string(), "Internal Server Error");
+        assert_eq!(read(500, "").to_string(), "the platform answered with HTTP status 500");
+    }
+
+    #[test]
+    fn a_422_names_its_fields() {
+        let refusal =
+            read(422, r#"{"detail": [{"loc": ["body", "input", "attachments", 0, "url"], "msg": "Field required"}]}"#);
+        assert_eq!(refusal.violations[0].field, "input.attachments.0.url");
+        assert_eq!(refusal.violations[0].description, "Field required");
+        assert_eq!(refusal.to_string(), "input.attachments.0.url: Field required");
+    }
+
+    #[test]
+    fn html_is_a_gateways_and_never_shown() {
+        let refusal = read(502, "\n<html><body>nginx</body></html>");
+        assert!(refusal.is_gateway);
+        assert_eq!(refusal.to_string(), "the platform answered with HTTP status 502");
+        assert_eq!(read(502, r#"{"detail": "<!DOCTYPE html><p>it is 5 < 6"}"#).to_string(), "it is 5 < 6");
+    }
+
+    #[test]
+    fn words_are_cut_and_the_key_is_taken_out() {
+        assert_eq!(read(401, r#"{"detail": "bad key key-1\nsorry"}"#).to_string(), "bad key (secret) sorry");
+        assert_eq!(read(400, &"ä".repeat(5000)).to_string().len(), MAX_DETAIL);
+    }
+}
