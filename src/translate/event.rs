@@ -28,6 +28,9 @@ pub fn event(id: Option<String>, data: &[u8], forward_access_tokens: bool) -> Re
     let wire::Envelope { kind, task_id, organization_id, time, identity, data, rest } = envelope;
     let r#type = event_type(&kind);
     let mut extra = rest.other;
+    if r#type == EventType::AuthEvent && !forward_access_tokens {
+        wire::remove_from(&mut extra, &TOKENS);
+    }
     Ok(proto::TaskEvent {
         data: data.map(|data| shaped(r#type, data, forward_access_tokens, &mut extra)),
         r#type: r#type.into(),

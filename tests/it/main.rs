@@ -3,7 +3,15 @@
 mod support;
 
 mod bad_input;
+mod bad_input_answers;
+mod bad_input_bytes;
+mod bad_input_events;
+mod bad_input_secrets;
+mod bad_input_transfer;
 mod errors;
+mod errors_abandoned;
+mod errors_create;
+mod errors_details;
 mod layering;
 mod recordings;
 mod streams;

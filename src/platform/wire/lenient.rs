@@ -64,18 +64,21 @@ pub fn without(raw: &RawValue, names: &[&str]) -> Value {
         return value;
     }
     // An escaped letter could hide a name.
-    if text.contains("\\u") || names.iter().any(|name| text.contains(name)) {
+    if text.contains("\\u00") || names.iter().any(|name| text.contains(name)) {
         return Value::String("(left out: nested too deep to take the secrets out)".to_owned());
     }
     Value::String(text.to_owned())
 }
 
+/// Takes the attributes of these names out, at any depth.
+pub fn remove_from(fields: &mut Map<String, Value>, names: &[&str]) {
+    fields.retain(|key, _| !names.contains(&key.as_str()));
+    fields.values_mut().for_each(|field| remove(field, names));
+}
+
 fn remove(value: &mut Value, names: &[&str]) {
     match value {
-        Value::Object(fields) => {
-            fields.retain(|key, _| !names.contains(&key.as_str()));
-            fields.values_mut().for_each(|field| remove(field, names));
-        }
+        Value::Object(fields) => remove_from(fields, names),
         Value::Array(items) => items.iter_mut().for_each(|item| remove(item, names)),
         _ => {}
     }

@@ -2,14 +2,17 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinHandle,
 };
 
@@ -30,10 +33,14 @@ pub enum Reply {
     Raw(Vec<u8>),
     /// An event stream: each piece is sent as one HTTP chunk, at once; the end of the channel ends the stream.
     Stream(mpsc::UnboundedReceiver<Vec<u8>>),
+    /// The same; the bytes of the pieces that could be written are added up.
+    Counted(mpsc::UnboundedReceiver<Vec<u8>>, Arc<AtomicUsize>),
     /// An event stream that is cut off: as above, but the connection is closed without the last chunk.
     Torn(Vec<u8>),
     /// Nothing, until the proxy hangs up.
     Silence,
+    /// Nothing until the test says so, then this.
+    After(Arc<Notify>, Box<Reply>),
 }
 
 /// The platform; stops when it is dropped.
@@ -125,6 +132,18 @@ impl Platform {
             .iter()
             .map(|request| format!("{} {}", request.method, request.path))
             .collect()
+    }
+
+    /// Takes no more connections.
+    pub async fn stop(mut self) {
+        self.accepting.abort();
+        // Over: the listener is closed.
+        let _ = (&mut self.accepting).await;
+    }
+
+    /// How many answers the proxy has hung up on.
+    pub fn hang_ups(&self) -> usize {
+        *self.hung_up.borrow()
     }
 
     /// Waits until the proxy has hung up on `count` answers.
@@ -230,11 +249,23 @@ async fn answer(write: &mut (impl AsyncWriteExt + Unpin), reply: Reply) -> bool 
             }
             is_open && write.write_all(b"0\r\n\r\n").await.is_ok()
         }
+        Reply::Counted(mut pieces, written) => {
+            let mut is_open = write.write_all(STREAM).await.is_ok();
+            while is_open && let Some(piece) = pieces.recv().await {
+                is_open = write.write_all(&chunk(&piece)).await.is_ok();
+                written.fetch_add(piece.len(), Relaxed);
+            }
+            is_open && write.write_all(b"0\r\n\r\n").await.is_ok()
+        }
         Reply::Torn(bytes) => {
             let _ = write.write_all(&[STREAM, &chunk(&bytes)].concat()).await;
             false
         }
         Reply::Silence => std::future::pending().await,
+        Reply::After(told, reply) => {
+            told.notified().await;
+            Box::pin(answer(write, *reply)).await
+        }
     }
 }
 
