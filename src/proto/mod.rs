@@ -31,3 +31,18 @@ opaque_debug! {
     GetTaskRequest GetTaskResponse WaitTaskRequest WaitTaskResponse StopTaskRequest StopTaskResponse
     Task TaskEvent
 }
+
+/// Enums say nothing secret: their Debug is the name in the proto.
+macro_rules! named_debug {
+    ($($name:ident)*) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str_name())
+            }
+        }
+    )*};
+}
+
+named_debug! {
+    AttachmentKind EventType LlmReasoningEffort OutputFormat PrincipalKind TaskStatus ThinkMode
+}
