@@ -1,6 +1,7 @@
 //! The edge callers see: connections, metadata, the five-line calls and THE table of statuses.
 
 mod access;
+mod leash;
 mod metadata;
 mod server;
 mod service;

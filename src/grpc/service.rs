@@ -12,7 +12,7 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, metadata::AsciiMetadataValue};
 
-use super::{access::Record, metadata, status::status};
+use super::{access::Record, leash::Leash, metadata, status::status};
 use crate::{
     calls::{Calls, Error, Kind},
     platform::{Context, Credentials},
@@ -164,7 +164,7 @@ impl Call {
         response.metadata_mut().extend_request_id(&self.context);
         let messages = stream! {
             let mut last_event_id = None;
-            let mut items = Box::pin(items).take_until(Box::pin(self.end()));
+            let mut items = Leash::new(items, self.end());
             while let Some(item) = items.next().await {
                 let message = item.map(&message).and_then(|message| self.sized(message));
                 if let Ok(message) = &message && let Some(event) = event(message) {
@@ -176,9 +176,9 @@ impl Call {
                 yield message.map_err(|error| self.refuse(&error));
             }
             // Ended from outside: the deadline, or a drain that has no more time.
-            if let Some(kind) = items.take_result() {
+            if let Some(kind) = items.end() {
                 let task_id = self.record.task_id.get().map(|id| id.as_str().into());
-                yield Err(self.refuse(&Error { task_id, last_event_id, ..Error::new(kind) }));
+                yield Err(self.refuse(&Error { task_id, last_event_id, ..Error::new(kind.clone()) }));
             }
         };
         Ok(response.map(|()| Box::pin(messages) as Responses<M>))

@@ -52,8 +52,8 @@ fn shaped(kind: EventType, raw: &RawValue, forward_access_tokens: bool, extra: &
         | EventType::TaskFinished
         | EventType::SubTaskCreated
         | EventType::SubTaskUpdated
-        | EventType::SubTaskFinished => serde_json::from_str(raw.get()).ok().map(|data| Data::Task(task(data))),
-        EventType::Chunk => serde_json::from_str(raw.get()).ok().map(Data::Chunk),
+        | EventType::SubTaskFinished => wire::parse(raw).ok().map(|data| Data::Task(task(data))),
+        EventType::Chunk => wire::parse(raw).ok().map(Data::Chunk),
         EventType::ToolCallRequest => read(raw, extra).map(|data| Data::ToolCallRequest(tool_call_request(data))),
         EventType::ToolCallResult => read(raw, extra).map(|data| Data::ToolCallResult(tool_call_result(data))),
         EventType::Think | EventType::Analyze => read(raw, extra).map(|data| Data::Reasoning(reasoning(data))),
@@ -68,7 +68,7 @@ fn shaped(kind: EventType, raw: &RawValue, forward_access_tokens: bool, extra: &
 /// Reads data into its shape; None where it does not fit. Where it fits but holds more than the shape, the whole of it
 /// goes into `extra` too.
 fn read<T: Object>(raw: &RawValue, extra: &mut Map<String, Value>) -> Option<T> {
-    let data: T = serde_json::from_str(raw.get()).ok()?;
+    let data: T = wire::parse(raw).ok()?;
     if data.rest().misfit {
         return None;
     }

@@ -6,6 +6,8 @@ use jiff::{Timestamp, civil, tz::TimeZone};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value, value::RawValue};
 
+use super::raw;
+
 /// Something read from the platform's JSON that can say whether it holds all that was sent.
 pub trait Wire: for<'de> Deserialize<'de> {
     /// Whether everything that was sent has a place in the type.
@@ -33,7 +35,7 @@ impl Rest {
     /// Reads one attribute: into its type where it fits, verbatim into `other` where that would lose something, and both
     /// where an object fits but holds more than its type. Absent and null are the same.
     pub fn read<T: Wire>(&mut self, key: &str, raw: &RawValue) -> Option<T> {
-        let read = serde_json::from_str::<Option<T>>(raw.get());
+        let read = raw::parse::<Option<T>>(raw);
         self.misfit |= read.is_err();
         if !matches!(&read, Ok(value) if value.as_ref().is_none_or(Wire::is_whole)) {
             self.keep(key, raw);
@@ -43,44 +45,7 @@ impl Rest {
 
     /// Keeps an attribute verbatim.
     pub fn keep(&mut self, key: &str, raw: &RawValue) {
-        self.other.insert(key.to_owned(), verbatim(raw));
-    }
-}
-
-/// The user's secrets: never sent back, wherever they stand.
-const SECRETS: [&str; 2] = ["user_oidc_token", "user_tokens"];
-
-/// The value as it was sent, but for the user's secrets; its text where it is nested too deep to be read (`serde_json`
-/// stops at 128).
-pub fn verbatim(raw: &RawValue) -> Value {
-    without(raw, &SECRETS)
-}
-
-/// The value as it was sent, without the attributes of these names at any depth.
-pub fn without(raw: &RawValue, names: &[&str]) -> Value {
-    let text = raw.get();
-    if let Ok(mut value) = serde_json::from_str(text) {
-        remove(&mut value, names);
-        return value;
-    }
-    // An escaped letter could hide a name.
-    if text.contains("\\u00") || names.iter().any(|name| text.contains(name)) {
-        return Value::String("(left out: nested too deep to take the secrets out)".to_owned());
-    }
-    Value::String(text.to_owned())
-}
-
-/// Takes the attributes of these names out, at any depth.
-pub fn remove_from(fields: &mut Map<String, Value>, names: &[&str]) {
-    fields.retain(|key, _| !names.contains(&key.as_str()));
-    fields.values_mut().for_each(|field| remove(field, names));
-}
-
-fn remove(value: &mut Value, names: &[&str]) {
-    match value {
-        Value::Object(fields) => remove_from(fields, names),
-        Value::Array(items) => items.iter_mut().for_each(|item| remove(item, names)),
-        _ => {}
+        self.other.insert(key.to_owned(), raw::verbatim(raw));
     }
 }
 

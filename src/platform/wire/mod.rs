@@ -7,13 +7,15 @@
 mod create;
 mod event;
 mod lenient;
+mod raw;
 mod task;
 
 pub use create::{CreateTask, Input};
 pub use event::{
     AuthEvent, Envelope, Identity, Reasoning, SubAgentTrigger, ToolCallReasoning, ToolCallRequest, ToolCallResult,
 };
-pub use lenient::{Object, Rest, Time, Wire, remove_from, verbatim, without};
+pub use lenient::{Object, Rest, Time, Wire};
+pub use raw::{parse, remove_from, verbatim, without};
 pub use task::{
     Agent, Attachment, AttachmentKind, DeepPlanning, HitlRequest, LlmReasoningEffort, McpServer, OutputFormat,
     PendingEcaRequest, PlanTask, Principal, PrincipalKind, Seconds, Task, TaskInput, TaskStatus, ThinkMode, Tokens,
