@@ -78,7 +78,11 @@ impl Server {
             agent_service = agent_service.accept_compressed(encoding).send_compressed(encoding);
         }
         let reflection = || {
+            // Both versions list both: each knows only itself by default.
             tonic_reflection::server::Builder::configure()
+                .include_reflection_service(false)
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
                 // So that clients that know the API by reflection alone can read the details of errors.
