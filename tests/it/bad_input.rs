@@ -91,8 +91,8 @@ fn url(url: &str) -> Attachment {
     Attachment { url: url.to_owned(), ..Attachment::default() }
 }
 
-fn principal(kind: PrincipalKind, id: &str) -> Option<Principal> {
-    Some(Principal { kind: kind.into(), id: id.to_owned(), ..Principal::default() })
+fn principal(kind: PrincipalKind, id: &str) -> Principal {
+    Principal { kind: kind.into(), id: id.to_owned(), ..Principal::default() }
 }
 
 fn mcp_server(kind: &str, url: &str, command: &str) -> McpServer {
@@ -112,8 +112,8 @@ fn rows() -> Vec<(&'static str, Spoil)> {
         row("agent_id", |r| r.agent_id.clear()),
         row("user_details.email", |r| r.user_details = Some(User::default())),
         row("user_details.email", move |r| r.user_details = Some(user.clone())),
-        row("principal.id", |r| r.principal = principal(PrincipalKind::User, "")),
-        row("principal.kind", |r| r.principal = principal(PrincipalKind::Unspecified, "ada")),
+        row("principal.id", |r| r.principal = Some(principal(PrincipalKind::User, ""))),
+        row("principal.kind", |r| r.principal = Some(principal(PrincipalKind::Unspecified, "ada"))),
         row("principal.kind", |r| r.principal = Some(Principal { kind: 99, id: "ada".into(), ..Principal::default() })),
         row("mcp_servers[0].url", |r| r.mcp_servers = vec![McpServer::default()]),
         row("mcp_servers[0].url", |r| r.mcp_servers = vec![mcp_server("remote", "", "run")]),
@@ -132,7 +132,7 @@ fn rows() -> Vec<(&'static str, Spoil)> {
         rows.push(row("attachments[1].url", move |r| r.attachments = vec![url("http://x/1"), url(bad)]));
     }
     for bad in ["a:b", ":", "a b", "a\tb", "a\n", "a\u{a0}b", " "] {
-        rows.push(row("principal.id", move |r| r.principal = principal(PrincipalKind::Slack, bad)));
+        rows.push(row("principal.id", move |r| r.principal = Some(principal(PrincipalKind::Slack, bad))));
     }
     rows
 }
@@ -155,7 +155,7 @@ async fn all_faults_are_told_at_once() {
         request.existing_task_id = Some("..".into());
         request.file_urls = vec!["nowhere".into(), "https://x/1".into(), "ftp://x".into()];
         request.user_details = Some(User::default());
-        request.principal = principal(PrincipalKind::Unspecified, "a:b");
+        request.principal = Some(principal(PrincipalKind::Unspecified, "a:b"));
         request.attachments = vec![url("")];
         request.mcp_servers = vec![McpServer::default(), mcp_server("local", "", "")];
         request.output_format = 99;

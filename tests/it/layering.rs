@@ -25,16 +25,12 @@ const FLOORS: [&str; 12] = [
 fn imports_run_downward() {
     let mut faults = Vec::new();
     for (floor, module) in FLOORS.iter().enumerate() {
-        let files = files(&PathBuf::from("src").join(module))
-            .into_iter()
-            .chain([PathBuf::from(format!("src/{module}.rs"))]);
+        let files =
+            files(&PathBuf::from("src").join(module)).into_iter().chain([PathBuf::from(format!("src/{module}.rs"))]);
         for file in files.filter(|file| file.is_file()) {
             let code = fs::read_to_string(&file).expect("readable");
             for named in named(&code) {
-                let is_below = FLOORS
-                    .iter()
-                    .position(|name| *name == named)
-                    .is_some_and(|other| other > floor);
+                let is_below = FLOORS.iter().position(|name| *name == named).is_some_and(|other| other > floor);
                 // Nobody but the command line may know the embedded platform.
                 if named != *module && (!is_below || named == "sandbox" && *module != "cli") {
                     faults.push(format!("{} names crate::{named}", file.display()));
@@ -50,20 +46,13 @@ fn every_module_has_its_floor() {
     for entry in fs::read_dir("src").expect("src") {
         let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
         let module = name.trim_end_matches(".rs");
-        assert!(
-            FLOORS.contains(&module) || ["lib", "main"].contains(&module),
-            "{module} has no floor"
-        );
+        assert!(FLOORS.contains(&module) || ["lib", "main"].contains(&module), "{module} has no floor");
     }
 }
 
 #[test]
 fn nothing_is_reexported_at_the_crate_root() {
-    assert!(
-        !fs::read_to_string("src/lib.rs")
-            .expect("src/lib.rs")
-            .contains("pub use")
-    );
+    assert!(!fs::read_to_string("src/lib.rs").expect("src/lib.rs").contains("pub use"));
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -71,9 +60,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         return Vec::new();
     };
     let entries = entries.map(|entry| entry.expect("an entry").path());
-    entries
-        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
-        .collect()
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 /// The modules that code names: `crate::module`, also inside `crate::{…}`.

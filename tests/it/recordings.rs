@@ -27,16 +27,13 @@ fn script(recording: &Value) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static 
     let answers = Mutex::new(recording["platform"].as_array().expect("answers").clone());
     move |request| {
         let mut answers = answers.lock().expect("no panic");
-        let at = answers
-            .iter()
-            .position(|answer| answer["method"] == *request.method && answer["path"] == *request.path);
+        let at =
+            answers.iter().position(|answer| answer["method"] == *request.method && answer["path"] == *request.path);
         let Some(at) = at else {
             return Reply::json(404, &json!({ "detail": "not in the recording" }));
         };
         let answer = answers.remove(at);
-        let status = answer["status"]
-            .as_u64()
-            .map_or(200, |status| u16::try_from(status).expect("a status"));
+        let status = answer["status"].as_u64().map_or(200, |status| u16::try_from(status).expect("a status"));
         let headers = answer["headers"].as_object().cloned().unwrap_or_default();
         let mut headers: Vec<_> = headers
             .into_iter()
@@ -60,19 +57,14 @@ async fn an_invocation_is_on_the_wire_what_the_official_client_sends() {
         let mut settings = settings(&platform.base_url());
         settings.agents.default_id = recording["env"]["XPANDER_AGENT_ID"].as_str().map(str::to_owned);
         let proxy = Proxy::with(&settings).await;
-        let request: InvokeRequest =
-            from_json(&recording["request"].to_string()).expect("a request");
+        let request: InvokeRequest = from_json(&recording["request"].to_string()).expect("a request");
         let answer = proxy.client().invoke(request).await;
 
         let expected = recording["exchanges"].as_array().expect("exchanges");
         let seen = platform.seen();
         assert_eq!(seen.len(), expected.len(), "{name}: {:?}", platform.paths());
         for (seen, expected) in seen.iter().zip(expected) {
-            assert_eq!(
-                (&*seen.method, &*seen.path),
-                (text(&expected["method"]), text(&expected["path"])),
-                "{name}"
-            );
+            assert_eq!((&*seen.method, &*seen.path), (text(&expected["method"]), text(&expected["path"])), "{name}");
             assert_eq!(seen.body.to_string(), sorted(&expected["body"]), "{name}");
             for (header, value) in expected["headers"].as_object().expect("headers") {
                 assert_eq!(seen.header(header), value.as_str(), "{name}: {header}");
@@ -83,17 +75,10 @@ async fn an_invocation_is_on_the_wire_what_the_official_client_sends() {
         match recording["error"]["status_code"].as_u64() {
             Some(status) => assert_eq!(failure(answer).facts["http_status"], status.to_string(), "{name}"),
             None => {
-                let task = answer
-                    .unwrap_or_else(|status| panic!("{name}: {status}"))
-                    .into_inner()
-                    .task
-                    .expect("a task");
-                let task: Value =
-                    serde_json::from_str(&to_json(&task).expect("JSON")).expect("JSON");
-                let last = recording["platform"]
-                    .as_array()
-                    .and_then(|answers| answers.last())
-                    .expect("an answer");
+                let task =
+                    answer.unwrap_or_else(|status| panic!("{name}: {status}")).into_inner().task.expect("a task");
+                let task: Value = serde_json::from_str(&to_json(&task).expect("JSON")).expect("JSON");
+                let last = recording["platform"].as_array().and_then(|answers| answers.last()).expect("an answer");
                 check_task(name, &task, &recording["result"], &last["body"]);
             }
         }
@@ -125,11 +110,7 @@ fn check_task(name: &str, task: &Value, official: &Value, sent: &Value) {
         let is_known = !task[camel(key)].is_null() || value.as_array().is_some_and(Vec::is_empty) || value.is_null();
         assert!(is_known || other.get(key) == Some(value), "{name}: {key} was lost");
     }
-    assert_eq!(
-        task["status"],
-        format!("TASK_STATUS_{}", text(&official["status"]).to_uppercase()),
-        "{name}"
-    );
+    assert_eq!(task["status"], format!("TASK_STATUS_{}", text(&official["status"]).to_uppercase()), "{name}");
 }
 
 /// Whether `ours` says all that `theirs` says: the official client adds defaults and computed keys inside objects.
@@ -194,10 +175,7 @@ async fn a_stream_brings_every_event_that_the_platform_sent() {
         })
         .await;
         let proxy = Proxy::start(&platform.base_url()).await;
-        let request = StreamEventsRequest {
-            task_id: "task-abc".into(),
-            ..StreamEventsRequest::default()
-        };
+        let request = StreamEventsRequest { task_id: "task-abc".into(), ..StreamEventsRequest::default() };
         let mut stream = proxy.client().stream_events(request).await.expect(&name).into_inner();
         let mut events = Vec::new();
         while let Some(message) = stream.message().await.expect(&name) {
@@ -218,9 +196,7 @@ async fn a_stream_brings_every_event_that_the_platform_sent() {
 fn sent(body: &str) -> Vec<(Option<String>, Map<String, Value>)> {
     let body = body.replace("\r\n", "\n");
     let line = |block: &str, field: &str| {
-        block
-            .lines()
-            .find_map(|line| line.strip_prefix(field).map(|value| value.trim().to_owned()))
+        block.lines().find_map(|line| line.strip_prefix(field).map(|value| value.trim().to_owned()))
     };
     body.split("\n\n")
         .filter_map(|block| Some((line(block, "id:"), serde_json::from_str(&line(block, "data:")?).ok()?)))
@@ -231,30 +207,12 @@ fn check_event(name: &str, event: &TaskEvent, (id, sent): &(Option<String>, Map<
     assert_eq!(event.event_id, *id, "{name}");
     assert_eq!(event.type_name, sent["type"], "{name}");
     assert_eq!(event.task_id.as_deref(), sent["task_id"].as_str(), "{name}");
-    assert_eq!(
-        event.organization_id.as_deref(),
-        sent["organization_id"].as_str(),
-        "{name}"
-    );
-    let event: Value =
-        serde_json::from_str(&to_json(event).expect("JSON")).expect("JSON");
+    assert_eq!(event.organization_id.as_deref(), sent["organization_id"].as_str(), "{name}");
+    let event: Value = serde_json::from_str(&to_json(event).expect("JSON")).expect("JSON");
     assert_eq!(normal("_at", &event["time"]), normal("_at", &sent["time"]), "{name}");
-    let shapes = [
-        "task",
-        "chunk",
-        "toolCallRequest",
-        "toolCallResult",
-        "reasoning",
-        "plan",
-        "auth",
-        "subAgentTrigger",
-        "other",
-    ];
-    let data = shapes
-        .iter()
-        .map(|shape| &event[shape])
-        .find(|data| !data.is_null())
-        .unwrap_or(&Value::Null);
+    let shapes =
+        ["task", "chunk", "toolCallRequest", "toolCallResult", "reasoning", "plan", "auth", "subAgentTrigger", "other"];
+    let data = shapes.iter().map(|shape| &event[shape]).find(|data| !data.is_null()).unwrap_or(&Value::Null);
     let extra = &event["extra"];
     assert!(extra.is_null(), "{name}: {extra}");
     assert!(holds(data, &sent["data"]), "{name}: {data} for {}", sent["data"]);

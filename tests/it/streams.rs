@@ -112,19 +112,12 @@ async fn a_task_that_is_over_gives_its_end_alone_and_the_platforms_stream_is_clo
 
 #[tokio::test]
 async fn the_last_event_id_is_passed_on() {
-    for (id, header) in [("", None), ("41-é-x", None), ("1712-7", Some("1712-7"))] {
+    for (id, header) in [("", None), ("1712-7", Some("1712-7")), ("é 9", Some("é 9"))] {
         let live = Live::executing().await;
         let proxy = Proxy::start(&live.platform.base_url()).await;
         let request = StreamEventsRequest { last_event_id: id.to_owned(), ..follow("task-1") };
-        let answer = within("an answer", proxy.client().stream_events(Request::new(request))).await;
-        match (answer, header.is_some() || id.is_empty()) {
-            (Ok(_stream), true) => assert_eq!(live.platform.seen()[0].header("last-event-id"), header),
-            (Err(status), false) => {
-                assert_eq!(failure(Err::<(), _>(status)).fields, ["last_event_id"]);
-                assert_eq!(live.platform.paths(), Vec::<String>::new());
-            }
-            (answer, _) => panic!("{id}: {answer:?}"),
-        }
+        let _followed = Followed::with(&mut proxy.client(), Request::new(request)).await;
+        assert_eq!(live.platform.seen()[0].header("last-event-id"), header);
     }
 }
 

@@ -1,8 +1,11 @@
 //! What the tests share: a running proxy, a scripted platform, and statuses with their details.
 
+pub mod binary;
 pub mod calls;
 pub mod direct;
 pub mod live;
 pub mod platform;
 pub mod proxy;
+pub mod sandbox;
+pub mod secure;
 pub mod status;

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
+    net::{TcpSocket, TcpStream},
     sync::{Notify, mpsc, watch},
     task::JoinHandle,
 };
@@ -39,6 +39,8 @@ pub enum Reply {
     Torn(Vec<u8>),
     /// Nothing, until the proxy hangs up.
     Silence,
+    /// These bytes as they are, then nothing, until the proxy hangs up.
+    Silent(Vec<u8>),
     /// Nothing until the test says so, then this.
     After(Arc<Notify>, Box<Reply>),
 }
@@ -56,28 +58,17 @@ type Script = Arc<dyn Fn(&Seen) -> Reply + Send + Sync>;
 
 impl Seen {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
 impl Reply {
     pub fn json(status: u16, body: &Value) -> Self {
-        Self::Http(
-            status,
-            vec![("content-type", "application/json".into())],
-            body.to_string().into_bytes(),
-        )
+        Self::Http(status, vec![("content-type", "application/json".into())], body.to_string().into_bytes())
     }
 
     pub fn text(status: u16, content_type: &str, body: &str) -> Self {
-        Self::Http(
-            status,
-            vec![("content-type", content_type.into())],
-            body.as_bytes().to_vec(),
-        )
+        Self::Http(status, vec![("content-type", content_type.into())], body.as_bytes().to_vec())
     }
 
     /// A whole event stream that ends by itself.
@@ -91,7 +82,11 @@ impl Reply {
 impl Platform {
     /// A platform that answers each request as the script says.
     pub async fn start(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let socket = TcpSocket::new_v4().expect("a socket");
+        // Small, so that what can be written is what the proxy takes.
+        socket.set_send_buffer_size(128 << 10).expect("a size");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let listener = socket.listen(1024).expect("a bound socket");
         let address = listener.local_addr().expect("bound");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (count, hung_up) = watch::channel(0);
@@ -101,12 +96,7 @@ impl Platform {
                 tokio::spawn(serve(socket, Arc::clone(&script), Arc::clone(&log), count.clone()));
             }
         });
-        Self {
-            address,
-            seen,
-            hung_up,
-            accepting,
-        }
+        Self { address, seen, hung_up, accepting }
     }
 
     /// A platform whose agents are there and whose other requests are answered as the script says.
@@ -128,10 +118,7 @@ impl Platform {
 
     /// Requests by method and path, in order.
     pub fn paths(&self) -> Vec<String> {
-        self.seen()
-            .iter()
-            .map(|request| format!("{} {}", request.method, request.path))
-            .collect()
+        self.seen().iter().map(|request| format!("{} {}", request.method, request.path)).collect()
     }
 
     /// Takes no more connections.
@@ -148,11 +135,7 @@ impl Platform {
 
     /// Waits until the proxy has hung up on `count` answers.
     pub async fn hung_up(&self, count: usize) {
-        self.hung_up
-            .clone()
-            .wait_for(|hung_up| *hung_up >= count)
-            .await
-            .expect("the platform runs");
+        self.hung_up.clone().wait_for(|hung_up| *hung_up >= count).await.expect("the platform runs");
     }
 }
 
@@ -212,18 +195,10 @@ async fn read_request(read: &mut (impl AsyncBufReadExt + Unpin)) -> Option<Seen>
         let (name, value) = line.trim_end().split_once(':')?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let length = headers
-        .iter()
-        .find(|(name, _)| name == "content-length")
-        .map_or(0, |(_, n)| n.parse().unwrap_or(0));
+    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, n)| n.parse().unwrap_or(0));
     let mut body = vec![0; length];
     read.read_exact(&mut body).await.ok()?;
-    Some(Seen {
-        method,
-        path,
-        headers,
-        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
-    })
+    Some(Seen { method, path, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) })
 }
 
 /// Sends a reply; whether the connection goes on.
@@ -253,6 +228,10 @@ async fn answer(write: &mut (impl AsyncWriteExt + Unpin), reply: Reply) -> bool 
             let mut is_open = write.write_all(STREAM).await.is_ok();
             while is_open && let Some(piece) = pieces.recv().await {
                 is_open = write.write_all(&chunk(&piece)).await.is_ok();
+                if !is_open {
+                    // The end of what is read tells that the proxy has hung up.
+                    return std::future::pending().await;
+                }
                 written.fetch_add(piece.len(), Relaxed);
             }
             is_open && write.write_all(b"0\r\n\r\n").await.is_ok()
@@ -260,6 +239,10 @@ async fn answer(write: &mut (impl AsyncWriteExt + Unpin), reply: Reply) -> bool 
         Reply::Torn(bytes) => {
             let _ = write.write_all(&[STREAM, &chunk(&bytes)].concat()).await;
             false
+        }
+        Reply::Silent(bytes) => {
+            let _ = write.write_all(&bytes).await;
+            std::future::pending().await
         }
         Reply::Silence => std::future::pending().await,
         Reply::After(told, reply) => {

@@ -30,6 +30,9 @@ pub fn settings(base_url: &str) -> Settings {
     settings.platform.base_url = base_url.to_owned();
     settings.platform.api_key = Some(Secret::new("key-under-test"));
     settings.platform.organization_id = Some("org-1".to_owned());
+    // Tests of what a failure becomes need not meet it four times; those of retries ask for them.
+    settings.platform.retries = 0;
+    settings.events.reconnect_budget = Duration::from_secs(1);
     settings
 }
 
@@ -45,12 +48,7 @@ impl Proxy {
         let admin = format!("http://{}", bound.admin_address().expect("bound"));
         let (shutdown, told) = oneshot::channel();
         let running = tokio::spawn(bound.run(async { drop(told.await) }));
-        Self {
-            grpc,
-            admin,
-            shutdown: Some(shutdown),
-            running: Some(running),
-        }
+        Self { grpc, admin, shutdown: Some(shutdown), running: Some(running) }
     }
 
     pub fn channel(&self) -> Channel {
@@ -59,9 +57,7 @@ impl Proxy {
 
     /// A client that takes messages of any size.
     pub fn client(&self) -> Client {
-        Client::new(self.channel())
-            .max_decoding_message_size(usize::MAX)
-            .max_encoding_message_size(usize::MAX)
+        Client::new(self.channel()).max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX)
     }
 
     /// Begins the drain.

@@ -21,27 +21,16 @@ pub struct Failure {
 pub fn failure<T>(result: Result<T, Status>) -> Failure {
     let status = result.err().expect("a failed call");
     let details = status.get_error_details();
-    let info = details
-        .error_info()
-        .unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"))
-        .clone();
+    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}")).clone();
     assert_eq!(info.domain, "xpander.ai");
-    let fields = details
-        .bad_request()
-        .map(|bad| bad.field_violations.iter().map(|v| v.field.clone()).collect());
+    let fields = details.bad_request().map(|bad| bad.field_violations.iter().map(|v| v.field.clone()).collect());
     Failure {
         code: status.code(),
         message: status.message().to_owned(),
         reason: info.reason,
         facts: info.metadata,
         fields: fields.unwrap_or_default(),
-        retry_seconds: details
-            .retry_info()
-            .and_then(|retry| retry.retry_delay)
-            .map(|delay| delay.as_secs()),
-        pushback: status
-            .metadata()
-            .get("grpc-retry-pushback-ms")
-            .map(|v| v.to_str().expect("ASCII").to_owned()),
+        retry_seconds: details.retry_info().and_then(|retry| retry.retry_delay).map(|delay| delay.as_secs()),
+        pushback: status.metadata().get("grpc-retry-pushback-ms").map(|v| v.to_str().expect("ASCII").to_owned()),
     }
 }

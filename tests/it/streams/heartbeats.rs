@@ -1,0 +1,120 @@
+//! Heartbeats: sent whenever nothing else was for as long as the caller asked for, and never in an event's way.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use tokio::{
+    sync::Notify,
+    time::{interval, sleep},
+};
+use tonic::Request;
+use xpander_grpc_proxy::proto::{EventType, StreamEventsRequest, TaskEvent};
+
+use crate::support::{
+    calls::follow,
+    live::{Followed, Live, finished, result, text},
+    platform::{Platform, Reply, event, task},
+    proxy::Proxy,
+};
+
+fn beating(heartbeat: Duration) -> Request<StreamEventsRequest> {
+    let heartbeat = Some(heartbeat.try_into().expect("a duration"));
+    Request::new(StreamEventsRequest { heartbeat, ..follow("task-1") })
+}
+
+fn is_heartbeat(event: &TaskEvent) -> bool {
+    event.r#type() == EventType::Heartbeat
+}
+
+#[tokio::test]
+async fn an_idle_stream_carries_heartbeats_between_its_events() {
+    const BEAT: Duration = Duration::from_millis(50);
+    let live = Live::executing().await;
+    let proxy = Proxy::start(&live.platform.base_url()).await;
+    let mut followed = Followed::with(&mut proxy.client(), beating(BEAT)).await;
+    for round in 0..3 {
+        let begun = Instant::now();
+        for _ in 0..3 {
+            let beat = followed.next().await;
+            assert!(is_heartbeat(&beat), "{beat:?}");
+            assert_eq!((beat.task_id.as_deref(), beat.event_id), (Some("task-1"), None));
+            assert!(beat.time.is_some() && beat.data.is_none());
+        }
+        assert!(begun.elapsed() >= 2 * BEAT, "{:?}", begun.elapsed());
+        live.chunk(&round.to_string());
+        let event = loop {
+            let event = followed.next().await;
+            if !is_heartbeat(&event) {
+                break event;
+            }
+        };
+        assert_eq!(text(event), round.to_string());
+    }
+    live.send(event("task_finished", &finished("completed", "done")));
+    let mut rest = followed.all().await;
+    assert_eq!(result(&rest.pop().expect("an end")), "done");
+    assert!(rest.iter().all(is_heartbeat));
+}
+
+#[tokio::test]
+async fn a_busy_stream_carries_none() {
+    let live = Live::executing().await;
+    let proxy = Proxy::start(&live.platform.base_url()).await;
+    let mut followed = Followed::with(&mut proxy.client(), beating(Duration::from_millis(700))).await;
+    // Comments keep the platform's stream alive and say nothing to the caller: chunks alone hold heartbeats back.
+    let (begun, mut beat) = (Instant::now(), interval(Duration::from_millis(50)));
+    while begun.elapsed() < Duration::from_millis(1_500) {
+        beat.tick().await;
+        live.chunk("busy");
+        assert_eq!(followed.text().await, "busy");
+    }
+}
+
+#[tokio::test]
+async fn without_the_wish_there_are_none() {
+    for heartbeat in [None, Some(prost_types::Duration::default())] {
+        let live = Live::executing().await;
+        let proxy = Proxy::start(&live.platform.base_url()).await;
+        let request = StreamEventsRequest { heartbeat, ..follow("task-1") };
+        let mut followed = Followed::with(&mut proxy.client(), Request::new(request)).await;
+        sleep(Duration::from_millis(300)).await;
+        live.chunk("first");
+        assert_eq!(followed.text().await, "first");
+    }
+}
+
+#[tokio::test]
+async fn heartbeats_go_on_while_the_end_is_read_and_lose_no_event() {
+    let (reads, told) = (AtomicUsize::new(0), Arc::new(Notify::new()));
+    let go_on = Arc::clone(&told);
+    let platform = Platform::start(move |request| match request.path.ends_with("/events") {
+        true => Reply::events(&(event("chunk", &json!("one")) + &event("task_finished", &json!({ "id": "task-1" })))),
+        false if reads.fetch_add(1, Relaxed) == 0 => Reply::json(200, &task("task-1", "executing")),
+        false => Reply::After(Arc::clone(&told), Box::new(Reply::json(200, &finished("completed", "whole")))),
+    })
+    .await;
+    let proxy = Proxy::start(&platform.base_url()).await;
+    let mut followed = Followed::with(&mut proxy.client(), beating(Duration::from_millis(50))).await;
+    let first = loop {
+        let event = followed.next().await;
+        if !is_heartbeat(&event) {
+            break event;
+        }
+    };
+    assert_eq!(text(first), "one");
+    for _ in 0..4 {
+        let beat = followed.next().await;
+        assert!(is_heartbeat(&beat), "{beat:?}");
+    }
+    go_on.notify_one();
+    let mut rest = followed.all().await;
+    assert_eq!(result(&rest.pop().expect("an end")), "whole");
+    assert!(rest.iter().all(is_heartbeat), "{rest:?}");
+    assert_eq!(platform.paths().iter().filter(|path| path.ends_with("/status")).count(), 2, "the read is not repeated");
+}

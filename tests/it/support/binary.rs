@@ -1,0 +1,105 @@
+//! The binary as a process: run to its end, or serving until the test ends it.
+
+use std::{
+    collections::HashMap,
+    process::{Output, Stdio},
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, ChildStderr, Command},
+};
+
+use super::live::within;
+
+/// How a command ended and what it printed.
+#[derive(Debug)]
+pub struct Run {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Run {
+    /// What it printed, which worked.
+    pub fn good(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.out
+    }
+
+    /// The lines of JSON it printed, which worked.
+    pub fn json(self) -> Vec<Value> {
+        self.good().lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+}
+
+/// The binary with these arguments and no environment but this.
+pub fn binary(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xpander-grpc-proxy"));
+    command.args(arguments).env_clear().envs(environment.iter().copied()).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a command to its end.
+pub async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Run {
+    let ended = within(&arguments.join(" "), binary(arguments, environment).output()).await;
+    let Output { status, stdout, stderr } = ended.expect("it runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    Run { code: status.code(), out: text(stdout), err: text(stderr) }
+}
+
+/// `serve`, on free ports of this machine; killed when it is dropped.
+pub struct Serving {
+    pub grpc: String,
+    pub admin: String,
+    child: Child,
+    err: BufReader<ChildStderr>,
+}
+
+impl Serving {
+    /// Against the embedded platform.
+    pub async fn sandbox(environment: &[(&str, &str)]) -> Self {
+        let here = ["serve", "--sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+        let mut child = binary(&here, environment).spawn().expect("it runs");
+        let err = BufReader::new(child.stderr.take().expect("piped"));
+        let mut serving = Self { grpc: String::new(), admin: String::new(), child, err };
+        let line = serving.line("serving").await;
+        let address = |name: &str| format!("http://{}", line[name].as_str().expect("an address"));
+        (serving.grpc, serving.admin) = (address("grpc"), address("admin"));
+        serving
+    }
+
+    /// The next line of the log that says this.
+    pub async fn line(&mut self, message: &str) -> HashMap<String, Value> {
+        within(message, async {
+            loop {
+                let mut line = String::new();
+                assert_ne!(self.err.read_line(&mut line).await.expect("UTF-8"), 0, "the log ended without {message}");
+                let line: HashMap<String, Value> = serde_json::from_str(&line).expect(&line);
+                if line["message"] == message {
+                    return line;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Runs a client command against it.
+    pub async fn run(&self, arguments: &[&str]) -> Run {
+        run(arguments, &[("XPANDER_GRPC_SERVER", &self.grpc)]).await
+    }
+
+    /// Sends a signal, e.g. `TERM`.
+    pub async fn signal(&self, name: &str) {
+        let id = self.child.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await.expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// Waits for its end; its exit code.
+    pub async fn ended(mut self) -> Option<i32> {
+        within("the end of serve", self.child.wait()).await.expect("it ran").code()
+    }
+}

@@ -1,0 +1,116 @@
+//! The calls as a table: each one, at each place where the platform can fail it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tonic::{Request, body::Body, client::GrpcService, codegen::StdError};
+use xpander_grpc_proxy::proto::{
+    GetTaskRequest, InvokeRequest, InvokeStreamRequest, StopTaskRequest, StreamEventsRequest, WaitTaskRequest,
+    agent_service_client::AgentServiceClient,
+};
+
+use super::{
+    platform::{Reply, Seen},
+    status::{Failure, failure},
+};
+
+/// A call, and which of the platform's answers to it fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    Get,
+    Stop,
+    Wait,
+    /// `StreamEvents`, whose task cannot be read.
+    Follow,
+    /// `Invoke`, whose agent cannot be loaded.
+    Lookup,
+    /// `Invoke`, whose task cannot be created.
+    Create,
+    /// The same two of `InvokeStream`.
+    StreamLookup,
+    StreamCreate,
+}
+
+pub const EVERYWHERE: [At; 8] =
+    [At::Get, At::Stop, At::Wait, At::Follow, At::Lookup, At::Create, At::StreamLookup, At::StreamCreate];
+
+impl At {
+    /// Whether the call fails where it creates a task.
+    pub fn creates(self) -> bool {
+        matches!(self, Self::Create | Self::StreamCreate)
+    }
+
+    /// Whether the call is one that creates tasks.
+    pub fn invokes(self) -> bool {
+        self.creates() || matches!(self, Self::Lookup | Self::StreamLookup)
+    }
+
+    /// The id of the case's task or agent.
+    pub fn id(self, case: &str) -> String {
+        match self {
+            Self::Get | Self::Stop | Self::Wait | Self::Follow => format!("task-{case}"),
+            Self::Lookup | Self::StreamLookup => format!("lookup-{case}"),
+            Self::Create | Self::StreamCreate => format!("create-{case}"),
+        }
+    }
+
+    /// Makes the call, which must fail; `timeout` goes into its metadata.
+    pub async fn fail<T>(self, client: &AgentServiceClient<T>, case: &str, timeout: Option<Duration>) -> Failure
+    where
+        T: GrpcService<Body> + Clone,
+        T::Error: Into<StdError>,
+        T::ResponseBody: http_body::Body<Data = Bytes> + Send + 'static,
+        <T::ResponseBody as http_body::Body>::Error: Into<StdError> + Send,
+    {
+        let (mut client, id) = (client.clone(), self.id(case));
+        let task_id = id.clone();
+        let result = match self {
+            Self::Get => client.get_task(timed(GetTaskRequest { task_id }, timeout)).await.map(drop),
+            Self::Stop => client.stop_task(timed(StopTaskRequest { task_id }, timeout)).await.map(drop),
+            Self::Wait => {
+                let request = WaitTaskRequest { task_id, timeout: None };
+                client.wait_task(timed(request, timeout)).await.map(drop)
+            }
+            Self::Follow => client.stream_events(timed(follow(&id), timeout)).await.map(drop),
+            Self::Lookup | Self::Create => client.invoke(timed(invoke(&id), timeout)).await.map(drop),
+            Self::StreamLookup | Self::StreamCreate => {
+                let request = InvokeStreamRequest { invocation: Some(invoke(&id)), heartbeat: None };
+                client.invoke_stream(timed(request, timeout)).await.map(drop)
+            }
+        };
+        failure(result)
+    }
+}
+
+fn timed<M>(message: M, timeout: Option<Duration>) -> Request<M> {
+    let mut request = Request::new(message);
+    if let Some(timeout) = timeout {
+        request.set_timeout(timeout);
+    }
+    request
+}
+
+/// An invocation with nothing special about it.
+pub fn invoke(agent_id: &str) -> InvokeRequest {
+    InvokeRequest { agent_id: agent_id.to_owned(), prompt: "hi".to_owned(), ..InvokeRequest::default() }
+}
+
+pub fn follow(task_id: &str) -> StreamEventsRequest {
+    StreamEventsRequest { task_id: task_id.to_owned(), ..StreamEventsRequest::default() }
+}
+
+/// A platform that fails each case at its place, as `reply` says, and is fine everywhere else.
+pub fn failing(
+    reply: impl Fn(&str) -> Reply + Send + Sync + 'static,
+) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
+    const PLACES: [&str; 3] = ["/agents/lookup-", "/agent-execution/create-", "/agent-execution/task-"];
+    move |request| {
+        let path = request.path.as_str();
+        let case = PLACES.iter().find_map(|place| path.strip_prefix(place));
+        match (case, path.strip_prefix("/agents/")) {
+            (Some(case), _) => reply(case.trim_end_matches("/status")),
+            (None, Some(agent)) => Reply::json(200, &serde_json::json!({ "id": agent })),
+            (None, None) => Reply::events(""),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A caller without tonic's own transport, which keeps deadlines by itself: here only the proxy does, and bytes are
+//! sent as a test wants them.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response, Uri};
+use http_body::Body as _;
+use hyper::{
+    body::Incoming,
+    client::conn::http2::{SendRequest, handshake},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tonic::{Status, body::Body};
+use xpander_grpc_proxy::proto::agent_service_client::AgentServiceClient;
+
+use super::proxy::Proxy;
+
+/// One HTTP/2 connection to the proxy.
+#[derive(Clone)]
+pub struct Direct {
+    requests: SendRequest<Body>,
+    origin: Uri,
+}
+
+impl Direct {
+    pub async fn connect(proxy: &Proxy) -> Self {
+        let origin: Uri = proxy.grpc.parse().expect("a URL");
+        let address = origin.authority().expect("an address").as_str();
+        let socket = TcpStream::connect(address).await.expect("connects");
+        socket.set_nodelay(true).expect("connected");
+        let (requests, connection) =
+            handshake(TokioExecutor::new(), TokioIo::new(socket)).await.expect("speaks HTTP/2");
+        tokio::spawn(connection);
+        Self { requests, origin }
+    }
+
+    pub fn client(&self) -> AgentServiceClient<Self> {
+        AgentServiceClient::with_origin(self.clone(), self.origin.clone())
+    }
+
+    /// Sends a body as it is, frames and all; the status of the answer, wherever it stands.
+    pub async fn post(&mut self, method: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Status {
+        let mut request = Request::post(format!("{}xpander.agent.v1.AgentService/{method}", self.origin))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = Body::new(axum::body::Body::from(body));
+        let request = request.body(body).expect("a request");
+        let response = self.requests.send_request(request).await.expect("an answer");
+        if let Some(status) = Status::from_header_map(response.headers()) {
+            return status;
+        }
+        let mut body = response.into_body();
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let frame = frame.expect("a whole answer");
+            if let Some(status) = frame.trailers_ref().and_then(Status::from_header_map) {
+                return status;
+            }
+        }
+        panic!("an answer without a status")
+    }
+}
+
+impl tower::Service<Request<Body>> for Direct {
+    type Response = Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.requests.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.requests.send_request(request))
+    }
+}
+
+/// A message in its gRPC frame.
+pub fn frame(message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).expect("a frame");
+    [&[0], &length.to_be_bytes()[..], message].concat()
+}
