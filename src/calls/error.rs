@@ -127,12 +127,18 @@ impl Error {
     }
 }
 
+impl From<platform::Error> for Kind {
+    fn from(error: platform::Error) -> Self {
+        match error {
+            platform::Error::Deadline => Self::Deadline,
+            error => Self::Platform(error),
+        }
+    }
+}
+
 impl From<platform::Error> for Error {
     fn from(error: platform::Error) -> Self {
-        Self::new(match error {
-            platform::Error::Deadline => Kind::Deadline,
-            error => Kind::Platform(error),
-        })
+        Self::new(error.into())
     }
 }
 

@@ -1,35 +1,74 @@
-//! Follows one task over the platform's event stream to its end.
+//! Follows one task over the platform's event streams to its end, across interruptions.
 
-use std::time::SystemTime;
+use std::{
+    mem,
+    time::{Duration, SystemTime},
+};
 
 use http::HeaderValue;
-use tracing::warn;
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
 
-use super::{Error, Kind};
+use super::{
+    Error, Kind,
+    history::{Arrival, History},
+};
 use crate::{
-    platform::{self, Client, Context, EventStream, wire},
-    proto::{EventType, Task, TaskEvent, task_event::Data},
+    platform::{self, Client, Context, EventStream, pause, sse::Frame, wire},
+    proto::{EventType, StreamGap, Task, TaskEvent, task_event::Data},
     translate,
 };
+
+/// How long the stream of a task that is over may be silent: it has nothing to wait for.
+const TAIL_SILENCE: Duration = Duration::from_secs(2);
+/// The longest wait before a reconnection that the platform's `retry:` may ask for.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// What the settings say about following.
+#[derive(Clone, Copy)]
+pub(super) struct Manner {
+    /// Whether access tokens inside auth events reach callers.
+    pub(super) forward_access_tokens: bool,
+    /// How long reconnecting goes on without a new event.
+    pub(super) reconnect_budget: Duration,
+    /// How long a connection has to last to renew the budget.
+    pub(super) idle_timeout: Duration,
+}
 
 /// A task being followed.
 pub(super) struct Follow {
     platform: Client,
     context: Context,
     task_id: String,
-    forward_access_tokens: bool,
+    manner: Manner,
     state: State,
-    last_event_id: Option<String>,
+    history: History,
+    outage: Outage,
+    /// An event that waits behind the gap before it.
+    held: Option<TaskEvent>,
     skipped: u64,
+    /// Whether the last thing that arrived was no event: at the stream's end, half of one.
+    is_torn: bool,
 }
 
 enum State {
     /// Events come from the platform's stream.
     Live(Box<EventStream>),
-    /// The task is over; this is all there is to tell.
-    Over(Box<wire::Task>),
+    /// The task is over, and its stream is read once more for what came after the last event.
+    Tail(Box<EventStream>, Box<wire::Task>),
+    /// The task is over; this is all there is to tell, after a gap where something may be missing.
+    Over { task: Box<wire::Task>, after_gap: bool },
     /// The last event was delivered.
     Done,
+}
+
+/// What happened since the last new event.
+struct Outage {
+    /// When that event arrived, or the stream was opened.
+    since: SystemTime,
+    /// When the budget began to run: with the first interruption.
+    began: Option<Instant>,
+    attempts: u32,
 }
 
 impl Follow {
@@ -44,6 +83,7 @@ impl Follow {
         task_id: &str,
         last_event_id: Option<&HeaderValue>,
         just_created: bool,
+        manner: Manner,
     ) -> Result<Self, Error> {
         let stream = platform.events(context, task_id, last_event_id).await;
         let task = platform.task(context, task_id).await.map_err(|error| Error::from(error).of_task(task_id))?;
@@ -51,25 +91,23 @@ impl Follow {
             return Err(Error::new(Kind::NotStreaming).of_task(task_id));
         }
         let state = if task.is_terminal() {
-            State::Over(Box::new(task))
+            State::Over { task: Box::new(task), after_gap: false }
         } else {
             State::Live(Box::new(stream.map_err(|error| cannot_open(error).of_task(task_id))?))
         };
+        let last_id = last_event_id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
         Ok(Self {
             platform: platform.clone(),
             context: context.clone(),
             task_id: task_id.to_owned(),
-            forward_access_tokens: false,
+            manner,
             state,
-            last_event_id: last_event_id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned()),
+            history: History::new(last_id),
+            outage: Outage { since: SystemTime::now(), began: None, attempts: 0 },
+            held: None,
             skipped: 0,
+            is_torn: false,
         })
-    }
-
-    /// Lets access tokens inside auth events through, where the settings say so.
-    pub(super) fn forwarding_access_tokens(mut self, forward: bool) -> Self {
-        self.forward_access_tokens = forward;
-        self
     }
 
     /// The task's id.
@@ -82,42 +120,146 @@ impl Follow {
     /// # Errors
     /// When the stream cannot be followed further, with the task's id and the last event's.
     pub(super) async fn next(&mut self) -> Result<Option<TaskEvent>, Error> {
+        if let Some(event) = self.held.take() {
+            return self.deliver(event).await.map(Some);
+        }
         loop {
-            let frame = match &mut self.state {
-                State::Done => return Ok(None),
-                State::Over(_) => return Ok(self.take_end()),
-                State::Live(stream) => {
-                    let frame = stream.next().await;
-                    self.skipped += stream.take_dropped();
-                    frame
-                }
-            };
+            let (State::Live(stream) | State::Tail(stream, _)) = &mut self.state else { return Ok(self.take_end()) };
+            let frame = stream.next().await;
+            self.skipped += stream.take_dropped();
             match frame {
-                Ok(Some(frame)) => match translate::event(frame.id, &frame.data, self.forward_access_tokens) {
-                    Ok(event) if self.is_end(&event) => return self.end_with(event).await.map(Some),
-                    Ok(event) => {
-                        self.delivered(&event);
-                        return Ok(Some(event));
+                Ok(Some(frame)) => {
+                    if let Some(event) = self.take_in(&frame) {
+                        return self.deliver(event).await.map(Some);
                     }
-                    Err(translate::NotAnEvent) => self.skipped += 1,
-                },
-                // An end without task_finished is no different from a break.
+                }
+                // An end without task_finished is no different from a break, but that it may be complete.
                 Ok(None) => self.interrupted(None).await?,
                 Err(error) => self.interrupted(Some(error)).await?,
             }
         }
     }
 
-    /// After the stream broke off: the task itself says whether it is over. Here a new stream is to be opened for one
-    /// that is not.
-    async fn interrupted(&mut self, why: Option<platform::Error>) -> Result<(), Error> {
-        let task = self.read().await?;
-        if task.is_terminal() {
-            self.state = State::Over(Box::new(task));
-            return Ok(());
+    /// The event in a frame, or the gap before it; None where it was delivered before or is none.
+    fn take_in(&mut self, frame: &Frame) -> Option<TaskEvent> {
+        let Ok(event) = translate::event(frame.id.clone(), &frame.data, self.manner.forward_access_tokens) else {
+            self.skipped += 1;
+            self.is_torn = true;
+            return None;
+        };
+        self.is_torn = false;
+        // The greeting of a connection that the caller did not ask for tells nothing.
+        if self.outage.attempts > 0 && event.r#type() == EventType::Connected {
+            return None;
         }
-        warn!(task_id = self.task_id, cause = ?why, "the platform's event stream ended early");
-        Err(self.broken())
+        let arrival = self.history.arrived(frame);
+        if arrival == Arrival::Repeat {
+            return None;
+        }
+        let outage = mem::replace(&mut self.outage, Outage { since: SystemTime::now(), began: None, attempts: 0 });
+        if arrival == Arrival::Next {
+            return Some(event);
+        }
+        self.held = Some(event);
+        Some(self.gap(&outage))
+    }
+
+    async fn deliver(&mut self, event: TaskEvent) -> Result<TaskEvent, Error> {
+        if self.is_end(&event) { self.end_with(event).await } else { Ok(event) }
+    }
+
+    /// After a stream broke off: the task itself says whether it is over; for one that is not a new stream is opened.
+    async fn interrupted(&mut self, why: Option<platform::Error>) -> Result<(), Error> {
+        let is_clean = why.is_none() && !mem::take(&mut self.is_torn);
+        let stream = match mem::replace(&mut self.state, State::Done) {
+            State::Live(stream) => stream,
+            // Asked for what came after the last event, the platform has said all, unless it was cut off.
+            State::Tail(_, task) => {
+                self.state = State::Over { task, after_gap: !is_clean };
+                return Ok(());
+            }
+            state => {
+                self.state = state;
+                return Ok(());
+            }
+        };
+        if stream.age() >= self.manner.idle_timeout {
+            self.outage.began = None;
+        }
+        let wish = stream.retry().unwrap_or_default().min(LONGEST_RETRY);
+        drop(stream);
+        info!(task_id = self.task_id, cause = ?why, "the platform's event stream ended early");
+        if let Some(task) = self.read_over().await? {
+            return self.read_tail(task, is_clean).await;
+        }
+        loop {
+            self.wait(wish).await?;
+            if self.reconnect().await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One attempt to go on; whether there is something to go on with.
+    async fn reconnect(&mut self) -> Result<bool, Error> {
+        let stream = match self.open_again().await {
+            Ok(stream) => Some(stream),
+            Err(error) if error.is_transient() || error.http_status() == Some(404) => None,
+            Err(error) => return Err(self.broken(error.into())),
+        };
+        // As at the beginning: the stream first, then the task.
+        let over = self.read_over().await?;
+        let (state, goes_on) = match (stream, over) {
+            (Some(stream), Some(task)) => (State::Tail(tail(stream), task), true),
+            (Some(stream), None) => (State::Live(Box::new(stream)), true),
+            (None, Some(task)) => (State::Over { task, after_gap: true }, true),
+            (None, None) => (State::Done, false),
+        };
+        self.state = state;
+        Ok(goes_on)
+    }
+
+    /// Reads the stream of a task that is over once more, where the platform can be told after which event.
+    async fn read_tail(&mut self, task: Box<wire::Task>, is_clean: bool) -> Result<(), Error> {
+        let after_gap = !is_clean || self.history.may_lack_the_end();
+        self.state = match self.history.last_id() {
+            None => State::Over { task, after_gap },
+            Some(_) => match self.open_again().await {
+                Ok(stream) => State::Tail(tail(stream), task),
+                Err(platform::Error::Deadline) => return Err(self.broken(Kind::Deadline)),
+                Err(_) => State::Over { task, after_gap },
+            },
+        };
+        Ok(())
+    }
+
+    async fn open_again(&mut self) -> Result<EventStream, platform::Error> {
+        self.outage.attempts += 1;
+        let last_id = self.history.last_id().and_then(|id| HeaderValue::from_bytes(id.as_bytes()).ok());
+        let stream = self.platform.events_once(&self.context, &self.task_id, last_id.as_ref()).await?;
+        self.history.reconnected();
+        Ok(stream)
+    }
+
+    /// Waits before a reconnection, at least as long as the platform wishes and a random while more.
+    async fn wait(&mut self, wish: Duration) -> Result<(), Error> {
+        let pause = wish + pause(self.outage.attempts);
+        let began = *self.outage.began.get_or_insert_with(Instant::now);
+        if began.elapsed() + pause > self.manner.reconnect_budget {
+            warn!(task_id = self.task_id, attempts = self.outage.attempts, "the event stream is given up");
+            return Err(self.broken(Kind::Interrupted));
+        }
+        sleep(pause).await;
+        Ok(())
+    }
+
+    /// The task, if it is over; None also where it cannot be read for the moment.
+    async fn read_over(&self) -> Result<Option<Box<wire::Task>>, Error> {
+        match self.platform.task(&self.context, &self.task_id).await {
+            Ok(task) => Ok(task.is_terminal().then(|| Box::new(task))),
+            Err(error) if error.is_transient() => Ok(None),
+            Err(error) => Err(self.broken(error.into())),
+        }
     }
 
     /// Whether this is the followed task's own end, and not one of another task on the same stream.
@@ -132,46 +274,47 @@ impl Follow {
     /// The last event, with the whole task: a trimmed snapshot is replaced by a read.
     async fn end_with(&mut self, mut event: TaskEvent) -> Result<TaskEvent, Error> {
         if !matches!(&event.data, Some(Data::Task(task)) if is_whole(task)) {
-            let task = self.read().await?;
+            let task = self.platform.task(&self.context, &self.task_id).await.map_err(|error| {
+                let kind = if error.is_transient() { Kind::Interrupted } else { error.into() };
+                self.broken(kind)
+            })?;
             event.data = Some(Data::Task(translate::task(task)));
         }
         self.state = State::Done;
         Ok(event)
     }
 
-    /// The end of a task that was over before its stream said so.
+    /// What there is to tell of a task that was over before its stream said so.
     fn take_end(&mut self) -> Option<TaskEvent> {
-        let State::Over(task) = std::mem::replace(&mut self.state, State::Done) else {
-            return None;
+        match mem::replace(&mut self.state, State::Done) {
+            State::Over { task, after_gap: true } => {
+                self.state = State::Over { task, after_gap: false };
+                Some(self.gap(&self.outage))
+            }
+            State::Over { task, after_gap: false } => {
+                let task = translate::task(*task);
+                Some(TaskEvent {
+                    organization_id: Some(task.organization_id.clone()),
+                    data: Some(Data::Task(task)),
+                    ..own_event(EventType::TaskFinished, "task_finished", &self.task_id)
+                })
+            }
+            State::Live(_) | State::Tail(..) | State::Done => None,
+        }
+    }
+
+    fn gap(&self, outage: &Outage) -> TaskEvent {
+        let gap = StreamGap {
+            since: Some(outage.since.into()),
+            attempts: outage.attempts.try_into().unwrap_or(i32::MAX),
+            resumed_by_id: outage.attempts > 0 && self.history.last_id().is_some(),
         };
-        let task = translate::task(*task);
-        Some(TaskEvent {
-            organization_id: Some(task.organization_id.clone()),
-            data: Some(Data::Task(task)),
-            ..own_event(EventType::TaskFinished, "task_finished", &self.task_id)
-        })
+        TaskEvent { data: Some(Data::Gap(gap)), ..own_event(EventType::StreamGap, "stream_gap", &self.task_id) }
     }
 
-    async fn read(&self) -> Result<wire::Task, Error> {
-        let task = self.platform.task(&self.context, &self.task_id).await;
-        task.map_err(|error| match error {
-            platform::Error::Deadline => Error { kind: Kind::Deadline, ..self.broken() },
-            error if error.is_transient() => self.broken(),
-            error => Error { kind: Kind::Platform(error), ..self.broken() },
-        })
-    }
-
-    fn delivered(&mut self, event: &TaskEvent) {
-        if event.event_id.is_some() {
-            self.last_event_id.clone_from(&event.event_id);
-        }
-    }
-
-    fn broken(&self) -> Error {
-        Error {
-            last_event_id: self.last_event_id.as_deref().map(Into::into),
-            ..Error::new(Kind::Interrupted).of_task(&self.task_id)
-        }
+    fn broken(&self, kind: Kind) -> Error {
+        let last_event_id = self.history.last_id().map(Into::into);
+        Error { last_event_id, ..Error::new(kind).of_task(&self.task_id) }
     }
 }
 
@@ -200,6 +343,11 @@ pub(super) fn own_event(kind: EventType, name: &str, task_id: &str) -> TaskEvent
         data: None,
         extra: None,
     }
+}
+
+fn tail(mut stream: EventStream) -> Box<EventStream> {
+    stream.set_idle_timeout(TAIL_SILENCE);
+    Box::new(stream)
 }
 
 /// Whether a snapshot is the whole task: the platform trims large ones, and marks them so or leaves required attributes

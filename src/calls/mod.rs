@@ -3,6 +3,7 @@
 mod deduplicate;
 mod error;
 mod follow;
+mod history;
 mod invoke;
 mod stream_events;
 mod tasks;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 pub use error::{Error, Kind, Outcome};
 use tokio_util::task::TaskTracker;
 
-use self::{deduplicate::Deduplicator, wait::Waits};
+use self::{deduplicate::Deduplicator, follow::Manner, wait::Waits};
 use crate::{config, platform::Client, translate};
 
 /// The calls, with what they share. Cheap to clone.
@@ -26,7 +27,7 @@ struct Shared {
     platform: Client,
     default_agent: Option<String>,
     stop_abandoned: bool,
-    forward_access_tokens: bool,
+    following: Manner,
     creates: Deduplicator,
     waits: Waits,
     /// Creates go on when their caller has left; a shutdown waits for them here.
@@ -42,7 +43,11 @@ impl Calls {
             platform,
             default_agent: agents.default_id.clone(),
             stop_abandoned: agents.stop_abandoned,
-            forward_access_tokens: events.forward_access_tokens,
+            following: Manner {
+                forward_access_tokens: events.forward_access_tokens,
+                reconnect_budget: events.reconnect_budget,
+                idle_timeout: events.idle_timeout,
+            },
             creates: Deduplicator::default(),
             background: TaskTracker::new(),
         };

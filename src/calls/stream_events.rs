@@ -78,8 +78,8 @@ impl Calls {
         last_event_id: Option<&http::HeaderValue>,
         just_created: bool,
     ) -> Result<Follow, Error> {
-        let follow = Follow::open(&self.shared.platform, context, task_id, last_event_id, just_created).await?;
-        Ok(follow.forwarding_access_tokens(self.shared.forward_access_tokens))
+        let manner = self.shared.following;
+        Follow::open(&self.shared.platform, context, task_id, last_event_id, just_created, manner).await
     }
 }
 

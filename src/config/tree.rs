@@ -63,6 +63,8 @@ pub struct Platform {
     pub http2: Http2,
     /// A PEM file of certificate authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// How often a read is sent again, and a create that could not be sent at all; zero: never.
+    pub retries: u32,
     /// How long a loaded agent is remembered; zero: not at all.
     pub agent_cache_ttl: Duration,
 }
@@ -92,6 +94,8 @@ pub struct Agents {
 pub struct Events {
     /// How long the platform's stream may be silent before it counts as broken; comments count as life.
     pub idle_timeout: Duration,
+    /// How long reconnecting to a broken stream goes on without a new event, before its caller is told.
+    pub reconnect_budget: Duration,
     /// The largest event in bytes; a larger one is skipped, counted and logged.
     pub max_event_bytes: usize,
     /// Whether access tokens inside auth events reach callers.
@@ -168,6 +172,7 @@ impl Default for Platform {
             pool_idle_timeout: Duration::from_secs(30),
             http2: Http2::Auto,
             ca_file: None,
+            retries: 3,
             agent_cache_ttl: Duration::from_secs(5),
         }
     }
@@ -175,7 +180,12 @@ impl Default for Platform {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { idle_timeout: Duration::from_secs(90), max_event_bytes: 16 << 20, forward_access_tokens: false }
+        Self {
+            idle_timeout: Duration::from_secs(90),
+            reconnect_budget: Duration::from_mins(2),
+            max_event_bytes: 16 << 20,
+            forward_access_tokens: false,
+        }
     }
 }
 

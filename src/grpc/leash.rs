@@ -28,7 +28,8 @@ struct Held<S, E> {
 impl<S: Stream + Send + 'static, E: Send + Sync + 'static> Leash<S, E> {
     /// Gives the stream's items until `end` comes; then the stream is dropped at once.
     pub fn new(stream: S, end: impl Future<Output = E> + Send + 'static) -> Self {
-        let held = Held { stream: Mutex::new(Some(Box::pin(stream))), end: OnceLock::new(), reader: AtomicWaker::new() };
+        let held =
+            Held { stream: Mutex::new(Some(Box::pin(stream))), end: OnceLock::new(), reader: AtomicWaker::new() };
         let held = Arc::new(held);
         let its_held = Arc::clone(&held);
         let end = tokio::spawn(async move {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use reqwest::RequestBuilder;
 
@@ -9,6 +10,7 @@ use super::{
     agents::Agents,
     error::Error,
     events::EventStream,
+    retry::Retries,
     transport::{BuildError, Context, Transport, until},
     wire,
 };
@@ -19,6 +21,7 @@ use crate::config;
 pub struct Client {
     transport: Transport,
     agents: Agents,
+    retries: Retries,
 }
 
 impl Client {
@@ -27,7 +30,8 @@ impl Client {
     /// # Errors
     /// When the CA file cannot be read or the TLS library refuses the settings.
     pub fn new(platform: &config::Platform, events: &config::Events) -> Result<Self, BuildError> {
-        Ok(Self { transport: Transport::new(platform, events)?, agents: Agents::new(platform.agent_cache_ttl) })
+        let (agents, retries) = (Agents::new(platform.agent_cache_ttl), Retries::new(platform.retries));
+        Ok(Self { transport: Transport::new(platform, events)?, agents, retries })
     }
 
     /// The id to create tasks under for an agent that is asked for by id or name. Remembered for a few seconds; many
@@ -40,15 +44,19 @@ impl Client {
             // The lookup serves other calls too: it does not end with this one's deadline.
             let context = Context { deadline: None, ..context.clone() };
             let url = format!("{}/agents/{agent}", context.credentials.roots.rest);
-            let agent: wire::Agent =
-                self.transport.json(&context, self.transport.http().get(url), "load an agent").await?;
-            Ok(agent.id.into())
+            let mut attempts = self.retries.begin(&context);
+            loop {
+                match self.transport.json(&context, self.transport.http().get(&url), "load an agent").await {
+                    Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
+                    agent => return agent.map(|agent: wire::Agent| agent.id.into()),
+                }
+            }
         };
         let loading = self.agents.get_or_load(&context.credentials, agent, version, load);
         until(context.deadline, loading).await.unwrap_or(Err(Error::Deadline))
     }
 
-    /// Creates a task from an encoded [`wire::CreateTask`].
+    /// Creates a task from an encoded [`wire::CreateTask`]. Sent again only where it was not sent at all.
     ///
     /// # Errors
     /// As [`Error`] says; [`Error::may_have_created`] tells whether there may be a task all the same.
@@ -60,11 +68,18 @@ impl Client {
         body: Vec<u8>,
     ) -> Result<wire::Task, Error> {
         let url = format!("{}/agent-execution/{agent_id}", context.credentials.roots.rest);
-        let mut request = self.transport.http().post(url).header(header::CONTENT_TYPE, "application/json").body(body);
-        if let Some(version) = version {
-            request = request.header("x-agent-version", version);
+        let body = Bytes::from(body);
+        let mut attempts = self.retries.begin(context);
+        loop {
+            let mut request = self.transport.http().post(&url).header(header::CONTENT_TYPE, "application/json");
+            if let Some(version) = version {
+                request = request.header("x-agent-version", version);
+            }
+            match self.task_of(context, request.body(body.clone()), "create a task").await {
+                Err(error) if error.is_unsent() && attempts.again(&error).await => {}
+                task => return task,
+            }
         }
-        self.task_of(context, request, "create a task").await
     }
 
     /// Reads a task.
@@ -73,16 +88,29 @@ impl Client {
     /// As [`Error`] says.
     pub async fn task(&self, context: &Context, task_id: &str) -> Result<wire::Task, Error> {
         let url = format!("{}/agent-execution/{task_id}/status", context.credentials.roots.rest);
-        self.task_of(context, self.transport.http().get(url), "read a task").await
+        let mut attempts = self.retries.begin(context);
+        loop {
+            match self.task_of(context, self.transport.http().get(&url), "read a task").await {
+                Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
+                task => return task,
+            }
+        }
     }
 
-    /// Stops a task.
+    /// Stops a task. Sent again only where it was not sent at all.
     ///
     /// # Errors
     /// As [`Error`] says.
     pub async fn stop_task(&self, context: &Context, task_id: &str) -> Result<wire::Task, Error> {
         let url = format!("{}/agent-execution/{task_id}", context.credentials.roots.rest);
-        self.task_of(context, self.transport.http().request(Method::DELETE, url), "stop a task").await
+        let mut attempts = self.retries.begin(context);
+        loop {
+            let request = self.transport.http().request(Method::DELETE, &url);
+            match self.task_of(context, request, "stop a task").await {
+                Err(error) if error.is_unsent() && attempts.again(&error).await => {}
+                task => return task,
+            }
+        }
     }
 
     /// Opens a task's event stream, after the event `last_event_id` where there is one. Dropping it closes it.
@@ -90,6 +118,25 @@ impl Client {
     /// # Errors
     /// As [`Error`] says.
     pub async fn events(
+        &self,
+        context: &Context,
+        task_id: &str,
+        last_event_id: Option<&HeaderValue>,
+    ) -> Result<EventStream, Error> {
+        let mut attempts = self.retries.begin(context);
+        loop {
+            match self.events_once(context, task_id, last_event_id).await {
+                Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
+                stream => return stream,
+            }
+        }
+    }
+
+    /// The same in a single attempt, for a caller that has a patience of its own.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn events_once(
         &self,
         context: &Context,
         task_id: &str,

@@ -59,13 +59,37 @@ impl Error {
         }
     }
 
+    /// Whether a create that failed so was not processed: no connection could be made for it.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        matches!(self, Self::Connect(_))
+    }
+
+    /// Whether a read that failed so is worth sending again.
+    #[must_use]
+    pub fn is_worth_repeating(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Lost(_) => true,
+            Self::Refused(refusal) => matches!(refusal.status, 429 | 502..=504),
+            Self::Timeout(_) | Self::Deadline | Self::Unreadable { .. } => false,
+        }
+    }
+
+    /// How long the platform wants to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(refusal) => refusal.retry_after,
+            _ => None,
+        }
+    }
+
     /// Whether the same read may succeed a moment later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Lost(_) | Self::Timeout(_) => true,
-            Self::Refused(refusal) => matches!(refusal.status, 429 | 502..=504),
-            Self::Deadline | Self::Unreadable { .. } => false,
+            Self::Timeout(_) => true,
+            error => error.is_worth_repeating(),
         }
     }
 }

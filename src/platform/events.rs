@@ -17,6 +17,7 @@ pub struct EventStream {
     response: Response,
     decoder: Decoder,
     idle_timeout: Duration,
+    opened: Instant,
     /// When the last bytes arrived; comments count as life.
     alive: Instant,
     is_over: bool,
@@ -25,7 +26,8 @@ pub struct EventStream {
 impl EventStream {
     pub(super) fn new(response: Response, idle_timeout: Duration, max_event_bytes: usize) -> Self {
         let decoder = Decoder::new(max_event_bytes);
-        Self { response, decoder, idle_timeout, alive: Instant::now(), is_over: false }
+        let now = Instant::now();
+        Self { response, decoder, idle_timeout, opened: now, alive: now, is_over: false }
     }
 
     /// The next event; None at the stream's end. May be dropped while it waits: nothing is lost.
@@ -52,6 +54,21 @@ impl EventStream {
             }
             self.alive = Instant::now();
         }
+    }
+
+    /// Sets how long nothing may arrive.
+    pub fn set_idle_timeout(&mut self, idle_timeout: Duration) {
+        self.idle_timeout = idle_timeout;
+    }
+
+    /// How long the platform wants clients to wait before they reconnect, when it has said so.
+    pub fn retry(&self) -> Option<Duration> {
+        self.decoder.retry()
+    }
+
+    /// How long the stream has been open.
+    pub fn age(&self) -> Duration {
+        self.opened.elapsed()
     }
 
     /// How many events were left out since the last call, for being too large.

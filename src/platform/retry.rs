@@ -1,0 +1,73 @@
+//! Requests that are sent again: when, after how long, and never so many that a failing platform is stormed.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+use tower::retry::budget::{Budget as _, TpsBudget};
+
+use super::{error::Error, transport::Context};
+
+/// The upper end of the first pause; each later one is twice the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause that the proxy chooses by itself.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause that the platform's `retry-after` is followed for; a caller hears of a longer one.
+const LONGEST_WISH: Duration = Duration::from_secs(10);
+/// The budget: over this time, so many retries a second in any case, and this part of all requests on top.
+const BUDGET_TIME: Duration = Duration::from_secs(10);
+const BUDGET_FLOOR: u32 = 5;
+const BUDGET_PART: f32 = 0.2;
+
+/// The process's one owner of retries.
+#[derive(Clone)]
+pub struct Retries {
+    budget: Arc<TpsBudget>,
+    most: u32,
+}
+
+impl Retries {
+    /// At most `most` retries of one request.
+    pub fn new(most: u32) -> Self {
+        Self { budget: Arc::new(TpsBudget::new(BUDGET_TIME, BUDGET_FLOOR, BUDGET_PART)), most }
+    }
+
+    /// Begins with one request, which is about to be sent for the first time.
+    pub fn begin(&self, context: &Context) -> Attempts<'_> {
+        self.budget.deposit();
+        Attempts { retries: self, deadline: context.deadline, repeats: 0 }
+    }
+}
+
+/// The attempts at one request.
+pub struct Attempts<'a> {
+    retries: &'a Retries,
+    deadline: Option<Instant>,
+    repeats: u32,
+}
+
+impl Attempts<'_> {
+    /// After a failure that is worth it: waits and says yes, or says no where there is no attempt, no time or no budget
+    /// left for another.
+    pub async fn again(&mut self, error: &Error) -> bool {
+        let pause = match error.retry_after() {
+            Some(wish) if wish > LONGEST_WISH => return false,
+            // A little later than wished, lest all come back at the same moment.
+            Some(wish) => wish + pause(0),
+            None => pause(self.repeats),
+        };
+        // What the platform said is worth more than "the deadline passed".
+        let is_too_late = self.deadline.is_some_and(|deadline| deadline <= Instant::now() + pause);
+        if self.repeats >= self.retries.most || is_too_late || !self.retries.budget.withdraw() {
+            return false;
+        }
+        self.repeats += 1;
+        sleep(pause).await;
+        true
+    }
+}
+
+/// A pause before the retry after `repeats` others: full jitter below a bound that doubles.
+pub fn pause(repeats: u32) -> Duration {
+    let bound = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(repeats)).min(LONGEST_PAUSE);
+    bound.mul_f64(fastrand::f64())
+}
