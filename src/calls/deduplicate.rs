@@ -10,6 +10,7 @@ use std::{
 
 use moka::{policy::EvictionPolicy, sync::Cache};
 use tokio::{sync::watch, time::timeout_at};
+use tracing::warn;
 
 use super::{Calls, Error, Kind, Outcome, invoke::Create};
 use crate::{
@@ -21,6 +22,9 @@ use crate::{
 const REMEMBERED: Duration = Duration::from_mins(10);
 /// The most request ids that are remembered; the least lately used one goes first.
 const CAPACITY: u64 = 10_000;
+
+/// What is remembered holds a receiver of its own; every other one is a caller.
+const REMEMBERED_RECEIVERS: usize = 1;
 
 type Answer = Option<Result<proto::Task, Error>>;
 
@@ -94,6 +98,13 @@ impl Calls {
             if matches!(&answer, Err(error) if error.outcome == Some(Outcome::NotCreated)) {
                 calls.shared.creates.first.invalidate(&key);
             }
+            // Not stopped, whatever the setting: who gave the create a name means to come back for it.
+            if let Ok(task) = &answer
+                && publish.receiver_count() <= REMEMBERED_RECEIVERS
+            {
+                let request_id = context.request_id.to_str().unwrap_or_default();
+                warn!(request_id, task_id = task.id, "a task was created after its callers left");
+            }
             publish.send_replace(Some(answer));
         });
     }
@@ -106,8 +117,7 @@ impl Calls {
         publish: &watch::Sender<Answer>,
     ) -> Result<proto::Task, Error> {
         let agent_id = self.load_agent(context, &create).await?;
-        // What is remembered holds a receiver of its own.
-        if publish.receiver_count() <= 1 {
+        if publish.receiver_count() <= REMEMBERED_RECEIVERS {
             return Err(Error::new(Kind::Deadline));
         }
         self.send(context, &agent_id, create).await

@@ -21,6 +21,8 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two reads.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The longest pause that the platform's `retry-after` is followed for.
+const LONGEST_WISH: Duration = Duration::from_secs(30);
 /// How many transient failures in a row a follower bears.
 const PATIENCE: u32 = 5;
 /// How much of the time until the deadline is kept back to send the latest state, in parts of it and at the most.
@@ -124,6 +126,7 @@ impl Follower {
                 }
                 Err(error) if error.is_transient() && failures < PATIENCE => {
                     failures += 1;
+                    pause = pause.max(error.retry_after().unwrap_or_default().min(LONGEST_WISH));
                     false
                 }
                 Err(error) => {

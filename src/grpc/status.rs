@@ -45,6 +45,9 @@ pub fn status(error: &Error) -> Status {
         if code == Code::Unavailable {
             code = Code::Unknown;
         }
+    }
+    // A retry would be a second create, or bring the same large answer.
+    if error.outcome == Some(Outcome::Unknown) || matches!(error.kind, Kind::TooLarge { .. }) {
         metadata.insert("grpc-retry-pushback-ms", MetadataValue::from_static("-1"));
     }
     let mut details = ErrorDetails::new();

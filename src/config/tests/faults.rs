@@ -38,7 +38,7 @@ fn names_that_are_no_settings_are_faults_wherever_they_stand() {
 fn a_flag_is_named_as_the_source_of_what_it_says() {
     let same = "127.0.0.1:1".parse().ok();
     let flags = Flags { listen: same, admin_listen: same, sandbox: true, ..Flags::default() };
-    let fault = only(load_with(None, &[], flags));
+    let fault = only(load_with(None, &[], &flags));
     assert_eq!((fault.setting.as_str(), fault.source.as_str()), ("server.admin_listen", "the flag --admin-listen"));
 }
 
@@ -70,12 +70,12 @@ fn values_of_the_right_type_are_still_checked() {
 
 #[test]
 fn without_a_key_or_an_organization_only_the_sandbox_starts() {
-    let faults = load_with(None, &[], Flags::default()).expect_err("nothing is set");
+    let faults = load_with(None, &[], &Flags::default()).expect_err("nothing is set");
     assert_eq!(faults.len(), 2, "{}", lines(&faults));
     assert_eq!((faults[0].setting.as_str(), faults[0].source.as_str()), ("platform.api_key", "a default"));
     assert!(faults[0].allowed.contains("XPANDER_API_KEY") && faults[0].allowed.contains("--sandbox"));
     assert_eq!(
-        only(load_with(None, &[("XPANDER_API_KEY", KEY)], Flags::default())).setting,
+        only(load_with(None, &[("XPANDER_API_KEY", KEY)], &Flags::default())).setting,
         "platform.organization_id"
     );
     good(sandboxed("", &[]));
@@ -85,7 +85,7 @@ fn without_a_key_or_an_organization_only_the_sandbox_starts() {
 fn a_file_that_cannot_be_read_is_the_only_fault_it_causes() {
     let missing = load(Some(Path::new("/no/such.toml")), [], &Flags::default());
     assert_eq!(only(missing).source, "the file /no/such.toml");
-    let fault = only(load_with(Some(&format!("[platform]\napi_key = {KEY}")), &[], Flags::default()));
+    let fault = only(load_with(Some(&format!("[platform]\napi_key = {KEY}")), &[], &Flags::default()));
     assert!(fault.problem.ends_with("at line 2, column 11"), "{fault}");
     assert!(!fault.to_string().contains(KEY), "{fault}");
 }

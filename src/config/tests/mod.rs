@@ -38,15 +38,15 @@ impl Drop for Temporary {
     }
 }
 
-fn load_with(file: Option<&str>, variables: &[(&str, &str)], flags: Flags) -> Result<Settings, Vec<Fault>> {
+fn load_with(file: Option<&str>, variables: &[(&str, &str)], flags: &Flags) -> Result<Settings, Vec<Fault>> {
     let file = file.map(Temporary::new);
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    load(file.as_ref().map(|file| file.0.as_path()), variables, &flags)
+    load(file.as_ref().map(|file| file.0.as_path()), variables, flags)
 }
 
 /// Without credentials, which most tests are not about.
 fn sandboxed(file: &str, variables: &[(&str, &str)]) -> Result<Settings, Vec<Fault>> {
-    load_with(Some(file), variables, Flags { sandbox: true, ..Flags::default() })
+    load_with(Some(file), variables, &Flags { sandbox: true, ..Flags::default() })
 }
 
 fn good(result: Result<Settings, Vec<Fault>>) -> Settings {
@@ -54,7 +54,7 @@ fn good(result: Result<Settings, Vec<Fault>>) -> Settings {
 }
 
 fn lines(faults: &[Fault]) -> String {
-    faults.iter().map(|fault| format!("{fault}\n")).collect()
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn only(result: Result<Settings, Vec<Fault>>) -> Fault {

@@ -7,7 +7,7 @@ fn a_key_from_a_file_loses_its_last_line_break_and_nothing_else() {
     let file = Temporary::new(&format!("{KEY}\r\n"));
     for name in ["XPANDER_API_KEY_FILE", "XPANDER_PROXY_PLATFORM__API_KEY_FILE"] {
         let variables = [(name, file.path()), ("XPANDER_ORGANIZATION_ID", "org-1")];
-        let platform = good(load_with(None, &variables, Flags::default())).platform;
+        let platform = good(load_with(None, &variables, &Flags::default())).platform;
         assert_eq!(platform.api_key.as_ref().map(Secret::expose), Some(KEY));
         assert_eq!(platform.api_key_file.as_ref(), Some(&file.0));
     }

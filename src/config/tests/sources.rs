@@ -10,7 +10,7 @@ fn flags_beat_the_environment_beats_the_file_beats_the_defaults() {
     let variables =
         [("XPANDER_PROXY_SERVER__LISTEN", "127.0.0.1:3"), ("XPANDER_PROXY_SERVER__ADMIN_LISTEN", "127.0.0.1:4")];
     let flags = Flags { listen: "127.0.0.1:5".parse().ok(), sandbox: true, ..Flags::default() };
-    let server = good(load_with(Some(file), &variables, flags)).server;
+    let server = good(load_with(Some(file), &variables, &flags)).server;
     assert_eq!(server.listen.port(), 5);
     assert_eq!(server.admin_listen.port(), 4);
     assert_eq!(server.drain_delay, Duration::from_secs(1));
@@ -26,14 +26,14 @@ fn the_official_clients_variables_count_and_the_prefixed_names_win() {
         ("XPANDER_AGENT_ID", "agent-1"),
         ("XPANDER_FOO", "not ours"),
     ];
-    let settings = good(load_with(None, &official, Flags::default()));
+    let settings = good(load_with(None, &official, &Flags::default()));
     assert_eq!(settings.platform.api_key.as_ref().map(Secret::expose), Some(KEY));
     assert_eq!(settings.platform.organization_id.as_deref(), Some("org-1"));
     assert_eq!(settings.platform.base_url, "https://acme.io");
     assert_eq!(settings.agents.default_id.as_deref(), Some("agent-1"));
 
     let prefixed = [("XPANDER_PROXY_PLATFORM__API_KEY", "0123"), ("XPANDER_PROXY_AGENTS__DEFAULT_ID", "007")];
-    let settings = good(load_with(None, &[&official[..], &prefixed[..]].concat(), Flags::default()));
+    let settings = good(load_with(None, &[&official[..], &prefixed[..]].concat(), &Flags::default()));
     assert_eq!(settings.platform.api_key.as_ref().map(Secret::expose), Some("0123"));
     assert_eq!(settings.agents.default_id.as_deref(), Some("007"));
 }
