@@ -179,7 +179,7 @@ fn code(status: u16) -> (Code, &'static str) {
         503 => known(Code::Unavailable),
         502 => (Code::Unknown, "unknown"),
         504 => (Code::DeadlineExceeded, "unknown"),
-        ..500 => known(Code::FailedPrecondition),
+        ..=499 => known(Code::FailedPrecondition),
         _ => (Code::Internal, "unknown"),
     }
 }

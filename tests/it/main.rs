@@ -1,5 +1,7 @@
 //! The proxy as its callers see it: the real server on a real port, a real gRPC client, the platform over real TCP.
 
+#![allow(clippy::pedantic, reason = "tests are read as prose")]
+
 mod support;
 
 mod bad_input;

@@ -208,7 +208,7 @@ async fn answer(write: &mut (impl AsyncWriteExt + Unpin), reply: Reply) -> bool 
         Reply::Http(status, headers, body) => {
             let mut head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());
             for (name, value) in headers {
-                head.push_str(&format!("{name}: {value}\r\n"));
+                head += &format!("{name}: {value}\r\n");
             }
             head.push_str("\r\n");
             write.write_all(&[head.as_bytes(), &body].concat()).await.is_ok()

@@ -27,7 +27,7 @@ pub fn settings(base_url: &str) -> Settings {
     settings.server.admin_listen = ([127, 0, 0, 1], 0).into();
     settings.server.drain_delay = Duration::ZERO;
     settings.server.drain_timeout = Duration::from_millis(100);
-    settings.platform.base_url = base_url.to_owned();
+    base_url.clone_into(&mut settings.platform.base_url);
     settings.platform.api_key = Some(Secret::new("key-under-test"));
     settings.platform.organization_id = Some("org-1".to_owned());
     // Tests of what a failure becomes need not meet it four times; those of retries ask for them.

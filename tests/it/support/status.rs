@@ -17,7 +17,7 @@ pub struct Failure {
     pub pushback: Option<String>,
 }
 
-/// Takes a failed call apart; every one has an ErrorInfo.
+/// Takes a failed call apart; every one has an `ErrorInfo`.
 pub fn failure<T>(result: Result<T, Status>) -> Failure {
     let status = result.err().expect("a failed call");
     let details = status.get_error_details();
