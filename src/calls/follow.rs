@@ -170,12 +170,14 @@ impl Follow {
 
     /// After a stream broke off: the task itself says whether it is over; for one that is not a new stream is opened.
     async fn interrupted(&mut self, why: Option<platform::Error>) -> Result<(), Error> {
-        let is_clean = why.is_none() && !mem::take(&mut self.is_torn);
+        let is_clean = !mem::take(&mut self.is_torn) && why.is_none();
         let stream = match mem::replace(&mut self.state, State::Done) {
             State::Live(stream) => stream,
-            // Asked for what came after the last event, the platform has said all, unless it was cut off.
             State::Tail(_, task) => {
-                self.state = State::Over { task, after_gap: !is_clean };
+                // Asked for what came after the last event, the platform has said all, unless it was cut off.
+                let was_asked = self.history.last_id().is_some();
+                let after_gap = !is_clean || !was_asked && self.history.may_lack_the_end();
+                self.state = State::Over { task, after_gap };
                 return Ok(());
             }
             state => {
