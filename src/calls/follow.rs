@@ -190,7 +190,8 @@ impl Follow {
         }
         let wish = stream.retry().unwrap_or_default().min(LONGEST_RETRY);
         drop(stream);
-        info!(task_id = self.task_id, cause = ?why, "the platform's event stream ended early");
+        let (error, cause) = (why.as_ref().map(ToString::to_string), why.as_ref().and_then(platform::Error::cause));
+        info!(task_id = self.task_id, error, cause, "the platform's event stream ended early");
         if let Some(task) = self.read_over().await? {
             return self.read_tail(task, is_clean).await;
         }

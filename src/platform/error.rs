@@ -49,6 +49,15 @@ impl Error {
         }
     }
 
+    /// Why the connection failed, for the log.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Connect(Cause(cause)) | Self::Lost(Cause(cause)) => Some(cause),
+            _ => None,
+        }
+    }
+
     /// Whether a create that failed so may have made a task all the same.
     #[must_use]
     pub fn may_have_created(&self) -> bool {

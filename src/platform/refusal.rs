@@ -7,6 +7,8 @@ use serde_json::{Value, value::RawValue};
 
 /// The longest text of an error that is kept, in bytes.
 const MAX_DETAIL: usize = 1024;
+/// The shortest key that is cut out: a shorter one keeps no secret, and would be cut out of common words.
+const MIN_SECRET: usize = 8;
 /// The most field violations that are kept of one answer.
 const MAX_VIOLATIONS: usize = 64;
 
@@ -112,7 +114,7 @@ fn words(value: &RawValue) -> Option<String> {
 
 /// One line without tags, control characters or the secret, cut at [`MAX_DETAIL`].
 fn tidy(text: &str, secret: &str) -> String {
-    let text = if secret.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(text.replace(secret, "(secret)")) };
+    let text = if secret.len() < MIN_SECRET { Cow::Borrowed(text) } else { Cow::Owned(text.replace(secret, "(secret)")) };
     let mut line = String::new();
     let mut rest = &*text;
     while let Some(at) = rest.find('<') {
@@ -137,7 +139,7 @@ mod tests {
     use super::*;
 
     fn read(status: u16, body: &str) -> Refusal {
-        Refusal::read(status, body.as_bytes(), None, "key-1")
+        Refusal::read(status, body.as_bytes(), None, "key-12345")
     }
 
     #[test]
@@ -168,7 +170,7 @@ mod tests {
 
     #[test]
     fn words_are_cut_and_the_key_is_taken_out() {
-        assert_eq!(read(401, r#"{"detail": "bad key key-1\nsorry"}"#).to_string(), "bad key (secret) sorry");
+        assert_eq!(read(401, r#"{"detail": "bad key key-12345\nsorry"}"#).to_string(), "bad key (secret) sorry");
         assert_eq!(read(400, &"ä".repeat(5000)).to_string().len(), MAX_DETAIL);
     }
 }
