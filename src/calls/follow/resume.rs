@@ -1,0 +1,122 @@
+//! What happens when the platform's stream breaks off: the task is read, and unless it is over the stream is reopened.
+
+use std::{mem, time::Duration};
+
+use http::HeaderValue;
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use super::{
+    super::{Error, Kind},
+    Follow, State,
+};
+use crate::platform::{self, EventStream, pause, wire};
+
+/// How long the stream of a task that is over may be silent: it has nothing to wait for.
+const TAIL_SILENCE: Duration = Duration::from_secs(2);
+/// The longest wait before a reconnection that the platform's `retry:` may ask for.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+impl Follow {
+    /// After a stream broke off: the task itself says whether it is over; for one that is not a new stream is opened.
+    pub(super) async fn interrupted(&mut self, why: Option<platform::Error>) -> Result<(), Error> {
+        let is_clean = !mem::take(&mut self.is_torn) && why.is_none();
+        let stream = match mem::replace(&mut self.state, State::Done) {
+            State::Live(stream) => stream,
+            State::Tail(_, task) => {
+                // Asked for what came after the last event, the platform has said all, unless it was cut off.
+                let was_asked = self.history.last_id().is_some();
+                let after_gap = !is_clean || !was_asked && self.history.may_lack_the_end();
+                self.state = State::Over { task, after_gap };
+                return Ok(());
+            }
+            state => {
+                self.state = state;
+                return Ok(());
+            }
+        };
+        if stream.age() >= self.manner.idle_timeout {
+            self.outage.began = None;
+        }
+        let wish = stream.retry().unwrap_or_default().min(LONGEST_RETRY);
+        drop(stream);
+        let (error, cause) = (why.as_ref().map(ToString::to_string), why.as_ref().and_then(platform::Error::cause));
+        info!(task_id = self.task_id, error, cause, "the platform's event stream ended early");
+        if let Some(task) = self.read_over().await? {
+            return self.read_tail(task, is_clean).await;
+        }
+        loop {
+            self.wait(wish).await?;
+            if self.reconnect().await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One attempt to go on; whether there is something to go on with.
+    async fn reconnect(&mut self) -> Result<bool, Error> {
+        let stream = match self.open_again().await {
+            Ok(stream) => Some(stream),
+            Err(error) if error.is_transient() || error.http_status() == Some(404) => None,
+            Err(error) => return Err(self.broken(error.into())),
+        };
+        // As at the beginning: the stream first, then the task.
+        let over = self.read_over().await?;
+        let (state, goes_on) = match (stream, over) {
+            (Some(stream), Some(task)) => (State::Tail(tail(stream), task), true),
+            (Some(stream), None) => (State::Live(Box::new(stream)), true),
+            (None, Some(task)) => (State::Over { task, after_gap: true }, true),
+            (None, None) => (State::Done, false),
+        };
+        self.state = state;
+        Ok(goes_on)
+    }
+
+    /// Reads the stream of a task that is over once more, where the platform can be told after which event.
+    async fn read_tail(&mut self, task: Box<wire::Task>, is_clean: bool) -> Result<(), Error> {
+        let after_gap = !is_clean || self.history.may_lack_the_end();
+        self.state = match self.history.last_id() {
+            None => State::Over { task, after_gap },
+            Some(_) => match self.open_again().await {
+                Ok(stream) => State::Tail(tail(stream), task),
+                Err(platform::Error::Deadline) => return Err(self.broken(Kind::Deadline)),
+                Err(_) => State::Over { task, after_gap },
+            },
+        };
+        Ok(())
+    }
+
+    async fn open_again(&mut self) -> Result<EventStream, platform::Error> {
+        self.outage.attempts += 1;
+        let last_id = self.history.last_id().and_then(|id| HeaderValue::from_bytes(id.as_bytes()).ok());
+        let stream = self.platform.events_once(&self.context, &self.task_id, last_id.as_ref()).await?;
+        self.history.reconnected();
+        Ok(stream)
+    }
+
+    /// Waits before a reconnection, at least as long as the platform wishes and a random while more.
+    async fn wait(&mut self, wish: Duration) -> Result<(), Error> {
+        let pause = wish + pause(self.outage.attempts);
+        let began = *self.outage.began.get_or_insert_with(Instant::now);
+        if began.elapsed() + pause > self.manner.reconnect_budget {
+            warn!(task_id = self.task_id, attempts = self.outage.attempts, "the event stream is given up");
+            return Err(self.broken(Kind::Interrupted));
+        }
+        sleep(pause).await;
+        Ok(())
+    }
+
+    /// The task, if it is over; None also where it cannot be read for the moment.
+    async fn read_over(&self) -> Result<Option<Box<wire::Task>>, Error> {
+        match self.platform.task(&self.context, &self.task_id).await {
+            Ok(task) => Ok(task.is_terminal().then(|| Box::new(task))),
+            Err(error) if error.is_transient() => Ok(None),
+            Err(error) => Err(self.broken(error.into())),
+        }
+    }
+}
+
+fn tail(mut stream: EventStream) -> Box<EventStream> {
+    stream.set_idle_timeout(TAIL_SILENCE);
+    Box::new(stream)
+}
