@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::interval;
 use tonic::{Code, Request};
@@ -67,24 +68,25 @@ async fn breaking(how: Break, then: Value) -> (Platform, Proxy) {
 
 #[tokio::test]
 async fn a_stream_that_breaks_when_the_task_is_over_ends_properly() {
-    for how in BREAKS {
-        for status in ["completed", "failed", "error", "stopped"] {
-            let (_platform, proxy) = breaking(how, finished(status, "read")).await;
-            let events = Followed::begin(&mut proxy.client()).await.all().await;
-            let (chunk, end) = match &events[..] {
-                // What was said to its end is whole; behind what was cut off something may be missing.
-                [chunk, end] if matches!(how, Break::End) => (chunk, end),
-                [chunk, gap, end] if !matches!(how, Break::End) => {
-                    assert_eq!(gap.r#type(), EventType::StreamGap, "{how:?}");
-                    (chunk, end)
-                }
-                _ => panic!("{how:?} {status}: {events:?}"),
-            };
-            assert_eq!(chunk.event_id.as_deref(), Some("7"), "{how:?}");
-            assert_eq!((end.r#type(), result(end)), (EventType::TaskFinished, "read"), "{how:?}");
-            assert_eq!(end.task_id.as_deref(), Some("task-1"));
+    let statuses = ["completed", "failed", "error", "stopped"];
+    join_all(BREAKS.iter().flat_map(|how| statuses.map(|status| ends_properly(*how, status)))).await;
+}
+
+async fn ends_properly(how: Break, status: &str) {
+    let (_platform, proxy) = breaking(how, finished(status, "read")).await;
+    let events = Followed::begin(&mut proxy.client()).await.all().await;
+    let (chunk, end) = match &events[..] {
+        // What was said to its end is whole; behind what was cut off something may be missing.
+        [chunk, end] if matches!(how, Break::End) => (chunk, end),
+        [chunk, gap, end] if !matches!(how, Break::End) => {
+            assert_eq!(gap.r#type(), EventType::StreamGap, "{how:?}");
+            (chunk, end)
         }
-    }
+        _ => panic!("{how:?} {status}: {events:?}"),
+    };
+    assert_eq!(chunk.event_id.as_deref(), Some("7"), "{how:?}");
+    assert_eq!((end.r#type(), result(end)), (EventType::TaskFinished, "read"), "{how:?}");
+    assert_eq!(end.task_id.as_deref(), Some("task-1"));
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// A platform with the task `task-1`; its stream can be opened once.
 pub struct Live {
     pub platform: Platform,
-    pieces: Option<mpsc::UnboundedSender<Vec<u8>>>,
+    pieces: mpsc::UnboundedSender<Vec<u8>>,
     task: Arc<Mutex<Value>>,
     written: Arc<AtomicUsize>,
 }
@@ -53,12 +53,12 @@ impl Live {
             }
         })
         .await;
-        Self { platform, pieces: Some(pieces), task, written }
+        Self { platform, pieces, task, written }
     }
 
     /// Sends these bytes as one piece, at once.
     pub fn send(&self, bytes: impl AsRef<[u8]>) {
-        self.pieces.as_ref().expect("not ended").send(bytes.as_ref().to_vec()).expect("the platform runs");
+        self.pieces.send(bytes.as_ref().to_vec()).expect("the platform runs");
     }
 
     pub fn chunk(&self, text: &str) {
@@ -68,11 +68,6 @@ impl Live {
     /// What the task is from now on.
     pub fn becomes(&self, task: Value) {
         *self.task.lock().expect("no panic") = task;
-    }
-
-    /// Ends the stream as HTTP has it, without `task_finished`.
-    pub fn end(&mut self) {
-        self.pieces = None;
     }
 
     /// How many bytes of the stream the proxy's machine has taken.
