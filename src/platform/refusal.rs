@@ -114,7 +114,8 @@ fn words(value: &RawValue) -> Option<String> {
 
 /// One line without tags, control characters or the secret, cut at [`MAX_DETAIL`].
 fn tidy(text: &str, secret: &str) -> String {
-    let text = if secret.len() < MIN_SECRET { Cow::Borrowed(text) } else { Cow::Owned(text.replace(secret, "(secret)")) };
+    let text =
+        if secret.len() < MIN_SECRET { Cow::Borrowed(text) } else { Cow::Owned(text.replace(secret, "(secret)")) };
     let mut line = String::new();
     let mut rest = &*text;
     while let Some(at) = rest.find('<') {

@@ -54,7 +54,7 @@ fn good(result: Result<Settings, Vec<Fault>>) -> Settings {
 }
 
 fn lines(faults: &[Fault]) -> String {
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    faults.iter().map(|fault| fault.to_string() + "\n").collect()
 }
 
 fn only(result: Result<Settings, Vec<Fault>>) -> Fault {
