@@ -11,6 +11,7 @@ use http::HeaderValue;
 use tokio::time::Instant;
 use tracing::warn;
 
+use self::resume::may_pass;
 use super::{
     Error, Kind,
     history::{Arrival, History},
@@ -41,11 +42,13 @@ pub(super) struct Follow {
     state: State,
     history: History,
     outage: Outage,
+    /// How long the platform wants clients to wait before they reconnect.
+    wish: Duration,
     /// An event that waits behind the gap before it.
     held: Option<TaskEvent>,
+    /// The last id that reached the caller.
+    delivered_id: Option<Box<str>>,
     skipped: u64,
-    /// Whether the last thing that arrived was no event: at the stream's end, half of one.
-    is_torn: bool,
 }
 
 enum State {
@@ -87,12 +90,16 @@ impl Follow {
         if !just_created && task.events_streaming != Some(true) {
             return Err(Error::new(Kind::NotStreaming).of_task(task_id));
         }
-        let state = if task.is_terminal() {
-            State::Over { task: Box::new(task), after_gap: false }
-        } else {
-            State::Live(Box::new(stream.map_err(|error| cannot_open(error).of_task(task_id))?))
+        let state = match stream {
+            Err(error) if !task.is_terminal() => return Err(cannot_open(error).of_task(task_id)),
+            Ok(stream) if !task.is_terminal() => State::Live(Box::new(stream)),
+            // What happened in a task that ended this fast, or that its caller has left in the middle, is told.
+            Ok(stream) if just_created || last_event_id.is_some() => State::Tail(resume::tail(stream), Box::new(task)),
+            Err(_) if just_created || last_event_id.is_some() => State::Over { task: Box::new(task), after_gap: true },
+            _ => State::Over { task: Box::new(task), after_gap: false },
         };
         let last_id = last_event_id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+        let delivered_id = last_id.as_deref().map(Into::into);
         Ok(Self {
             platform: platform.clone(),
             context: context.clone(),
@@ -101,9 +108,10 @@ impl Follow {
             state,
             history: History::new(last_id),
             outage: Outage { since: SystemTime::now(), began: None, attempts: 0 },
+            wish: Duration::ZERO,
             held: None,
+            delivered_id,
             skipped: 0,
-            is_torn: false,
         })
     }
 
@@ -130,7 +138,7 @@ impl Follow {
                         return self.deliver(event).await.map(Some);
                     }
                 }
-                // An end without task_finished is no different from a break, but that it may be complete.
+                // An end without task_finished is no different from a break.
                 Ok(None) => self.interrupted(None).await?,
                 Err(error) => self.interrupted(Some(error)).await?,
             }
@@ -141,10 +149,8 @@ impl Follow {
     fn take_in(&mut self, frame: &Frame) -> Option<TaskEvent> {
         let Ok(event) = translate::event(frame.id.clone(), &frame.data, self.manner.forward_access_tokens) else {
             self.skipped += 1;
-            self.is_torn = true;
             return None;
         };
-        self.is_torn = false;
         // The greeting of a connection that the caller did not ask for tells nothing.
         if self.outage.attempts > 0 && event.r#type() == EventType::Connected {
             return None;
@@ -162,7 +168,11 @@ impl Follow {
     }
 
     async fn deliver(&mut self, event: TaskEvent) -> Result<TaskEvent, Error> {
-        if self.is_end(&event) { self.end_with(event).await } else { Ok(event) }
+        let event = if self.is_end(&event) { self.end_with(event).await? } else { event };
+        if let Some(id) = &event.event_id {
+            self.delivered_id = Some(id.as_str().into());
+        }
+        Ok(event)
     }
 
     /// Whether this is the followed task's own end, and not one of another task on the same stream.
@@ -177,10 +187,9 @@ impl Follow {
     /// The last event, with the whole task: a trimmed snapshot is replaced by a read.
     async fn end_with(&mut self, mut event: TaskEvent) -> Result<TaskEvent, Error> {
         if !matches!(&event.data, Some(Data::Task(task)) if is_whole(task)) {
-            let task = self.platform.task(&self.context, &self.task_id).await.map_err(|error| {
-                let kind = if error.is_transient() { Kind::Interrupted } else { error.into() };
-                self.broken(kind)
-            })?;
+            let task = self.platform.task(&self.context, &self.task_id).await;
+            let task =
+                task.map_err(|error| self.broken(if may_pass(&error) { Kind::Interrupted } else { error.into() }))?;
             event.data = Some(Data::Task(translate::task(task)));
         }
         self.state = State::Done;
@@ -210,14 +219,13 @@ impl Follow {
         let gap = StreamGap {
             since: Some(outage.since.into()),
             attempts: outage.attempts.try_into().unwrap_or(i32::MAX),
-            resumed_by_id: outage.attempts > 0 && self.history.last_id().is_some(),
+            resumed_by_id: self.delivered_id.is_some(),
         };
         TaskEvent { data: Some(Data::Gap(gap)), ..own_event(EventType::StreamGap, "stream_gap", &self.task_id) }
     }
 
     fn broken(&self, kind: Kind) -> Error {
-        let last_event_id = self.history.last_id().map(Into::into);
-        Error { last_event_id, ..Error::new(kind).of_task(&self.task_id) }
+        Error { last_event_id: self.delivered_id.clone(), ..Error::new(kind).of_task(&self.task_id) }
     }
 }
 

@@ -17,11 +17,11 @@ pub(super) struct History {
     delivered: VecDeque<Delivered>,
     /// How many of them were delivered before the present connection: only those can be repeats of it.
     before: usize,
-    /// The last id that was delivered.
+    /// The last id that arrived, or the caller's own.
     last_id: Option<String>,
     /// Whether the present connection is known to go on where the last one ended.
     is_continuous: bool,
-    /// Whether the first connection may yet turn out to replay what came before the caller's own last id.
+    /// Whether the present connection may yet turn out to replay what came before the last id.
     may_precede: bool,
 }
 
@@ -47,7 +47,12 @@ impl History {
     pub(super) fn new(last_id: Option<String>) -> Self {
         let may_precede = last_id.is_some();
         let (hasher, delivered) = (RandomState::new(), VecDeque::new());
-        Self { hasher, delivered, before: 0, last_id, is_continuous: true, may_precede }
+        let mut history = Self { hasher, delivered, before: 0, last_id, is_continuous: true, may_precede };
+        if let Some(id) = &history.last_id {
+            history.remember(history.hasher.hash_one((true, id)));
+            history.before = 1;
+        }
+        history
     }
 
     /// The id to go on after.
@@ -58,37 +63,37 @@ impl History {
     /// A new connection begins, and may repeat what was delivered.
     pub(super) fn reconnected(&mut self) {
         self.is_continuous = false;
+        self.may_precede = true;
         self.before = self.delivered.len();
         self.delivered.iter_mut().for_each(|delivered| delivered.is_matched = false);
     }
 
-    /// Whether something may be missing now that nothing more will come.
-    pub(super) fn may_lack_the_end(&self) -> bool {
-        !self.is_continuous
-    }
-
     /// Judges an event and remembers it.
     pub(super) fn arrived(&mut self, frame: &Frame) -> Arrival {
+        // How far it is ahead of the last id, where ids can be counted.
+        let ahead = frame.id.as_deref().zip(self.last_id()).and_then(|(id, last)| step(last, id));
         let hash = self.hash(frame);
-        let known = self.delivered.iter_mut().take(self.before).find(|known| known.hash == hash && !known.is_matched);
-        if let Some(known) = known {
-            known.is_matched = true;
+        let is_past = self.may_precede && ahead.is_some_and(|ahead| ahead <= 0);
+        if self.is_known(hash) || is_past {
             self.is_continuous |= frame.id.is_some() && frame.id == self.last_id;
             return Arrival::Repeat;
         }
-        let id_and_last = frame.id.as_deref().zip(self.last_id());
-        if self.may_precede && id_and_last.is_some_and(|(id, last)| step(id, last).is_some_and(|ahead| ahead >= 0)) {
-            return Arrival::Repeat;
-        }
-        let follows = id_and_last.is_some_and(|(id, last)| step(last, id) == Some(1));
-        let arrival = if self.is_continuous || follows { Arrival::Next } else { Arrival::AfterGap };
+        let jumps = self.may_precede && ahead.is_some_and(|ahead| ahead > 1);
+        let is_next = self.is_continuous && !jumps || ahead == Some(1);
         self.is_continuous = true;
         self.may_precede &= frame.id.is_none();
         self.remember(hash);
         if frame.id.is_some() {
             self.last_id.clone_from(&frame.id);
         }
-        arrival
+        if is_next { Arrival::Next } else { Arrival::AfterGap }
+    }
+
+    /// Whether it was delivered before the present connection; each delivery is matched once.
+    fn is_known(&mut self, hash: u64) -> bool {
+        let mut before = self.delivered.iter_mut().take(self.before);
+        let known = before.find(|known| known.hash == hash && !known.is_matched);
+        known.map(|known| known.is_matched = true).is_some()
     }
 
     /// By its id, where it has one: else by its bytes.
@@ -189,7 +194,6 @@ mod tests {
         arrivals(&mut history, &[("", "a"), ("", "b")]);
         history.reconnected();
         assert_eq!(arrivals(&mut history, &[("", "a"), ("", "b")]), [Arrival::Repeat, Arrival::Repeat]);
-        assert!(history.may_lack_the_end());
     }
 
     #[test]
@@ -198,6 +202,44 @@ mod tests {
         assert_eq!(
             arrivals(&mut history, &[("", "connected"), ("e-1", "a"), ("e-7", "b"), ("e-8", "c"), ("e-2", "d")]),
             [Arrival::Next, Arrival::Repeat, Arrival::Repeat, Arrival::Next, Arrival::Next]
+        );
+    }
+
+    #[test]
+    fn a_jump_after_what_the_caller_has_seen_is_a_gap() {
+        for (last, id, expected) in
+            [("7", "9", Arrival::AfterGap), ("7", "8", Arrival::Next), ("a", "b", Arrival::Next)]
+        {
+            let mut history = History::new(Some(last.to_owned()));
+            assert_eq!(
+                arrivals(&mut history, &[("", "connected"), (id, "x")]),
+                [Arrival::Next, expected],
+                "{last} {id}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_gap_has_skipped_does_not_come_out_of_order() {
+        let mut history = History::new(None);
+        arrivals(&mut history, &[("3", "a")]);
+        history.reconnected();
+        assert_eq!(arrivals(&mut history, &[("5", "b")]), [Arrival::AfterGap]);
+        history.reconnected();
+        assert_eq!(
+            arrivals(&mut history, &[("4", "late"), ("5", "b"), ("6", "c")]),
+            [Arrival::Repeat, Arrival::Repeat, Arrival::Next]
+        );
+    }
+
+    #[test]
+    fn what_the_caller_has_seen_is_dropped_on_later_connections_too() {
+        let mut history = History::new(Some("7".to_owned()));
+        arrivals(&mut history, &[("8", "a")]);
+        history.reconnected();
+        assert_eq!(
+            arrivals(&mut history, &[("1", "x"), ("7", "y"), ("8", "a"), ("9", "b")]),
+            [Arrival::Repeat, Arrival::Repeat, Arrival::Repeat, Arrival::Next]
         );
     }
 

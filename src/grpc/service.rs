@@ -17,9 +17,9 @@ use crate::{
     calls::{Calls, Error, Kind},
     platform::{Context, Credentials},
     proto::{
-        GetTaskRequest, GetTaskResponse, InvokeRequest, InvokeResponse, InvokeStreamRequest, InvokeStreamResponse,
-        StopTaskRequest, StopTaskResponse, StreamEventsRequest, StreamEventsResponse, Task, TaskEvent, WaitTaskRequest,
-        WaitTaskResponse, agent_service_server::AgentService, invoke_stream_response::Item,
+        EventType, GetTaskRequest, GetTaskResponse, InvokeRequest, InvokeResponse, InvokeStreamRequest,
+        InvokeStreamResponse, StopTaskRequest, StopTaskResponse, StreamEventsRequest, StreamEventsResponse, Task,
+        TaskEvent, WaitTaskRequest, WaitTaskResponse, agent_service_server::AgentService, invoke_stream_response::Item,
     },
 };
 
@@ -163,12 +163,13 @@ impl Call {
         let mut response = Response::new(());
         response.metadata_mut().extend_request_id(&self.context);
         let messages = stream! {
-            let mut last_event_id = None;
+            let (mut last_event_id, mut is_over) = (None, false);
             let mut items = Leash::new(items, self.end());
             while let Some(item) = items.next().await {
                 let message = item.map(&message).and_then(|message| self.sized(message));
                 if let Ok(message) = &message && let Some(event) = event(message) {
                     record.events.fetch_add(1, Relaxed);
+                    is_over = event.r#type() == EventType::TaskFinished && event.task_id.as_ref() == record.task_id.get();
                     if event.event_id.is_some() {
                         last_event_id = event.event_id.as_deref().map(Into::into);
                     }
@@ -176,7 +177,7 @@ impl Call {
                 yield message.map_err(|error| self.refuse(&error));
             }
             // Ended from outside: the deadline, or a drain that has no more time.
-            if let Some(kind) = items.end() {
+            if let Some(kind) = items.end().filter(|_| !is_over) {
                 let task_id = self.record.task_id.get().map(|id| id.as_str().into());
                 yield Err(self.refuse(&Error { task_id, last_event_id, ..Error::new(kind.clone()) }));
             }

@@ -20,14 +20,11 @@ const LONGEST_RETRY: Duration = Duration::from_secs(30);
 impl Follow {
     /// After a stream broke off: the task itself says whether it is over; for one that is not a new stream is opened.
     pub(super) async fn interrupted(&mut self, why: Option<platform::Error>) -> Result<(), Error> {
-        let is_clean = !mem::take(&mut self.is_torn) && why.is_none();
         let stream = match mem::replace(&mut self.state, State::Done) {
             State::Live(stream) => stream,
+            // Without a task_finished it was not the end, and something may be missing before the one that is made up.
             State::Tail(_, task) => {
-                // Asked for what came after the last event, the platform has said all, unless it was cut off.
-                let was_asked = self.history.last_id().is_some();
-                let after_gap = !is_clean || !was_asked && self.history.may_lack_the_end();
-                self.state = State::Over { task, after_gap };
+                self.state = State::Over { task, after_gap: true };
                 return Ok(());
             }
             state => {
@@ -38,15 +35,15 @@ impl Follow {
         if stream.age() >= self.manner.idle_timeout {
             self.outage.began = None;
         }
-        let wish = stream.retry().unwrap_or_default().min(LONGEST_RETRY);
+        self.wish = stream.retry().map_or(self.wish, |wish| wish.min(LONGEST_RETRY));
         drop(stream);
         let (error, cause) = (why.as_ref().map(ToString::to_string), why.as_ref().and_then(platform::Error::cause));
         info!(task_id = self.task_id, error, cause, "the platform's event stream ended early");
         if let Some(task) = self.read_over().await? {
-            return self.read_tail(task, is_clean).await;
+            return self.read_tail(task).await;
         }
         loop {
-            self.wait(wish).await?;
+            self.wait().await?;
             if self.reconnect().await? {
                 return Ok(());
             }
@@ -57,7 +54,7 @@ impl Follow {
     async fn reconnect(&mut self) -> Result<bool, Error> {
         let stream = match self.open_again().await {
             Ok(stream) => Some(stream),
-            Err(error) if error.is_transient() || error.http_status() == Some(404) => None,
+            Err(error) if may_pass(&error) || error.http_status() == Some(404) => None,
             Err(error) => return Err(self.broken(error.into())),
         };
         // As at the beginning: the stream first, then the task.
@@ -73,14 +70,14 @@ impl Follow {
     }
 
     /// Reads the stream of a task that is over once more, where the platform can be told after which event.
-    async fn read_tail(&mut self, task: Box<wire::Task>, is_clean: bool) -> Result<(), Error> {
-        let after_gap = !is_clean || self.history.may_lack_the_end();
+    async fn read_tail(&mut self, task: Box<wire::Task>) -> Result<(), Error> {
+        let over = |task| State::Over { task, after_gap: true };
         self.state = match self.history.last_id() {
-            None => State::Over { task, after_gap },
+            None => over(task),
             Some(_) => match self.open_again().await {
                 Ok(stream) => State::Tail(tail(stream), task),
                 Err(platform::Error::Deadline) => return Err(self.broken(Kind::Deadline)),
-                Err(_) => State::Over { task, after_gap },
+                Err(_) => over(task),
             },
         };
         Ok(())
@@ -95,8 +92,8 @@ impl Follow {
     }
 
     /// Waits before a reconnection, at least as long as the platform wishes and a random while more.
-    async fn wait(&mut self, wish: Duration) -> Result<(), Error> {
-        let pause = wish + pause(self.outage.attempts);
+    async fn wait(&mut self) -> Result<(), Error> {
+        let pause = self.wish + pause(self.outage.attempts);
         let began = *self.outage.began.get_or_insert_with(Instant::now);
         if began.elapsed() + pause > self.manner.reconnect_budget {
             warn!(task_id = self.task_id, attempts = self.outage.attempts, "the event stream is given up");
@@ -110,13 +107,23 @@ impl Follow {
     async fn read_over(&self) -> Result<Option<Box<wire::Task>>, Error> {
         match self.platform.task(&self.context, &self.task_id).await {
             Ok(task) => Ok(task.is_terminal().then(|| Box::new(task))),
-            Err(error) if error.is_transient() => Ok(None),
+            Err(error) if may_pass(&error) => Ok(None),
             Err(error) => Err(self.broken(error.into())),
         }
     }
 }
 
-fn tail(mut stream: EventStream) -> Box<EventStream> {
+/// Whether a failure says nothing for good: neither that the caller has no more time, nor that the platform refuses.
+pub(super) fn may_pass(error: &platform::Error) -> bool {
+    match error {
+        platform::Error::Deadline => false,
+        platform::Error::Refused(refusal) => matches!(refusal.status, 408 | 429 | 500..),
+        _ => true,
+    }
+}
+
+/// The stream of a task that is over.
+pub(super) fn tail(mut stream: EventStream) -> Box<EventStream> {
     stream.set_idle_timeout(TAIL_SILENCE);
     Box::new(stream)
 }
