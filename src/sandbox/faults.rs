@@ -1,9 +1,10 @@
-//! Things that go wrong, armed per route and used once each.
+//! Things that go wrong: armed per route and used once each, or chosen for request after request.
 //!
 //! It covers what a platform or its gateway does to an honest client; byte-level malice (split frames, lying lengths)
 //! is for a raw TCP harness.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::io;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -32,6 +33,13 @@ pub enum Fault {
         /// The `retry-after` header: seconds or an HTTP date.
         retry_after: Option<String>,
     },
+    /// Carries the request out and answers this all the same, as a gateway does that has lost its patience.
+    Deny {
+        /// The status; 500 where the number is no status.
+        status: u16,
+        /// The body.
+        body: FaultBody,
+    },
     /// Carries the request out and closes the connection without a byte of an answer.
     CloseBeforeAnswer,
     /// Sends the head and half of the body (of an event stream: its `connected` event), then closes the connection.
@@ -44,6 +52,34 @@ pub enum Fault {
     Silent,
     /// Event streams: sends these bytes instead of events, and ends.
     Raw(Bytes),
+    /// Event streams: begins and ends otherwise than asked.
+    Course(Begin, End),
+}
+
+/// Where an event stream begins. A request without `Last-Event-ID` gets all events of the turn in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// After `Last-Event-ID`.
+    AsAsked,
+    /// With the turn's first event, whatever was asked: a replay.
+    First,
+    /// So many events before those that were asked for.
+    Early(u64),
+    /// With what happens from now on, whatever was asked: what happened meanwhile is missing.
+    Present,
+}
+
+/// How an event stream ends, unless the task is over before. The events do not include `connected`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With the turn.
+    AsAsked,
+    /// Properly, after so many events.
+    Clean(usize),
+    /// With the connection, after so many events and half of another one, where there is one.
+    Torn(usize),
+    /// Not at all, but after so many events it sends nothing more, not even pings, until the client leaves.
+    Silent(usize),
 }
 
 /// The body of a [`Fault::Answer`].
@@ -61,11 +97,15 @@ pub enum FaultBody {
 #[derive(Debug)]
 pub struct HangUp;
 
-/// The faults still to be used.
-#[derive(Debug, Default)]
+/// The faults still to be used, and where more come from.
+#[derive(Default)]
 pub struct Faults {
     armed: Mutex<HashMap<Route, VecDeque<Fault>>>,
+    choice: Mutex<Option<Choice>>,
 }
+
+/// Chooses what a request of this route meets.
+type Choice = Box<dyn FnMut(Route) -> Option<Fault> + Send>;
 
 impl Faults {
     /// Adds a fault for a future request of this route.
@@ -73,9 +113,21 @@ impl Faults {
         locked(&self.armed).entry(route).or_default().push_back(fault);
     }
 
+    /// From now on requests for which nothing is armed meet what `choose` says.
+    pub fn choose(&self, choose: impl FnMut(Route) -> Option<Fault> + Send + 'static) {
+        *locked(&self.choice) = Some(Box::new(choose));
+    }
+
     /// The fault this request of the route meets, if any; it is used up by that.
     pub fn take(&self, route: Route) -> Option<Fault> {
-        locked(&self.armed).get_mut(&route)?.pop_front()
+        let armed = locked(&self.armed).get_mut(&route).and_then(VecDeque::pop_front);
+        armed.or_else(|| locked(&self.choice).as_mut()?(route))
+    }
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faults").field("armed", &self.armed).finish_non_exhaustive()
     }
 }
 
@@ -85,12 +137,7 @@ impl Fault {
         let Self::Answer { status, body, retry_after } = self else {
             return None;
         };
-        let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut answer = match body {
-            FaultBody::Json(value) => reply::json(status, value),
-            FaultBody::Text(text) => reply::with_body(status, "text/plain; charset=utf-8", text.clone()),
-            FaultBody::Html(html) => reply::with_body(status, "text/html; charset=utf-8", html.clone()),
-        };
+        let mut answer = body.as_answer(*status);
         if let Some(when) = retry_after {
             reply::set(&mut answer, RETRY_AFTER, when);
         }
@@ -103,6 +150,7 @@ impl Fault {
     /// When there is to be no answer at all.
     pub async fn spoil(self, answer: Answer) -> Result<Answer, HangUp> {
         match self {
+            Self::Deny { status, body } => Ok(body.as_answer(status)),
             Self::CloseBeforeAnswer => Err(HangUp),
             Self::CloseInBody if !is_stream(&answer) => Ok(cut_in_half(answer).await),
             Self::Delay(time) => {
@@ -110,6 +158,17 @@ impl Fault {
                 Ok(answer)
             }
             _ => Ok(answer),
+        }
+    }
+}
+
+impl FaultBody {
+    fn as_answer(&self, status: u16) -> Answer {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        match self {
+            Self::Json(value) => reply::json(status, value),
+            Self::Text(text) => reply::with_body(status, "text/plain; charset=utf-8", text.clone()),
+            Self::Html(html) => reply::with_body(status, "text/html; charset=utf-8", html.clone()),
         }
     }
 }

@@ -69,7 +69,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use faults::{Fault, FaultBody};
+pub use faults::{Begin, End, Fault, FaultBody};
 pub use routes::Route;
 pub use seen::SeenRequest;
 
@@ -124,6 +124,22 @@ impl Sandbox {
         self.platform.faults.arm(route, fault);
     }
 
+    /// Lets requests for which nothing is armed go wrong as `choose` says for their route, each request anew. Replaces
+    /// an earlier choice; `|_| None` ends it.
+    pub fn choose_faults(&self, choose: impl FnMut(Route) -> Option<Fault> + Send + 'static) {
+        self.platform.faults.choose(choose);
+    }
+
+    /// The tasks that were created, oldest first: the last 10,000 that are over, as long as they fit into 256 MiB.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<KnownTask> {
+        let known = |turn: &Arc<task::Turn>| KnownTask {
+            id: turn.subject().task.clone(),
+            title: turn.attribute("title").as_str().unwrap_or_default().to_owned(),
+        };
+        self.platform.tasks.all().iter().map(known).collect()
+    }
+
     /// How many event streams are open.
     #[must_use]
     pub fn open_streams(&self) -> usize {
@@ -135,6 +151,15 @@ impl Sandbox {
         // The sender lives in `self`, so that the only error, a closed channel, cannot happen.
         let _ = self.platform.open_streams.subscribe().wait_for(|open| *open == count).await;
     }
+}
+
+/// A task there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownTask {
+    /// Its id.
+    pub id: String,
+    /// The title it was created with; empty without one.
+    pub title: String,
 }
 
 /// What all connections of one sandbox share.

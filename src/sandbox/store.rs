@@ -72,6 +72,12 @@ impl Store {
         locked(&self.tasks).turns.get(id).cloned()
     }
 
+    /// All tasks that are kept, oldest first.
+    pub fn all(&self) -> Vec<Arc<Turn>> {
+        let tasks = locked(&self.tasks);
+        tasks.order.iter().filter_map(|id| tasks.turns.get(id).cloned()).collect()
+    }
+
     /// Creates a task and sets its agent to work.
     pub fn create(&self, order: &Order<'_>) -> Result<Arc<Turn>, Refusal> {
         let id = Uuid::now_v7().to_string();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use reqwest::Method;
 use serde_json::json;
 
-use super::super::{Fault, FaultBody, Route};
+use super::super::{Begin, End, Fault, FaultBody, KnownTask, Route};
 use super::{World, kinds, read_until, spoken, streamed};
 
 #[tokio::test]
@@ -82,4 +82,75 @@ async fn a_silent_stream_stays_open_until_its_client_leaves() {
     assert_eq!(world.sandbox.open_streams(), 1);
     drop(silent);
     world.sandbox.until_open_streams(0).await;
+}
+
+#[tokio::test]
+async fn a_denied_request_was_carried_out() {
+    let world = World::new().await;
+    world.sandbox.arm(Route::CreateTask, Fault::Deny { status: 504, body: FaultBody::Html("<html>".to_owned()) });
+    let mut body = streamed("hi");
+    body["title"] = json!("of mine");
+    assert_eq!(world.creation("echo", &body).send().await.unwrap().status(), 504);
+    let tasks = world.sandbox.tasks();
+    assert!(matches!(&tasks[..], [KnownTask { id, title }] if !id.is_empty() && title == "of mine"), "{tasks:?}");
+}
+
+#[tokio::test]
+async fn a_stream_can_begin_elsewhere_than_asked() {
+    let world = World::new().await;
+    let id = world.create("echo", "one two three").await;
+    let whole = world.events(&id, None).await;
+    let ids = |events: &[super::Event]| events.iter().filter_map(|event| event.id).collect::<Vec<_>>();
+    for (begin, last, expected) in [
+        (Begin::AsAsked, Some(4), &[5, 6][..]),
+        (Begin::First, Some(4), &[1, 2, 3, 4, 5, 6]),
+        (Begin::Early(2), Some(4), &[3, 4, 5, 6]),
+        (Begin::Early(9), Some(4), &[1, 2, 3, 4, 5, 6]),
+        (Begin::Present, Some(4), &[]),
+        (Begin::Present, None, &[1, 2, 3, 4, 5, 6]),
+    ] {
+        world.sandbox.arm(Route::FollowTask, Fault::Course(begin, End::AsAsked));
+        assert_eq!(ids(&world.events(&id, last).await), expected, "{begin:?} {last:?}");
+    }
+    world.sandbox.arm(Route::FollowTask, Fault::Course(Begin::First, End::Clean(2)));
+    assert_eq!(world.events(&id, Some(3)).await[1..], whole[1..3]);
+}
+
+#[tokio::test]
+async fn a_stream_can_be_torn_in_an_event_or_fall_silent_after_some() {
+    let world = World::new().await;
+    let id = world.create("echo", "one two three").await;
+    world.events(&id, None).await;
+    world.sandbox.arm(Route::FollowTask, Fault::Course(Begin::AsAsked, End::Torn(3)));
+    let mut torn = world.follow(&id, None).await;
+    let shown = read_until(&mut torn, "id: 4\ndata: {").await;
+    assert!(torn.chunk().await.is_err());
+    assert_eq!((shown.matches("\n\n").count(), shown.ends_with('\n')), (4, false), "{shown}");
+
+    world.sandbox.arm(Route::FollowTask, Fault::Course(Begin::AsAsked, End::Silent(3)));
+    let mut silent = world.follow(&id, None).await;
+    let shown = read_until(&mut silent, "\"one \"").await;
+    assert!(!shown.contains("two \""), "{shown}");
+    assert_eq!(world.sandbox.open_streams(), 1);
+    drop(silent);
+    world.sandbox.until_open_streams(0).await;
+}
+
+#[tokio::test]
+async fn faults_can_be_chosen_for_request_after_request() {
+    let world = World::new().await;
+    let mut asked = 0;
+    world.sandbox.choose_faults(move |route| {
+        assert_eq!(route, Route::LoadAgent);
+        asked += 1;
+        let body = FaultBody::Text("no".to_owned());
+        (asked % 2 == 1).then_some(Fault::Answer { status: 502, body, retry_after: None })
+    });
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(world.request(Method::GET, "/agents/echo").send().await.unwrap().status().as_u16());
+    }
+    assert_eq!(statuses, [502, 200, 502, 200]);
+    world.sandbox.choose_faults(|_| None);
+    assert_eq!(world.get("/agents/echo").await.0, 200);
 }
