@@ -33,7 +33,7 @@ type Latest = Option<Result<(proto::Task, bool), Error>>;
 /// The tasks that are waited for.
 #[derive(Default)]
 pub(super) struct Waits {
-    followers: Arc<Mutex<HashMap<Key, watch::Receiver<Latest>>>>,
+    followers: Arc<Mutex<HashMap<Key, watch::Sender<Latest>>>>,
 }
 
 /// Never shared between keys of the platform.
@@ -84,7 +84,7 @@ impl Waits {
     fn follow(&self, platform: &Client, context: &Context, key: Key) -> watch::Receiver<Latest> {
         let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
         match followers.entry(key) {
-            Entry::Occupied(follower) => follower.get().clone(),
+            Entry::Occupied(follower) => follower.get().subscribe(),
             Entry::Vacant(vacant) => {
                 let (publish, latest) = watch::channel(None);
                 let follower = Follower {
@@ -94,7 +94,7 @@ impl Waits {
                     publish,
                     followers: Arc::clone(&self.followers),
                 };
-                vacant.insert(latest.clone());
+                vacant.insert(follower.publish.clone());
                 tokio::spawn(follower.run());
                 latest
             }
@@ -108,7 +108,7 @@ struct Follower {
     context: Context,
     key: Key,
     publish: watch::Sender<Latest>,
-    followers: Arc<Mutex<HashMap<Key, watch::Receiver<Latest>>>>,
+    followers: Arc<Mutex<HashMap<Key, watch::Sender<Latest>>>>,
 }
 
 impl Follower {
@@ -116,20 +116,25 @@ impl Follower {
         let mut pause = FIRST_PAUSE;
         let mut failures = 0;
         loop {
-            let read = self.platform.task(&self.context, &self.key.task_id).await;
+            // Nobody waits any more: the platform's connection is closed at once.
+            let read = tokio::select! {
+                () = self.publish.closed() => None,
+                read = self.platform.task(&self.context, &self.key.task_id) => Some(read),
+            };
             let is_last = match read {
-                Ok(task) => {
+                None => false,
+                Some(Ok(task)) => {
                     failures = 0;
                     let is_settled = is_settled(&task);
                     self.publish.send_replace(Some(Ok((translate::task(task), is_settled))));
                     is_settled
                 }
-                Err(error) if error.is_transient() && failures < PATIENCE => {
+                Some(Err(error)) if error.is_transient() && failures < PATIENCE => {
                     failures += 1;
                     pause = pause.max(error.retry_after().unwrap_or_default().min(LONGEST_WISH));
                     false
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     self.publish.send_replace(Some(Err(Error::from(error).of_task(&self.key.task_id))));
                     true
                 }
@@ -138,7 +143,10 @@ impl Follower {
             if self.leave_if(is_last) {
                 return;
             }
-            sleep(pause).await;
+            tokio::select! {
+                () = self.publish.closed() => {}
+                () = sleep(pause) => {}
+            }
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);
             if self.leave_if(false) {
                 return;
@@ -146,11 +154,10 @@ impl Follower {
         }
     }
 
-    /// Leaves the list where this is the end or nobody waits: the list itself holds one receiver. Under the lock, so
-    /// that nobody can join in between.
+    /// Leaves the list where this is the end or nobody waits. Under the lock, so that nobody can join in between.
     fn leave_if(&self, is_last: bool) -> bool {
         let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-        let leaves = is_last || self.publish.receiver_count() <= 1;
+        let leaves = is_last || self.publish.receiver_count() == 0;
         if leaves {
             followers.remove(&self.key);
         }

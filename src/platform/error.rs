@@ -7,7 +7,7 @@ use super::refusal::Refusal;
 /// A failed exchange with the platform.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// No connection could be made: the request was not sent.
+    /// No connection could be made, or HTTP/2 proves that the request was not processed.
     #[error("the platform cannot be reached")]
     Connect(Cause),
     /// The connection was lost after the request was sent, or while it was.

@@ -2,7 +2,7 @@
 //!
 //! Sends each request once: reqwest repeats one by itself only where HTTP/2 proves that it was not processed.
 
-use std::{error::Error as _, fs, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{error::Error as _, fs, io, iter, path::PathBuf, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::{Timestamp, fmt::rfc2822};
@@ -146,7 +146,7 @@ impl Transport {
     async fn answer(&self, context: &Context, request: RequestBuilder, what: &'static str) -> Result<Response, Error> {
         let request = request.header("x-api-key", context.credentials.key.clone());
         let request = request.header("x-request-id", context.request_id.clone());
-        let mut response = request.send().await.map_err(lost)?;
+        let mut response = request.send().await.map_err(unanswered)?;
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {
             let retry_after = retry_after(response.headers());
@@ -206,20 +206,11 @@ async fn read_body(response: &mut Response, most: usize) -> Result<Result<Vec<u8
 
 /// Whether a decoder, and not the connection, failed: reqwest itself calls both the same.
 fn is_garbled(error: &reqwest::Error) -> bool {
-    let mut source = error.source();
-    while let Some(inner) = source {
-        if inner.is::<hyper::Error>() {
-            return false;
-        }
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            return matches!(
-                io.kind(),
-                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other
-            );
-        }
-        source = inner.source();
-    }
-    false
+    use io::ErrorKind::{InvalidData, InvalidInput, Other};
+    // What fails below hyper is wrapped by it.
+    let cause = sources(error).find(|source| source.is::<hyper::Error>() || source.is::<io::Error>());
+    let cause = cause.and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|io| matches!(io.kind(), InvalidData | InvalidInput | Other))
 }
 
 /// The body's first bytes, as far as they come.
@@ -233,18 +224,32 @@ async fn read_head(response: &mut Response, body: &mut Vec<u8>) {
     }
 }
 
-/// What a failure of the HTTP client proves about the request.
-pub fn lost(error: reqwest::Error) -> Error {
-    let is_connect = error.is_connect();
-    let error = error.without_url();
-    let mut cause = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        cause.push_str(": ");
-        cause.push_str(&inner.to_string());
-        source = inner.source();
+/// A request that got no answer: not processed where no connection could be made, or where HTTP/2 proves it.
+fn unanswered(error: reqwest::Error) -> Error {
+    let is_unsent =
+        error.is_connect() || sources(&error).filter_map(|source| source.downcast_ref()).any(is_unprocessed);
+    match lost(error) {
+        Error::Lost(cause) if is_unsent => Error::Connect(cause),
+        error => error,
     }
-    if is_connect { Error::Connect(Cause(cause)) } else { Error::Lost(Cause(cause)) }
+}
+
+/// A connection that was lost after the answer had begun, or after who knows what.
+pub fn lost(error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    let cause = sources(&error).fold(error.to_string(), |cause, source| format!("{cause}: {source}"));
+    Error::Lost(Cause(cause))
+}
+
+/// The platform refused the stream, or went away before it: what reqwest itself sends again for.
+fn is_unprocessed(error: &h2::Error) -> bool {
+    error.is_remote()
+        && (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
+            || error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR))
+}
+
+fn sources(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    iter::successors(error.source(), |source: &&(dyn std::error::Error + 'static)| (*source).source())
 }
 
 /// `retry-after`, in seconds or as an HTTP date.
