@@ -9,6 +9,8 @@ use serde_json::{Value, value::RawValue};
 const MAX_DETAIL: usize = 1024;
 /// The shortest key that is cut out: a shorter one keeps no secret, and would be cut out of common words.
 const MIN_SECRET: usize = 8;
+/// How deep in an answer its words are looked for, in objects.
+const MAX_WORDS_DEPTH: usize = 8;
 /// The most field violations that are kept of one answer.
 const MAX_VIOLATIONS: usize = 64;
 
@@ -56,7 +58,7 @@ impl Refusal {
             None
         } else if let Some(answer) = object(body) {
             refusal.violations = answer.get("detail").map(|detail| violations(detail)).unwrap_or_default();
-            ["detail", "error", "message"].iter().find_map(|key| words(answer.get(*key)?))
+            ["detail", "error", "message"].iter().find_map(|key| words(answer.get(*key)?, MAX_WORDS_DEPTH))
         } else if body.starts_with(['{', '[']) {
             // JSON that was cut off, or that says nothing.
             None
@@ -100,12 +102,13 @@ fn violations(detail: &RawValue) -> Vec<Violation> {
 }
 
 /// The words in an error's value: a text, the message inside an object, or the messages of a 422's list.
-fn words(value: &RawValue) -> Option<String> {
+fn words(value: &RawValue, levels: usize) -> Option<String> {
+    let levels = levels.checked_sub(1)?;
     if let Ok(text) = serde_json::from_str(value.get()) {
         return Some(text);
     }
     if let Some(fields) = object(value.get()) {
-        return ["message", "detail", "msg", "error"].iter().find_map(|key| words(fields.get(*key)?));
+        return ["message", "detail", "msg", "error"].iter().find_map(|key| words(fields.get(*key)?, levels));
     }
     let faults = violations(value);
     let faults: Vec<_> = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.description)).collect();
@@ -114,15 +117,13 @@ fn words(value: &RawValue) -> Option<String> {
 
 /// One line without tags, control characters or the secret, cut at [`MAX_DETAIL`].
 fn tidy(text: &str, secret: &str) -> String {
-    let text =
-        if secret.len() < MIN_SECRET { Cow::Borrowed(text) } else { Cow::Owned(text.replace(secret, "(secret)")) };
+    let text = without_secret(text, secret);
     let mut line = String::new();
     let mut rest = &*text;
     while let Some(at) = rest.find('<') {
         let (before, from) = rest.split_at(at);
         line.push_str(before);
-        let is_tag = from[1..].starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'));
-        rest = if is_tag {
+        rest = if opens_tag(&from[1..]) {
             from.find('>').map_or("", |end| &from[end + 1..])
         } else {
             line.push('<');
@@ -130,9 +131,26 @@ fn tidy(text: &str, secret: &str) -> String {
         };
     }
     line.push_str(rest);
+    // A tag inside a tag is one again once the inner one is gone.
+    if line.match_indices('<').any(|(at, _)| opens_tag(&line[at + 1..])) {
+        line.retain(|c| c != '<');
+    }
+    // So may be a secret.
+    let line = without_secret(&line, secret);
     let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let line = line.trim();
     line[..line.floor_char_boundary(MAX_DETAIL)].to_owned()
+}
+
+fn opens_tag(behind: &str) -> bool {
+    behind.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'))
+}
+
+fn without_secret<'a>(text: &'a str, secret: &str) -> Cow<'a, str> {
+    if secret.len() < MIN_SECRET || !text.contains(secret) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace(secret, "(secret)"))
 }
 
 #[cfg(test)]

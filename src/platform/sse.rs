@@ -162,7 +162,8 @@ impl Decoder {
     }
 
     fn add_data(&mut self, value: &[u8]) {
-        self.oversized |= self.data.as_ref().map_or(0, BytesMut::len) + value.len() > self.cap;
+        // With the line feed between two lines.
+        self.oversized |= self.data.as_ref().map_or(0, |data| data.len() + 1) + value.len() > self.cap;
         if self.oversized {
             self.data = None;
             return;

@@ -5,6 +5,11 @@ use serde_json::{Map, Value};
 use super::{names::is_web_url, words::Words};
 use crate::proto::json;
 
+/// The most violations that are noted of one request.
+const MAX_VIOLATIONS: usize = 64;
+/// The most elements of a list: a few bytes of a request become hundreds of bytes each.
+const MAX_ELEMENTS: usize = 1_000;
+
 /// A field of a request that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -22,9 +27,21 @@ pub struct Check {
 }
 
 impl Check {
-    /// Notes what is wrong with a field.
+    /// Notes what is wrong with a field, unless enough is wrong already.
     pub fn fault(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        if self.violations.len() >= MAX_VIOLATIONS {
+            return;
+        }
         self.violations.push(Violation { field: field.into(), description: description.into() });
+    }
+
+    /// A list, unless it is too long to be looked at.
+    pub fn list<'a, T>(&mut self, field: &str, elements: &'a [T]) -> &'a [T] {
+        if elements.len() > MAX_ELEMENTS {
+            self.fault(field, format!("must have at most {MAX_ELEMENTS} elements"));
+            return &[];
+        }
+        elements
     }
 
     /// Notes what a field must be, unless it holds.

@@ -99,6 +99,8 @@ impl Check {
         } = request;
         let id = optional(existing_task_id);
         self.that(id.is_none_or(is_id), "existing_task_id", "must match [A-Za-z0-9._~-]{1,128} and not be . or ..");
+        let file_urls = self.list("file_urls", file_urls);
+        let (attachments, mcp_servers) = (self.list("attachments", attachments), self.list("mcp_servers", mcp_servers));
         for (i, url) in file_urls.iter().enumerate() {
             self.url(url, || format!("file_urls[{i}]"));
         }

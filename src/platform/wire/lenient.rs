@@ -45,7 +45,9 @@ impl Rest {
 
     /// Keeps an attribute verbatim.
     pub fn keep(&mut self, key: &str, raw: &RawValue) {
-        self.other.insert(key.to_owned(), raw::verbatim(raw));
+        if !raw::SECRETS.contains(&key) {
+            self.other.insert(key.to_owned(), raw::verbatim(raw));
+        }
     }
 }
 

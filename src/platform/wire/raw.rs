@@ -11,6 +11,9 @@ use serde_json::{Map, Value, value::RawValue};
 /// # Errors
 /// When the JSON does not fit the type.
 pub fn parse<T: DeserializeOwned>(raw: &RawValue) -> serde_json::Result<T> {
+    if has_private_name(raw.get()) {
+        return Err(serde::de::Error::custom("a name that serde_json keeps for itself"));
+    }
     serde_json::from_str(raw.get()).or_else(|error| match mended(raw.get()) {
         Cow::Borrowed(_) => Err(error),
         Cow::Owned(text) => serde_json::from_str(&text),
@@ -18,7 +21,7 @@ pub fn parse<T: DeserializeOwned>(raw: &RawValue) -> serde_json::Result<T> {
 }
 
 /// The user's secrets: never sent back, wherever they stand.
-const SECRETS: [&str; 2] = ["user_oidc_token", "user_tokens"];
+pub(super) const SECRETS: [&str; 2] = ["user_oidc_token", "user_tokens"];
 
 /// The value as it was sent, but for the user's secrets; its text where it is nested too deep to be read (`serde_json`
 /// stops at 128).
@@ -37,6 +40,52 @@ pub fn without(raw: &RawValue, names: &[&str]) -> Value {
         return Value::String("(left out: nested too deep to take the secrets out)".to_owned());
     }
     Value::String(text.to_owned())
+}
+
+/// Whether a string begins as the names do by which `serde_json` tells its own numbers and raw values from objects: it
+/// would read one inside the other, each time with a fresh limit of depth, until the stack is full.
+fn has_private_name(json: &str) -> bool {
+    const PREFIX: &[u8] = b"$serde_json::private::";
+    // Hardly ever: its letters as they are, or any that are escaped.
+    if !json.contains("$serde_json") && !json.contains("\\u00") {
+        return false;
+    }
+    let mut rest = json.as_bytes();
+    while let Some(quote) = memchr::memchr(b'"', rest) {
+        rest = &rest[quote + 1..];
+        let (mut inside, mut matched) = (rest, 0);
+        while matched < PREFIX.len()
+            && let Some((byte, behind)) = first_byte(inside)
+            && byte == PREFIX[matched]
+        {
+            (inside, matched) = (behind, matched + 1);
+        }
+        if matched == PREFIX.len() {
+            return true;
+        }
+        // To the string's end.
+        while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
+            let is_end = rest[at] == b'"';
+            rest = rest.get(at + if is_end { 1 } else { 2 }..).unwrap_or_default();
+            if is_end {
+                break;
+            }
+        }
+    }
+    false
+}
+
+/// A string's first byte, which may be escaped, and what is behind it.
+fn first_byte(string: &[u8]) -> Option<(u8, &[u8])> {
+    match string {
+        [b'\\', b'u', a, b, c, d, rest @ ..] => {
+            let digits = [*a, *b, *c, *d];
+            let unit = u32::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok()?;
+            Some((unit.try_into().ok()?, rest))
+        }
+        [byte, rest @ ..] => Some((*byte, rest)),
+        [] => None,
+    }
 }
 
 /// Whether letters of ASCII are escaped, which nobody needs to do and which could hide a name.

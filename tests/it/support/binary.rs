@@ -62,7 +62,23 @@ impl Serving {
     /// Against the embedded platform.
     pub async fn sandbox(environment: &[(&str, &str)]) -> Self {
         let here = ["serve", "--sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-        let mut child = binary(&here, environment).spawn().expect("it runs");
+        Self::start(&here, environment).await
+    }
+
+    /// Against the platform at `base_url`.
+    pub async fn before(base_url: &str, environment: &[(&str, &str)]) -> Self {
+        let here = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+        let platform = [
+            ("XPANDER_BASE_URL", base_url),
+            ("XPANDER_API_KEY", "key-under-test"),
+            ("XPANDER_ORGANIZATION_ID", "org-1"),
+            ("XPANDER_PROXY_PLATFORM__RETRIES", "0"),
+        ];
+        Self::start(&here, &[&platform, environment].concat()).await
+    }
+
+    async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = binary(arguments, environment).spawn().expect("it runs");
         let err = BufReader::new(child.stderr.take().expect("piped"));
         let mut serving = Self { grpc: String::new(), admin: String::new(), child, err };
         let line = serving.line("serving").await;
@@ -96,6 +112,11 @@ impl Serving {
         let id = self.child.id().expect("it runs").to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().await.expect("kill runs");
         assert!(sent.success());
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     /// Waits for its end; its exit code.

@@ -6,15 +6,20 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{TcpSocket, TcpStream},
     sync::{Notify, mpsc, watch},
     task::JoinHandle,
+    time::sleep,
 };
+use tokio_util::sync::CancellationToken;
+
+use super::request::read_request;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -37,6 +42,12 @@ pub enum Reply {
     Counted(mpsc::UnboundedReceiver<Vec<u8>>, Arc<AtomicUsize>),
     /// An event stream that is cut off: as above, but the connection is closed without the last chunk.
     Torn(Vec<u8>),
+    /// An event stream whose pieces are made as they are written, for those too large to be held; they are added up.
+    Made(Box<dyn Iterator<Item = Vec<u8>> + Send>, Arc<AtomicUsize>),
+    /// These bytes as they are, one at a time with this pause before each; then the connection is closed.
+    Dripped(Vec<u8>, Duration),
+    /// These bytes as they are; then the connection is reset.
+    Reset(Vec<u8>),
     /// Nothing, until the proxy hangs up.
     Silence,
     /// These bytes as they are, then nothing, until the proxy hangs up.
@@ -52,6 +63,7 @@ pub struct Platform {
     /// Connections that the proxy has closed while it was being answered.
     hung_up: watch::Receiver<usize>,
     accepting: JoinHandle<()>,
+    connections: CancellationToken,
 }
 
 type Script = Arc<dyn Fn(&Seen) -> Reply + Send + Sync>;
@@ -82,21 +94,30 @@ impl Reply {
 impl Platform {
     /// A platform that answers each request as the script says.
     pub async fn start(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::at(([127, 0, 0, 1], 0).into(), script).await
+    }
+
+    /// The same on this port, where another platform may have been before.
+    pub async fn at(address: SocketAddr, script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_reuseaddr(true).expect("an option");
         // Small, so that what can be written is what the proxy takes.
         socket.set_send_buffer_size(128 << 10).expect("a size");
-        socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        socket.bind(address).expect("a free port");
         let listener = socket.listen(1024).expect("a bound socket");
         let address = listener.local_addr().expect("bound");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (count, hung_up) = watch::channel(0);
         let (script, log): (Script, _) = (Arc::new(script), Arc::clone(&seen));
+        let connections = CancellationToken::new();
+        let cut = connections.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(socket, Arc::clone(&script), Arc::clone(&log), count.clone()));
+                let serving = serve(socket, Arc::clone(&script), Arc::clone(&log), count.clone());
+                tokio::spawn(cut.clone().run_until_cancelled_owned(serving));
             }
         });
-        Self { address, seen, hung_up, accepting }
+        Self { address, seen, hung_up, accepting, connections }
     }
 
     /// A platform whose agents are there and whose other requests are answered as the script says.
@@ -126,6 +147,14 @@ impl Platform {
         self.accepting.abort();
         // Over: the listener is closed.
         let _ = (&mut self.accepting).await;
+    }
+
+    /// Goes away with all its connections; its address, to come back at.
+    pub async fn vanish(self) -> SocketAddr {
+        let (address, connections) = (self.address, self.connections.clone());
+        self.stop().await;
+        connections.cancel();
+        address
     }
 
     /// How many answers the proxy has hung up on.
@@ -165,6 +194,12 @@ async fn serve(socket: TcpStream, script: Script, seen: Arc<Mutex<Vec<Seen>>>, h
     while let Some(request) = read_request(&mut read).await {
         let reply = script(&request);
         seen.lock().expect("no panic").push(request);
+        if let Reply::Reset(bytes) = &reply {
+            write.as_ref().set_zero_linger().expect("an option");
+            let _ = write.write_all(bytes).await;
+            // Without the orderly end that a half gives when it is dropped.
+            return write.forget();
+        }
         let goes_on = tokio::select! {
             goes_on = answer(&mut write, reply) => goes_on,
             // The proxy sends nothing while it is answered; what ends the read is its hanging up.
@@ -179,28 +214,6 @@ async fn serve(socket: TcpStream, script: Script, seen: Arc<Mutex<Vec<Seen>>>, h
     }
 }
 
-async fn read_request(read: &mut (impl AsyncBufReadExt + Unpin)) -> Option<Seen> {
-    let mut line = String::new();
-    let mut next = async |line: &mut String| {
-        line.clear();
-        matches!(read.read_line(line).await, Ok(1..))
-    };
-    if !next(&mut line).await {
-        return None;
-    }
-    let (method, path) = line.trim_end().rsplit_once(' ')?.0.split_once(' ')?;
-    let (method, path) = (method.to_owned(), path.to_owned());
-    let mut headers = Vec::new();
-    while next(&mut line).await && line != "\r\n" {
-        let (name, value) = line.trim_end().split_once(':')?;
-        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-    }
-    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, n)| n.parse().unwrap_or(0));
-    let mut body = vec![0; length];
-    read.read_exact(&mut body).await.ok()?;
-    Some(Seen { method, path, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) })
-}
-
 /// Sends a reply; whether the connection goes on.
 async fn answer(write: &mut (impl AsyncWriteExt + Unpin), reply: Reply) -> bool {
     const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -213,7 +226,7 @@ async fn answer(write: &mut (impl AsyncWriteExt + Unpin), reply: Reply) -> bool 
             head.push_str("\r\n");
             write.write_all(&[head.as_bytes(), &body].concat()).await.is_ok()
         }
-        Reply::Raw(bytes) => {
+        Reply::Raw(bytes) | Reply::Reset(bytes) => {
             let _ = write.write_all(&bytes).await;
             false
         }
@@ -235,6 +248,27 @@ async fn answer(write: &mut (impl AsyncWriteExt + Unpin), reply: Reply) -> bool 
                 written.fetch_add(piece.len(), Relaxed);
             }
             is_open && write.write_all(b"0\r\n\r\n").await.is_ok()
+        }
+        Reply::Made(pieces, written) => {
+            let mut is_open = write.write_all(STREAM).await.is_ok();
+            for piece in pieces {
+                is_open = is_open && write.write_all(&chunk(&piece)).await.is_ok();
+                if !is_open {
+                    // As above.
+                    return std::future::pending().await;
+                }
+                written.fetch_add(piece.len(), Relaxed);
+            }
+            is_open && write.write_all(b"0\r\n\r\n").await.is_ok()
+        }
+        Reply::Dripped(bytes, pause) => {
+            for byte in bytes {
+                sleep(pause).await;
+                if write.write_all(&[byte]).await.is_err() {
+                    return std::future::pending().await;
+                }
+            }
+            false
         }
         Reply::Torn(bytes) => {
             let _ = write.write_all(&[STREAM, &chunk(&bytes)].concat()).await;

@@ -1,0 +1,56 @@
+//! Every file of the fuzz corpora, replayed: what fuzzing has found stays found.
+
+#[path = "../../fuzz/properties.rs"]
+mod properties;
+
+use std::{fs, panic::catch_unwind, path::Path};
+
+type Property = fn(&[u8]);
+
+const TARGETS: [(&str, Property); 8] = [
+    ("event", properties::event),
+    ("event_decoder", properties::event_decoder),
+    ("free_json", properties::free_json),
+    ("names", properties::names),
+    ("proto_json", properties::proto_json),
+    ("refusal", properties::refusal),
+    ("request", properties::request),
+    ("task", properties::task),
+];
+
+fn entries(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(folder);
+    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut entries: Vec<_> = files
+        .map(|file| {
+            let path = file.expect("readable").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            (name, fs::read(&path).unwrap_or_default())
+        })
+        .collect();
+    entries.sort();
+    entries
+}
+
+#[test]
+fn every_target_has_a_property_and_a_corpus() {
+    let targets: Vec<_> = entries("fuzz_targets").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(targets, TARGETS.map(|(name, _)| format!("{name}.rs")));
+    let corpora: Vec<_> = entries("corpus").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(corpora, TARGETS.map(|(name, _)| name));
+}
+
+#[test]
+fn every_file_of_the_corpora_keeps_its_property() {
+    let mut faults = Vec::new();
+    for (target, property) in TARGETS {
+        let files = entries(&format!("corpus/{target}"));
+        assert!(files.len() >= 5, "{target} has {} files", files.len());
+        for (name, bytes) in files {
+            if catch_unwind(|| property(&bytes)).is_err() {
+                faults.push(format!("fuzz/corpus/{target}/{name}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}

@@ -1,0 +1,13 @@
+//! Faults injected over real sockets: nothing is lost, nothing is doubled, and what cannot be kept is told.
+//!
+//! docs/reliability.md has the table of them.
+
+mod budgets;
+mod callers;
+mod creates;
+mod creates_http2;
+mod ends;
+mod leaving;
+mod reads;
+mod reconnects;
+mod streams;
