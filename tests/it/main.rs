@@ -13,6 +13,7 @@ mod bad_input_transfer;
 mod calls;
 mod commands;
 mod corpora;
+mod docs;
 mod errors;
 mod errors_abandoned;
 mod errors_create;

@@ -95,7 +95,8 @@ impl Follow {
     async fn wait(&mut self) -> Result<(), Error> {
         let pause = self.wish + pause(self.outage.attempts);
         let began = *self.outage.began.get_or_insert_with(Instant::now);
-        if began.elapsed() + pause > self.manner.reconnect_budget {
+        // Whatever the platform wishes, one attempt is made.
+        if self.outage.attempts > 0 && began.elapsed() + pause > self.manner.reconnect_budget {
             warn!(task_id = self.task_id, attempts = self.outage.attempts, "the event stream is given up");
             return Err(self.broken(Kind::Interrupted));
         }
