@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
 };
 
 use async_stream::stream;
@@ -10,7 +10,10 @@ use futures_util::{Stream, StreamExt, future};
 use prost::Message;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, metadata::AsciiMetadataValue};
+use tonic::{
+    Request, Response, Status,
+    metadata::{AsciiMetadataValue, MetadataMap},
+};
 
 use super::{access::Record, leash::Leash, metadata, status::status};
 use crate::{
@@ -21,6 +24,7 @@ use crate::{
         InvokeStreamResponse, StopTaskRequest, StopTaskResponse, StreamEventsRequest, StreamEventsResponse, Task,
         TaskEvent, WaitTaskRequest, WaitTaskResponse, agent_service_server::AgentService, invoke_stream_response::Item,
     },
+    translate,
 };
 
 /// The service behind the gRPC port.
@@ -160,11 +164,11 @@ impl Call {
     ) -> Result<Response<Responses<M>>, Status> {
         let items = items.map_err(|error| self.refuse(&error))?;
         let record = Arc::clone(&self.record);
-        let mut response = Response::new(());
-        response.metadata_mut().extend_request_id(&self.context);
+        let response = self.respond(());
+        // From now on, not from when its caller begins to read.
+        let mut items = Leash::new(items, self.end());
         let messages = stream! {
             let (mut last_event_id, mut is_over) = (None, false);
-            let mut items = Leash::new(items, self.end());
             while let Some(item) = items.next().await {
                 let message = item.map(&message).and_then(|message| self.sized(message));
                 if let Ok(message) = &message && let Some(event) = event(message) {
@@ -209,7 +213,7 @@ impl Call {
 
     fn respond<M>(&self, message: M) -> Response<M> {
         let mut response = Response::new(message);
-        response.metadata_mut().extend_request_id(&self.context);
+        echo(&self.context, response.metadata_mut());
         response
     }
 
@@ -219,27 +223,21 @@ impl Call {
             (None, Some(task_id)) => status(&error.clone().of_task(task_id)),
             _ => status(error),
         };
-        status.metadata_mut().extend_request_id(&self.context);
+        echo(&self.context, status.metadata_mut());
         status
     }
 }
 
 /// Echoes the call's request id.
-trait ExtendRequestId {
-    fn extend_request_id(&mut self, context: &Context);
-}
-
-impl ExtendRequestId for tonic::metadata::MetadataMap {
-    fn extend_request_id(&mut self, context: &Context) {
-        if let Ok(id) = AsciiMetadataValue::try_from(context.request_id.as_bytes()) {
-            self.insert("x-request-id", id);
-        }
+fn echo(context: &Context, metadata: &mut MetadataMap) {
+    if let Ok(id) = AsciiMetadataValue::try_from(context.request_id.as_bytes()) {
+        metadata.insert("x-request-id", id);
     }
 }
 
 /// Notes an id for the log line and the details of errors, where it is one: what a caller writes is not logged as it is.
-fn note(place: &std::sync::OnceLock<String>, id: &str) {
-    if crate::translate::is_id(id) {
+fn note(place: &OnceLock<String>, id: &str) {
+    if translate::is_id(id) {
         let _ = place.set(id.to_owned());
     }
 }

@@ -68,7 +68,7 @@ impl Error {
         }
     }
 
-    /// Whether a create that failed so was not processed: no connection could be made for it.
+    /// Whether a request that failed so was not processed: no connection could be made, or HTTP/2 proves it.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
         matches!(self, Self::Connect(_))
