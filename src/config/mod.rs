@@ -18,4 +18,7 @@ pub use load::load;
 pub use roots::{Roots, roots};
 pub use show::show;
 pub use sources::Flags;
-pub use tree::{Agents, Events, Http2, LogFormat, Platform, Secret, Server, Settings, Telemetry};
+pub use tree::{
+    Agents, Auth, Events, Http2, LogFormat, Otlp, OtlpProtocol, Platform, Secret, Server, Settings, Telemetry, TokenHash,
+    UserField, Users,
+};

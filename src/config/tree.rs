@@ -1,6 +1,12 @@
 //! The settings: plain data, each key with its default. Not how they are named, read or checked: that is `keys`.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::ValueEnum;
 
@@ -13,10 +19,16 @@ pub struct Settings {
     pub platform: Platform,
     /// The agents that calls may leave out or pin.
     pub agents: Agents,
+    /// Who may call.
+    pub auth: Auth,
+    /// What is said of the people and services behind a call.
+    pub users: Users,
     /// Event streams.
     pub events: Events,
     /// Logs.
     pub telemetry: Telemetry,
+    /// What is exported over OTLP, by the `OTEL_*` variables.
+    pub otlp: Otlp,
 }
 
 /// The gRPC port and the admin port.
@@ -24,8 +36,18 @@ pub struct Settings {
 pub struct Server {
     /// Where gRPC is served.
     pub listen: SocketAddr,
-    /// Where `/livez` and `/readyz` are served; never carries the API.
+    /// Where `/livez`, `/readyz` and `/metrics` are served; never carries the API.
     pub admin_listen: SocketAddr,
+    /// A PEM file with the certificate chain of the gRPC port; without one it speaks cleartext. Re-read when it changes.
+    pub tls_cert_file: Option<PathBuf>,
+    /// A PEM file with the certificate's private key. Re-read when it changes.
+    pub tls_key_file: Option<PathBuf>,
+    /// A PEM file with the authorities that callers' certificates must come from (mTLS). Re-read when it changes.
+    pub tls_client_ca_file: Option<PathBuf>,
+    /// Unary calls under way at once, over all connections; a create counts until it is answered, also without its caller.
+    pub max_calls: u32,
+    /// Streaming calls under way at once, over all connections.
+    pub max_streams: u32,
     /// The largest request message in bytes, after decompression.
     pub max_request_bytes: usize,
     /// The largest response message in bytes.
@@ -34,6 +56,22 @@ pub struct Server {
     pub max_metadata_bytes: u32,
     /// HTTP/2 streams one connection may have open.
     pub max_streams_per_connection: u32,
+    /// HTTP/2 streams that a connection's caller may reset within ten seconds; one that resets more is closed.
+    pub max_resets_per_connection: u32,
+    /// How long a new connection may take for its TLS handshake and its first words of HTTP/2.
+    pub handshake_timeout: Duration,
+    /// How long a request's message may take to arrive.
+    pub receive_timeout: Duration,
+    /// How often a connection is pinged.
+    pub keepalive_interval: Duration,
+    /// How long the answer to a ping may take; then the connection is closed.
+    pub keepalive_timeout: Duration,
+    /// How long a connection may be without a call; then it is closed.
+    pub max_connection_idle: Duration,
+    /// How old a connection becomes, give or take a tenth, before its caller is told to open another (GOAWAY).
+    pub max_connection_age: Duration,
+    /// How long the calls of such a connection may go on; then its streams end with UNAVAILABLE. Zero: for ever.
+    pub max_connection_age_grace: Duration,
     /// How long serving goes on after SIGTERM, while balancers learn of it.
     pub drain_delay: Duration,
     /// How long calls in flight then may take to finish.
@@ -85,8 +123,60 @@ pub enum Http2 {
 pub struct Agents {
     /// The agent of calls that name none, `XPANDER_AGENT_ID`.
     pub default_id: Option<String>,
+    /// The version that an agent's tasks are pinned to, by agent id; a call's own `agent_version` wins.
+    pub pins: BTreeMap<String, String>,
     /// Whether a task is stopped whose caller left before it was created.
     pub stop_abandoned: bool,
+}
+
+/// Who may call. With neither tokens nor a client CA everybody may: then a mesh decides.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// The SHA-256 hashes of each caller's bearer tokens, by the caller's name.
+    pub tokens: BTreeMap<String, Vec<TokenHash>>,
+    /// A file with more of them, a line `name=hash` each. Re-read when it changes.
+    pub tokens_file: Option<PathBuf>,
+    /// The SPIFFE ids and DNS names whose certificates may call; empty: all that the client CA vouches for.
+    pub allowed_clients: BTreeSet<String>,
+    /// The agents that each caller may invoke, by the caller's name; `*` stands for every other caller, or for any agent.
+    pub agents: BTreeMap<String, BTreeSet<String>>,
+    /// Whether health checks need no right.
+    pub open_health: bool,
+    /// Whether server reflection needs no right.
+    pub open_reflection: bool,
+    /// Whether a call's own `x-api-key` and `x-organization-id` are used for the platform.
+    pub pass_through: bool,
+}
+
+/// The SHA-256 hash of a bearer token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TokenHash(pub [u8; 32]);
+
+/// What is said of the people and services behind a call.
+#[derive(Debug, Clone, Default)]
+pub struct Users {
+    /// The metadata keys, set by an authenticating gateway, that fields of `user_details` are taken from.
+    pub metadata: BTreeMap<UserField, String>,
+    /// The callers whose metadata is believed; `*` stands for everybody.
+    pub callers: BTreeSet<String>,
+    /// Whether a request without a principal gets one that names the authenticated caller.
+    pub principal: bool,
+}
+
+/// A field of `user_details` that metadata can fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum UserField {
+    /// The user's id at the caller.
+    Id,
+    /// The given name.
+    FirstName,
+    /// The family name.
+    LastName,
+    /// The e-mail address; without one there is no user.
+    Email,
+    /// The IANA name of the time zone.
+    Timezone,
 }
 
 /// Event streams.
@@ -120,6 +210,26 @@ pub enum LogFormat {
     Text,
 }
 
+/// What is exported over OTLP, and how; off where no endpoint is set. The exporters read the rest of the `OTEL_*`
+/// variables by themselves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Otlp {
+    /// Traces, by `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.
+    pub traces: Option<OtlpProtocol>,
+    /// Metrics, by `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`.
+    pub metrics: Option<OtlpProtocol>,
+}
+
+/// How OTLP is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OtlpProtocol {
+    /// gRPC.
+    Grpc,
+    /// HTTP with protobuf bodies, the specification's default.
+    #[value(name = "http/protobuf")]
+    HttpProtobuf,
+}
+
 /// A value that must not be seen: its Debug says so.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
@@ -144,15 +254,34 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hash)")
+    }
+}
+
 impl Default for Server {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 50051)),
             admin_listen: SocketAddr::from(([0, 0, 0, 0], 9464)),
+            tls_cert_file: None,
+            tls_key_file: None,
+            tls_client_ca_file: None,
+            max_calls: 5_000,
+            max_streams: 10_000,
             max_request_bytes: 16 << 20,
             max_response_bytes: 64 << 20,
             max_metadata_bytes: 16 << 10,
             max_streams_per_connection: 1024,
+            max_resets_per_connection: 200,
+            handshake_timeout: Duration::from_secs(10),
+            receive_timeout: Duration::from_secs(30),
+            keepalive_interval: Duration::from_mins(1),
+            keepalive_timeout: Duration::from_secs(20),
+            max_connection_idle: Duration::from_mins(15),
+            max_connection_age: Duration::from_mins(30),
+            max_connection_age_grace: Duration::from_hours(1),
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(25),
         }
@@ -174,6 +303,21 @@ impl Default for Platform {
             ca_file: None,
             retries: 3,
             agent_cache_ttl: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        let everybody = || "*".to_owned();
+        Self {
+            tokens: BTreeMap::new(),
+            tokens_file: None,
+            allowed_clients: BTreeSet::new(),
+            agents: BTreeMap::from([(everybody(), BTreeSet::from([everybody()]))]),
+            open_health: true,
+            open_reflection: false,
+            pass_through: false,
         }
     }
 }
