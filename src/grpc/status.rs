@@ -23,7 +23,7 @@ const MAX_MESSAGE: usize = 1024;
 const MAX_VIOLATIONS: usize = 16;
 const MAX_FIELD: usize = 128;
 const MAX_DESCRIPTION: usize = 256;
-/// When a caller may come back to a stream that was interrupted, or to a proxy that drains.
+/// When a caller may come back to a stream that was interrupted, or to a proxy that drains or has too much to do.
 const SOON: Duration = Duration::from_secs(1);
 
 /// The code, the stable reason and the wait of a failure.
@@ -66,8 +66,14 @@ fn row(kind: &Kind) -> Row {
     match kind {
         Kind::Invalid(_) => row(Code::InvalidArgument, "INVALID_REQUEST"),
         Kind::NotStreaming => row(Code::FailedPrecondition, "TASK_NOT_STREAMING"),
+        Kind::Unauthenticated(_) => row(Code::Unauthenticated, "CALLER_UNAUTHENTICATED"),
+        Kind::CallerForbidden => row(Code::PermissionDenied, "CALLER_NOT_ALLOWED"),
+        Kind::AgentForbidden => row(Code::PermissionDenied, "AGENT_NOT_ALLOWED"),
+        Kind::Overloaded(_) => Row { retry_after: Some(SOON), ..row(Code::ResourceExhausted, "PROXY_OVERLOADED") },
+        Kind::Dawdling => row(Code::DeadlineExceeded, "REQUEST_TOO_SLOW"),
         Kind::Interrupted => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "EVENT_STREAM_INTERRUPTED") },
         Kind::Draining => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "PROXY_DRAINING") },
+        Kind::Aged => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "CONNECTION_AGED") },
         Kind::Deadline => row(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
         Kind::TooLarge { .. } => row(Code::ResourceExhausted, "RESPONSE_TOO_LARGE"),
         Kind::Internal => row(Code::Internal, "INTERNAL"),

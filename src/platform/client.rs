@@ -11,7 +11,7 @@ use super::{
     error::Error,
     events::EventStream,
     retry::Retries,
-    transport::{BuildError, Context, Transport, until},
+    transport::{Context, Transport, until},
     wire,
 };
 use crate::config;
@@ -26,12 +26,10 @@ pub struct Client {
 
 impl Client {
     /// Makes the process's one client.
-    ///
-    /// # Errors
-    /// When the CA file cannot be read or the TLS library refuses the settings.
-    pub fn new(platform: &config::Platform, events: &config::Events) -> Result<Self, BuildError> {
+    #[must_use]
+    pub fn new(platform: &config::Platform, events: &config::Events) -> Self {
         let (agents, retries) = (Agents::new(platform.agent_cache_ttl), Retries::new(platform.retries));
-        Ok(Self { transport: Transport::new(platform, events)?, agents, retries })
+        Self { transport: Transport::new(platform, events), agents, retries }
     }
 
     /// The id to create tasks under for an agent that is asked for by id or name. Remembered for a few seconds; many
@@ -42,11 +40,11 @@ impl Client {
     pub async fn agent_id(&self, context: &Context, agent: &str, version: Option<&str>) -> Result<Arc<str>, Error> {
         let load = async || {
             // The lookup serves other calls too: it does not end with this one's deadline.
-            let context = Context { deadline: None, ..context.clone() };
+            let context = context.without_deadline();
             let url = format!("{}/agents/{agent}", context.credentials.roots.rest);
             let mut attempts = self.retries.begin(&context);
             loop {
-                match self.transport.json(&context, self.transport.http().get(&url), "load an agent").await {
+                match self.transport.json(&context, context.credentials.http.get(&url), "load an agent").await {
                     Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
                     agent => return agent.map(|agent: wire::Agent| agent.id.into()),
                 }
@@ -71,7 +69,7 @@ impl Client {
         let body = Bytes::from(body);
         let mut attempts = self.retries.begin(context);
         loop {
-            let mut request = self.transport.http().post(&url).header(header::CONTENT_TYPE, "application/json");
+            let mut request = context.credentials.http.post(&url).header(header::CONTENT_TYPE, "application/json");
             if let Some(version) = version {
                 request = request.header("x-agent-version", version);
             }
@@ -90,7 +88,7 @@ impl Client {
         let url = format!("{}/agent-execution/{task_id}/status", context.credentials.roots.rest);
         let mut attempts = self.retries.begin(context);
         loop {
-            match self.task_of(context, self.transport.http().get(&url), "read a task").await {
+            match self.task_of(context, context.credentials.http.get(&url), "read a task").await {
                 Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
                 task => return task,
             }
@@ -105,7 +103,7 @@ impl Client {
         let url = format!("{}/agent-execution/{task_id}", context.credentials.roots.rest);
         let mut attempts = self.retries.begin(context);
         loop {
-            let request = self.transport.http().request(Method::DELETE, &url);
+            let request = context.credentials.http.request(Method::DELETE, &url);
             match self.task_of(context, request, "stop a task").await {
                 Err(error) if error.is_unsent() && attempts.again(&error).await => {}
                 task => return task,
@@ -144,7 +142,7 @@ impl Client {
     ) -> Result<EventStream, Error> {
         const WHAT: &str = "open an event stream";
         let url = format!("{}/agent-execution/{task_id}/events", context.credentials.roots.events);
-        let mut request = self.transport.http().get(url).header(header::ACCEPT, "text/event-stream");
+        let mut request = context.credentials.http.get(url).header(header::ACCEPT, "text/event-stream");
         // A compressed stream would be held back until a block is full.
         request = request.header(header::ACCEPT_ENCODING, "identity").header(header::CACHE_CONTROL, "no-cache");
         if let Some(id) = last_event_id {
