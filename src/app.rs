@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{Router, http::StatusCode, routing::get};
-use http::header::InvalidHeaderValue;
+use http::header::{CONTENT_TYPE, InvalidHeaderValue};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -14,13 +14,18 @@ use crate::{
     grpc::Server,
     health::{Pending, Readiness},
     platform::{BuildError, Client, Credentials},
+    telemetry::{ExportError, Metrics},
 };
+
+/// Prometheus' text format.
+const PROMETHEUS: &str = "text/plain; version=0.0.4";
 
 /// A server whose ports are bound, not serving yet.
 pub struct Bound {
     grpc: TcpListener,
     admin: TcpListener,
     server: Server,
+    metrics: Metrics,
     readiness: Readiness,
     /// Held until the gRPC port is served.
     starting: Pending,
@@ -48,6 +53,9 @@ pub enum StartError {
     /// The API's descriptors cannot be served.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The metrics cannot be exported.
+    #[error(transparent)]
+    Metrics(#[from] ExportError),
     /// A bound socket does not know its address.
     #[error("a bound port has no address: {0}")]
     Address(io::Error),
@@ -67,10 +75,11 @@ impl Bound {
         let credentials = Arc::new(Credentials::new(&platform.base_url, organization, key)?);
         let client = Client::new(platform, &settings.events)?;
         let calls = Calls::new(client, &settings.agents, &settings.events);
-        let server = Server::new(&settings.server, calls, credentials).await?;
+        let metrics = Metrics::new(settings.otlp.metrics)?;
+        let server = Server::new(&settings.server, calls, credentials, metrics.clone()).await?;
         let grpc = listen("server.listen", settings.server.listen).await?;
         let admin = listen("server.admin_listen", settings.server.admin_listen).await?;
-        Ok(Self { grpc, admin, server, readiness, starting })
+        Ok(Self { grpc, admin, server, metrics, readiness, starting })
     }
 
     /// Where gRPC will be served.
@@ -81,7 +90,7 @@ impl Bound {
         self.grpc.local_addr().map_err(StartError::Address)
     }
 
-    /// Where the probes will be served.
+    /// Where probes and metrics will be served.
     ///
     /// # Errors
     /// When the system does not tell.
@@ -91,13 +100,13 @@ impl Bound {
 
     /// Serves until `shutdown` comes and the drain after it is over.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { grpc, admin, server, readiness, starting } = self;
+        let Self { grpc, admin, server, metrics, readiness, starting } = self;
         if let (Ok(grpc), Ok(admin)) = (grpc.local_addr(), admin.local_addr()) {
             info!(%grpc, %admin, "serving");
         }
         let over = CancellationToken::new();
         let admin_is_over = over.clone();
-        let probes = axum::serve(admin, admin_routes(readiness.clone()))
+        let probes = axum::serve(admin, admin_routes(readiness.clone(), metrics.clone()))
             .with_graceful_shutdown(async move { admin_is_over.cancelled().await })
             .into_future();
         let probes = tokio::spawn(probes);
@@ -111,6 +120,7 @@ impl Bound {
         over.cancel();
         // A probe that does not hang up is not waited for.
         probes.abort();
+        metrics.finish().await;
         info!("drained");
     }
 }
@@ -119,8 +129,8 @@ async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListene
     TcpListener::bind(address).await.map_err(|error| StartError::Bind { setting, address, error })
 }
 
-/// The admin port: probes, never the API.
-fn admin_routes(readiness: Readiness) -> Router {
+/// The admin port: probes and metrics, never the API.
+fn admin_routes(readiness: Readiness, metrics: Metrics) -> Router {
     let ready = move || async move {
         let pending = readiness.pending();
         if pending.is_empty() {
@@ -129,5 +139,12 @@ fn admin_routes(readiness: Readiness) -> Router {
             (StatusCode::SERVICE_UNAVAILABLE, format!("not ready, pending: {}\n", pending.join(", ")))
         }
     };
-    Router::new().route("/livez", get(|| async { "live\n" })).route("/readyz", get(ready))
+    let metrics = move || async move {
+        let text = metrics.text().ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
+        Ok::<_, StatusCode>(([(CONTENT_TYPE, PROMETHEUS)], text))
+    };
+    Router::new()
+        .route("/livez", get(|| async { "live\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
 }

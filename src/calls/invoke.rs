@@ -92,6 +92,9 @@ impl Calls {
         let task = match created {
             Ok(task) => task,
             Err(error) => {
+                if error.may_have_created() {
+                    context.record.create_unknown();
+                }
                 warn!(request_id, may_have_created = error.may_have_created(), %error, "a create failed after its caller left");
                 return;
             }

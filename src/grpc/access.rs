@@ -1,66 +1,63 @@
-//! One log line for each finished call.
+//! The access log's place at the edge: around everything, it sees each call's first byte and its last.
+//!
+//! What is told of a call, and in which words, is telemetry's business.
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
 use tonic::{Code, Status, body::Body};
-use tracing::{debug, info};
 
-use super::{server::SERVICE, status::code_name};
+use super::status::code_name;
+use crate::telemetry::{Call, Metrics, Record};
 
-/// What the call itself adds to its line; shared by way of the request's extensions.
-#[derive(Default)]
-pub struct Record {
-    pub request_id: OnceLock<HeaderValue>,
-    pub agent_id: OnceLock<String>,
-    pub task_id: OnceLock<String>,
-    pub events: AtomicU64,
+/// Begins a call; its record goes along with the request, in the extensions. What is returned watches the response.
+pub fn begin<B>(
+    metrics: &Metrics,
+    request: Request<B>,
+) -> (Request<Body>, impl FnOnce(Response<Body>) -> Response<Body> + use<B>)
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<tonic::codegen::StdError>,
+{
+    let mut call = Call::begin(metrics, request.uri().path(), request.headers());
+    let record = Arc::clone(call.record());
+    let mut request = request.map(|body| Body::new(Received { body, record }));
+    request.extensions_mut().insert(Arc::clone(call.record()));
+    let watch = move |response: Response<Body>| {
+        if let Some(status) = Status::from_header_map(response.headers()) {
+            call.answered(code_name(status.code()));
+        }
+        response.map(|body| Body::new(Sent { body, call }))
+    };
+    (request, watch)
 }
 
-/// A call under way; writes its line when it is dropped, which is when the last byte is sent or the caller leaves.
-struct Line {
-    path: String,
-    begun: Instant,
+/// A request's body, counted.
+struct Received<B> {
+    body: B,
     record: Arc<Record>,
-    code: Option<Code>,
 }
 
-/// Puts a record into the request.
-pub fn begin<B>(request: &mut Request<B>) -> impl FnOnce(Response<Body>) -> Response<Body> + use<B> {
-    let record = Arc::new(Record::default());
-    request.extensions_mut().insert(Arc::clone(&record));
-    let mut line = Line { path: request.uri().path().to_owned(), begun: Instant::now(), record, code: None };
-    move |response| {
-        line.code = Status::from_header_map(response.headers()).map(|status| status.code());
-        response.map(|body| Body::new(Logged { body, line }))
-    }
-}
-
-struct Logged {
+/// A response's body, watched to its end.
+struct Sent {
     body: Body,
-    line: Line,
+    call: Call,
 }
 
-impl http_body::Body for Logged {
+impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Received<B> {
     type Data = Bytes;
-    type Error = Status;
+    type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &frame
-            && let Some(code) = frame.trailers_ref().and_then(code)
-        {
-            self.line.code = Some(code);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            self.record.received(size(frame));
         }
         frame
     }
@@ -74,39 +71,34 @@ impl http_body::Body for Logged {
     }
 }
 
-fn code(trailers: &HeaderMap) -> Option<Code> {
-    trailers.get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()))
-}
+impl http_body::Body for Sent {
+    type Data = Bytes;
+    type Error = Status;
 
-impl Drop for Line {
-    fn drop(&mut self) {
-        let Self { path, begun, record, code } = self;
-        let text = |value: &OnceLock<HeaderValue>| value.get().and_then(|value| value.to_str().ok().map(str::to_owned));
-        let method = path.trim_start_matches('/');
-        // A call that never got as far as a status was given up by its caller.
-        let (code, end) = code.map_or((Code::Cancelled, "caller left"), |code| (code, "finished"));
-        let (code, duration_ms) = (code_name(code), milliseconds(begun.elapsed()));
-        if !method.starts_with(SERVICE) {
-            // Probes and reflection: many, and of little interest.
-            debug!(method, code, duration_ms, end, "call");
-            return;
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            self.call.record().sent(size(frame));
+            if let Some(code) = frame.trailers_ref().and_then(code) {
+                self.call.answered(code_name(code));
+            }
         }
-        info!(
-            method,
-            code,
-            duration_ms,
-            request_id = text(&record.request_id),
-            agent_id = record.agent_id.get(),
-            task_id = record.task_id.get(),
-            events = record.events.load(Relaxed),
-            end,
-            "call"
-        );
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
-/// Milliseconds to three places.
-#[expect(clippy::cast_precision_loss, reason = "a call takes less than 285 years")]
-fn milliseconds(time: Duration) -> f64 {
-    time.as_micros() as f64 / 1e3
+fn size(frame: &Frame<Bytes>) -> u64 {
+    frame.data_ref().map_or(0, |data| data.len() as u64)
+}
+
+fn code(trailers: &HeaderMap) -> Option<Code> {
+    trailers.get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()))
 }

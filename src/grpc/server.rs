@@ -29,6 +29,7 @@ use crate::{
     config,
     platform::Credentials,
     proto::{self, agent_service_server::AgentServiceServer},
+    telemetry::Metrics,
 };
 
 /// The service's name, for health checks.
@@ -46,6 +47,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The gRPC port's server.
 pub struct Server {
     routes: Routes,
+    metrics: Metrics,
     health: HealthReporter,
     http2: http2::Builder<TokioExecutor>,
     closing: CancellationToken,
@@ -63,6 +65,7 @@ impl Server {
         settings: &config::Server,
         calls: Calls,
         credentials: Arc<Credentials>,
+        metrics: Metrics,
     ) -> Result<Self, tonic_reflection::server::Error> {
         let (health, health_service) = health_reporter();
         // tonic-health begins with SERVING.
@@ -101,7 +104,7 @@ impl Server {
             .keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT);
         let (drain_delay, drain_timeout) = (settings.drain_delay, settings.drain_timeout);
-        Ok(Self { routes, health, http2, closing, calls, drain_delay, drain_timeout })
+        Ok(Self { routes, metrics, health, http2, closing, calls, drain_delay, drain_timeout })
     }
 
     /// Serves until `shutdown` comes, then drains: goes on serving while balancers learn of it, takes no more
@@ -153,8 +156,8 @@ impl Server {
 
     fn serve(&self, socket: TcpStream, connections: &GracefulShutdown) {
         let _ = socket.set_nodelay(true);
-        let routes = self.routes.clone();
-        let service = service_fn(move |request| answer(routes.clone(), request));
+        let (routes, metrics) = (self.routes.clone(), self.metrics.clone());
+        let service = service_fn(move |request| answer(routes.clone(), metrics.clone(), request));
         let connection = connections.watch(self.http2.serve_connection(TokioIo::new(socket), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -166,10 +169,14 @@ impl Server {
 
 /// One request through the layers: the access log around everything, tonic's own refusals put into this API's terms,
 /// then the services.
-async fn answer(mut routes: Routes, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let logged = access::begin(&mut request);
+async fn answer(
+    mut routes: Routes,
+    metrics: Metrics,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let (request, logged) = access::begin(&metrics, request);
     let uri = request.uri().clone();
-    let response = routes.call(request.map(Body::new)).await?;
+    let response = routes.call(request).await?;
     let response = match status::of_tonic(uri.path(), response.headers()) {
         Some(status) => status.into_http(),
         None => response,

@@ -1,9 +1,6 @@
 //! The six calls: metadata in, a call of [`Calls`], a response or a status out.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
-};
+use std::{pin::Pin, sync::Arc};
 
 use async_stream::stream;
 use futures_util::{Stream, StreamExt, future};
@@ -15,15 +12,20 @@ use tonic::{
     metadata::{AsciiMetadataValue, MetadataMap},
 };
 
-use super::{access::Record, leash::Leash, metadata, status::status};
+use super::{
+    leash::Leash,
+    metadata,
+    status::{end, reason, status},
+};
 use crate::{
-    calls::{Calls, Error, Kind},
+    calls::{Calls, Error, Kind, Outcome},
     platform::{Context, Credentials},
     proto::{
         EventType, GetTaskRequest, GetTaskResponse, InvokeRequest, InvokeResponse, InvokeStreamRequest,
         InvokeStreamResponse, StopTaskRequest, StopTaskResponse, StreamEventsRequest, StreamEventsResponse, Task,
         TaskEvent, WaitTaskRequest, WaitTaskResponse, agent_service_server::AgentService, invoke_stream_response::Item,
     },
+    telemetry::Record,
     translate,
 };
 
@@ -67,10 +69,10 @@ impl AgentService for Service {
         let (call, request) = self.begin_create(request)?;
         call.of_agent(request.invocation.as_ref().map_or("", |invocation| &invocation.agent_id));
         let items = self.calls.invoke_stream(&call.context, request).await;
-        let record = Arc::clone(&call.record);
+        let record = Arc::clone(&call.context.record);
         let message = move |item| {
             if let Item::Task(task) = &item {
-                note(&record.task_id, &task.id);
+                note_task(&record, &task.id);
             }
             InvokeStreamResponse { item: Some(item) }
         };
@@ -105,7 +107,6 @@ impl AgentService for Service {
 /// One call at the edge.
 struct Call {
     context: Context,
-    record: Arc<Record>,
     max_response_bytes: usize,
     closing: CancellationToken,
 }
@@ -121,29 +122,33 @@ impl Service {
     }
 
     fn admit<M>(&self, request: Request<M>) -> Result<(Call, M), Error> {
-        let record = request.extensions().get::<Arc<Record>>().cloned().unwrap_or_default();
+        let record = request.extensions().get::<Arc<Record>>().cloned().ok_or_else(|| Error::new(Kind::Internal))?;
         let request_id = metadata::request_id(request.metadata());
-        let _ = record.request_id.set(request_id.clone());
-        let deadline = metadata::deadline(request.metadata())?;
-        let context = Context { credentials: Arc::clone(&self.credentials), request_id, deadline };
+        record.set_request_id(request_id.clone());
+        let deadline = metadata::deadline(request.metadata())
+            .inspect_err(|error| record.failed(reason(&error.kind), end(&error.kind)))?;
+        if let Some(deadline) = deadline {
+            record.set_deadline(deadline);
+        }
+        let context = Context { credentials: Arc::clone(&self.credentials), request_id, deadline, record };
         let (max_response_bytes, closing) = (self.max_response_bytes, self.closing.clone());
-        Ok((Call { context, record, max_response_bytes, closing }, request.into_inner()))
+        Ok((Call { context, max_response_bytes, closing }, request.into_inner()))
     }
 }
 
 impl Call {
     fn of_agent(&self, agent_id: &str) {
-        note(&self.record.agent_id, agent_id);
+        note_agent(&self.context.record, agent_id);
     }
 
     fn of_task(&self, task_id: &str) {
-        note(&self.record.task_id, task_id);
+        note_task(&self.context.record, task_id);
     }
 
     /// Notes the task that the call brought.
     fn with(&self, task: Task) -> Task {
-        note(&self.record.agent_id, &task.agent_id);
-        note(&self.record.task_id, &task.id);
+        self.of_agent(&task.agent_id);
+        self.of_task(&task.id);
         task
     }
 
@@ -163,7 +168,7 @@ impl Call {
         event: impl Fn(&M) -> Option<&TaskEvent> + Send + 'static,
     ) -> Result<Response<Responses<M>>, Status> {
         let items = items.map_err(|error| self.refuse(&error))?;
-        let record = Arc::clone(&self.record);
+        let record = Arc::clone(&self.context.record);
         let response = self.respond(());
         // From now on, not from when its caller begins to read.
         let mut items = Leash::new(items, self.end());
@@ -172,8 +177,8 @@ impl Call {
             while let Some(item) = items.next().await {
                 let message = item.map(&message).and_then(|message| self.sized(message));
                 if let Ok(message) = &message && let Some(event) = event(message) {
-                    record.events.fetch_add(1, Relaxed);
-                    is_over = event.r#type() == EventType::TaskFinished && event.task_id.as_ref() == record.task_id.get();
+                    record.event(event.r#type());
+                    is_over = event.r#type() == EventType::TaskFinished && event.task_id.as_deref() == record.task_id();
                     if event.event_id.is_some() {
                         last_event_id = event.event_id.as_deref().map(Into::into);
                     }
@@ -182,7 +187,7 @@ impl Call {
             }
             // Ended from outside: the deadline, or a drain that has no more time.
             if let Some(kind) = items.end().filter(|_| !is_over) {
-                let task_id = self.record.task_id.get().map(|id| id.as_str().into());
+                let task_id = record.task_id().map(Into::into);
                 yield Err(self.refuse(&Error { task_id, last_event_id, ..Error::new(kind.clone()) }));
             }
         };
@@ -219,7 +224,12 @@ impl Call {
 
     /// The status of a failure, with what the call knows by now.
     fn refuse(&self, error: &Error) -> Status {
-        let mut status = match (&error.task_id, self.record.task_id.get()) {
+        let record = &self.context.record;
+        record.failed(reason(&error.kind), end(&error.kind));
+        if error.outcome == Some(Outcome::Unknown) {
+            record.create_unknown();
+        }
+        let mut status = match (&error.task_id, record.task_id()) {
             (None, Some(task_id)) => status(&error.clone().of_task(task_id)),
             _ => status(error),
         };
@@ -235,9 +245,16 @@ fn echo(context: &Context, metadata: &mut MetadataMap) {
     }
 }
 
-/// Notes an id for the log line and the details of errors, where it is one: what a caller writes is not logged as it is.
-fn note(place: &OnceLock<String>, id: &str) {
+/// Notes an id where it is one: what a caller writes is not logged as it is.
+fn note_task(record: &Record, id: &str) {
     if translate::is_id(id) {
-        let _ = place.set(id.to_owned());
+        record.set_task_id(id);
+    }
+}
+
+/// The same for an agent's.
+fn note_agent(record: &Record, id: &str) {
+    if translate::is_id(id) {
+        record.set_agent_id(id);
     }
 }

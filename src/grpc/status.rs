@@ -13,6 +13,7 @@ use super::server::SERVICE;
 use crate::{
     calls::{Error, Kind, Outcome},
     platform::{self, Refusal},
+    telemetry::End,
 };
 
 /// The domain of every reason.
@@ -59,6 +60,22 @@ pub fn status(error: &Error) -> Status {
         details.set_retry_info(Some(wait));
     }
     Status::with_error_details_and_metadata(code, cut(&message(error), MAX_MESSAGE), details, metadata)
+}
+
+/// The stable reason of a failure.
+pub fn reason(kind: &Kind) -> &'static str {
+    row(kind).reason
+}
+
+/// How a failure ends its call: most are the call's own answer.
+pub fn end(kind: &Kind) -> End {
+    match kind {
+        Kind::Deadline | Kind::Platform(platform::Error::Deadline) => End::Deadline,
+        Kind::Draining => End::Drained,
+        Kind::Platform(platform::Error::Refused(refusal)) if refusal.status < 500 => End::Finished,
+        Kind::Interrupted | Kind::Platform(_) => End::PlatformBroke,
+        Kind::Invalid(_) | Kind::NotStreaming | Kind::TooLarge { .. } | Kind::Internal => End::Finished,
+    }
 }
 
 fn row(kind: &Kind) -> Row {
