@@ -5,6 +5,7 @@ mod reload;
 use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{Router, http::StatusCode, routing::get};
+use http::header::CONTENT_TYPE;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -16,7 +17,11 @@ use crate::{
     grpc::{Auth, Parts, Server, Tls, TlsError},
     health::{Pending, Readiness},
     platform::{Client, KeyError, Keys},
+    telemetry::{ExportError, Metrics},
 };
+
+/// Prometheus' text format.
+const PROMETHEUS: &str = "text/plain; version=0.0.4";
 
 /// A server whose ports are bound, not serving yet.
 pub struct Bound {
@@ -25,6 +30,7 @@ pub struct Bound {
     server: Server,
     /// Read again when they change.
     files: Vec<Source>,
+    metrics: Metrics,
     readiness: Readiness,
     /// Held until the gRPC port is served.
     starting: Pending,
@@ -55,6 +61,9 @@ pub enum StartError {
     /// The API's descriptors cannot be served.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The metrics cannot be exported.
+    #[error(transparent)]
+    Metrics(#[from] ExportError),
     /// A bound socket does not know its address.
     #[error("a bound port has no address: {0}")]
     Address(io::Error),
@@ -69,17 +78,19 @@ impl Bound {
         let readiness = Readiness::default();
         let starting = readiness.wait_for("the gRPC port");
         let client = Client::new(&settings.platform, &settings.events);
+        let metrics = Metrics::new(settings.otlp.metrics)?;
         let parts = Parts {
             calls: Calls::new(client, &settings.agents, &settings.events),
             keys: Arc::new(Keys::new(&settings.platform)?),
             auth: Arc::new(Auth::new(&settings.auth, settings.server.tls_client_ca_file.is_some())),
             tls: Tls::new(&settings.server, &settings.auth)?.map(Arc::new),
+            metrics: metrics.clone(),
         };
         let files = files(settings, &parts).map_err(StartError::File)?;
         let server = Server::new(settings, parts).await?;
         let grpc = listen("server.listen", settings.server.listen).await?;
         let admin = listen("server.admin_listen", settings.server.admin_listen).await?;
-        Ok(Self { grpc, admin, server, files, readiness, starting })
+        Ok(Self { grpc, admin, server, files, metrics, readiness, starting })
     }
 
     /// Where gRPC will be served.
@@ -90,7 +101,7 @@ impl Bound {
         self.grpc.local_addr().map_err(StartError::Address)
     }
 
-    /// Where the probes will be served.
+    /// Where probes and metrics will be served.
     ///
     /// # Errors
     /// When the system does not tell.
@@ -100,13 +111,13 @@ impl Bound {
 
     /// Serves until `shutdown` comes and the drain after it is over.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { grpc, admin, server, files, readiness, starting } = self;
+        let Self { grpc, admin, server, files, metrics, readiness, starting } = self;
         if let (Ok(grpc), Ok(admin)) = (grpc.local_addr(), admin.local_addr()) {
             info!(%grpc, %admin, "serving");
         }
         let over = CancellationToken::new();
         let admin_is_over = over.clone();
-        let probes = axum::serve(admin, admin_routes(readiness.clone()))
+        let probes = axum::serve(admin, admin_routes(readiness.clone(), metrics.clone()))
             .with_graceful_shutdown(async move { admin_is_over.cancelled().await })
             .into_future();
         let probes = tokio::spawn(probes);
@@ -122,6 +133,7 @@ impl Bound {
         over.cancel();
         // A probe that does not hang up is not waited for.
         probes.abort();
+        metrics.finish().await;
         info!("drained");
     }
 }
@@ -156,8 +168,8 @@ async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListene
     TcpListener::bind(address).await.map_err(|error| StartError::Bind { setting, address, error })
 }
 
-/// The admin port: probes, never the API.
-fn admin_routes(readiness: Readiness) -> Router {
+/// The admin port: probes and metrics, never the API.
+fn admin_routes(readiness: Readiness, metrics: Metrics) -> Router {
     let ready = move || async move {
         let pending = readiness.pending();
         if pending.is_empty() {
@@ -166,5 +178,12 @@ fn admin_routes(readiness: Readiness) -> Router {
             (StatusCode::SERVICE_UNAVAILABLE, format!("not ready, pending: {}\n", pending.join(", ")))
         }
     };
-    Router::new().route("/livez", get(|| async { "live\n" })).route("/readyz", get(ready))
+    let metrics = move || async move {
+        let text = metrics.text().ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
+        Ok::<_, StatusCode>(([(CONTENT_TYPE, PROMETHEUS)], text))
+    };
+    Router::new()
+        .route("/livez", get(|| async { "live\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
 }

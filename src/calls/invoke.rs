@@ -9,6 +9,7 @@ use super::{Calls, Error, Kind, Outcome};
 use crate::{
     platform::{self, Context, wire},
     proto,
+    telemetry::Attached,
     translate::{self, Invocation},
 };
 
@@ -35,7 +36,7 @@ impl Calls {
             return self.get_task(context, task_id).await;
         }
         let mut create = Create::new(&invocation)?;
-        self.pin(&mut create.version, &create.agent);
+        self.pin(context, &mut create.version, &create.agent);
         match invocation.request_id {
             Some(request_id) => self.create_once(context, request_id, create).await,
             None => self.create(context, create).await,
@@ -57,14 +58,17 @@ impl Calls {
             let error = platform::Error::Unreadable { what: "load an agent", why, status: 200 };
             return Err(Error::from(error).of_agent(&create.agent));
         }
-        self.pin(&mut create.version, &agent_id);
+        self.pin(context, &mut create.version, &agent_id);
         Ok((agent_id, create))
     }
 
     /// Pins the version that the settings have for an agent, unless one is pinned already.
-    fn pin(&self, version: &mut Option<String>, agent_id: &str) {
-        if version.is_none() {
-            *version = self.shared.pins.get(agent_id).cloned();
+    fn pin(&self, context: &Context, version: &mut Option<String>, agent_id: &str) {
+        if version.is_none()
+            && let Some(pin) = self.shared.pins.get(agent_id)
+        {
+            *version = Some(pin.clone());
+            context.record.attached(Attached::VersionPin);
         }
     }
 
@@ -104,6 +108,9 @@ impl Calls {
         let task = match created {
             Ok(task) => task,
             Err(error) => {
+                if error.may_have_created() {
+                    context.record.create_unknown();
+                }
                 warn!(request_id, may_have_created = error.may_have_created(), %error, "a create failed after its caller left");
                 return;
             }

@@ -69,10 +69,11 @@ const SANDBOX_KEY: &str = "key-of-the-sandbox";
 pub async fn serve(args: ServeArgs) -> Result<Outcome, Failure> {
     let ServeArgs { listen, admin_listen, config, sandbox, log_format } = args;
     let mut settings = settings(config.as_deref(), &Flags { listen, admin_listen, log_format, sandbox })?;
-    telemetry::start(&settings.telemetry).map_err(broken)?;
+    let telemetry = telemetry::start(&settings).map_err(broken)?;
     let _platform = if sandbox { Some(start_sandbox(&mut settings).await?) } else { None };
     let signals = Signals::catch().map_err(broken)?;
     Bound::bind(&settings).await.map_err(broken)?.run(signals.first()).await;
+    telemetry.finish().await;
     Ok(Outcome::Good)
 }
 

@@ -9,6 +9,7 @@ use crate::{
     calls::Error,
     config::{self, UserField},
     proto::{InvokeRequest, Principal, PrincipalKind, User},
+    telemetry::{Attached, Record},
 };
 
 /// The longest field that is taken from metadata, in bytes.
@@ -31,12 +32,21 @@ impl Attach {
     ///
     /// # Errors
     /// When a field of the metadata is no text, or too long: a task for the wrong user is worse than none.
-    pub fn to(&self, request: &mut InvokeRequest, caller: Option<&str>, headers: &HeaderMap) -> Result<(), Error> {
-        if request.user_details.is_none() && self.may_speak_for_users(caller) {
-            request.user_details = self.user(headers)?;
+    pub fn to(&self, request: &mut InvokeRequest, record: &Record, headers: &HeaderMap) -> Result<(), Error> {
+        let caller = record.caller().map(|caller| &**caller);
+        if request.user_details.is_none()
+            && self.may_speak_for_users(caller)
+            && let Some(user) = self.user(headers)?
+        {
+            request.user_details = Some(user);
+            record.attached(Attached::User);
         }
-        if request.principal.is_none() && self.principal {
-            request.principal = caller.map(principal);
+        if request.principal.is_none()
+            && self.principal
+            && let Some(caller) = caller
+        {
+            request.principal = Some(principal(caller));
+            record.attached(Attached::Principal);
         }
         Ok(())
     }

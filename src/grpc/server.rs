@@ -21,12 +21,15 @@ use tonic_health::{
 };
 use tracing::debug;
 
-use super::{attach::Attach, auth::Auth, connection, layers::Edge, limits::Limits, service::Service, tls::Tls};
+use super::{
+    attach::Attach, auth::Auth, connection, door::Door, layers::Edge, limits::Limits, service::Service, tls::Tls,
+};
 use crate::{
     calls::Calls,
     config::{self, Settings},
     platform::Keys,
     proto::{self, agent_service_server::AgentServiceServer},
+    telemetry::Metrics,
 };
 
 /// The service's name, for health checks.
@@ -58,6 +61,8 @@ pub struct Parts {
     pub auth: Arc<Auth>,
     /// TLS; without it the port speaks cleartext.
     pub tls: Option<Arc<Tls>>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 impl Server {
@@ -66,13 +71,12 @@ impl Server {
     /// # Errors
     /// When the compiled descriptors cannot be read.
     pub async fn new(settings: &Settings, parts: Parts) -> Result<Self, tonic_reflection::server::Error> {
-        let Parts { calls, keys, auth, tls } = parts;
+        let Parts { calls, keys, auth, tls, metrics } = parts;
         let (health, health_service) = health_reporter();
         // tonic-health begins with SERVING.
         health.set_service_status(ALL, ServingStatus::NotServing).await;
         health.set_service_status(SERVICE, ServingStatus::NotServing).await;
-        let service = Service {
-            calls: calls.clone(),
+        let door = Door {
             keys,
             pass_through: settings.auth.pass_through,
             auth: Arc::clone(&auth),
@@ -80,6 +84,7 @@ impl Server {
             default_agent: settings.agents.default_id.clone(),
             max_response_bytes: settings.server.max_response_bytes,
         };
+        let service = Service { calls: calls.clone(), door };
         let mut routes = Routes::builder();
         routes.add_service(agent_service(service, &settings.server)).add_service(health_service);
         add_reflection(&mut routes)?;
@@ -88,6 +93,7 @@ impl Server {
             auth,
             limits: Limits::new(&settings.server),
             tls,
+            metrics,
             http2: http2(&settings.server),
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
