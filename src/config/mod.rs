@@ -1,4 +1,5 @@
-//! The settings: [`Settings`] what there is, [`load()`] where the values come from, [`show()`] what is in force.
+//! The settings: [`Settings`] what there is, [`load()`] where the values come from, [`show()`] what is in force,
+//! [`reference()`] what there is for people.
 //! Plain data: knows nothing of what uses it.
 
 mod callers;
@@ -13,6 +14,7 @@ mod names;
 mod otel;
 mod raw;
 mod read;
+mod reference;
 mod roots;
 mod secret;
 mod show;
@@ -28,6 +30,7 @@ pub use fault::Fault;
 pub use files::{secret_from, tokens_from};
 pub use load::load;
 pub use otel::{Otlp, OtlpProtocol};
+pub use reference::reference;
 pub use roots::{Roots, roots};
 pub use secret::{Secret, TokenHash};
 pub use show::show;

@@ -12,6 +12,7 @@ use super::{keys::KEYS, kind::Kind, *};
 mod faults;
 mod lists;
 mod otlp;
+mod reference;
 mod secrets;
 mod sources;
 mod together;
