@@ -6,20 +6,20 @@ use async_stream::stream;
 use futures_util::{Stream, StreamExt, future};
 use prost::Message;
 use tokio::time::sleep_until;
-use tokio_util::sync::CancellationToken;
-use tonic::{
-    Request, Response, Status,
-    metadata::{AsciiMetadataValue, MetadataMap},
-};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{
+    attach::Attach,
+    auth::Auth,
+    connection::Connection,
+    layers::Admitted,
     leash::Leash,
     metadata,
-    status::{end, reason, status},
+    status::{note, status},
 };
 use crate::{
     calls::{Calls, Error, Kind, Outcome},
-    platform::{Context, Credentials},
+    platform::{Context, Credentials, Keys},
     proto::{
         EventType, GetTaskRequest, GetTaskResponse, InvokeRequest, InvokeResponse, InvokeStreamRequest,
         InvokeStreamResponse, StopTaskRequest, StopTaskResponse, StreamEventsRequest, StreamEventsResponse, Task,
@@ -32,10 +32,17 @@ use crate::{
 /// The service behind the gRPC port.
 pub struct Service {
     pub calls: Calls,
-    pub credentials: Arc<Credentials>,
+    /// Whose key the platform sees.
+    pub keys: Arc<Keys>,
+    /// Whether that is the caller's own where it brings one.
+    pub pass_through: bool,
+    /// Which agents callers may invoke.
+    pub auth: Arc<Auth>,
+    /// What is attached to invocations.
+    pub attach: Attach,
+    /// The agent of invocations that name none.
+    pub default_agent: Option<String>,
     pub max_response_bytes: usize,
-    /// Ends the streams that a drain has no more time for.
-    pub closing: CancellationToken,
 }
 
 type Responses<M> = Pin<Box<dyn Stream<Item = Result<M, Status>> + Send>>;
@@ -46,9 +53,8 @@ impl AgentService for Service {
     type InvokeStreamStream = Responses<InvokeStreamResponse>;
 
     async fn invoke(&self, request: Request<InvokeRequest>) -> Result<Response<InvokeResponse>, Status> {
-        let (call, request) = self.begin_create(request)?;
-        call.of_agent(&request.agent_id);
-        let task = self.calls.invoke(&call.context, &request).await;
+        let (call, request) = self.begin_create(request, |invocation| Some(invocation))?;
+        let task = call.in_time(self.calls.invoke(&call.context, &request)).await;
         call.answer(task, |task| InvokeResponse { task: Some(call.with(task)) })
     }
 
@@ -58,7 +64,7 @@ impl AgentService for Service {
     ) -> Result<Response<Self::StreamEventsStream>, Status> {
         let (call, request) = self.begin(request)?;
         call.of_task(&request.task_id);
-        let events = self.calls.stream_events(&call.context, &request).await;
+        let events = call.in_time(self.calls.stream_events(&call.context, &request)).await;
         call.stream(events, |event| StreamEventsResponse { event: Some(event) }, |m| m.event.as_ref())
     }
 
@@ -66,9 +72,8 @@ impl AgentService for Service {
         &self,
         request: Request<InvokeStreamRequest>,
     ) -> Result<Response<Self::InvokeStreamStream>, Status> {
-        let (call, request) = self.begin_create(request)?;
-        call.of_agent(request.invocation.as_ref().map_or("", |invocation| &invocation.agent_id));
-        let items = self.calls.invoke_stream(&call.context, request).await;
+        let (call, request) = self.begin_create(request, |request| request.invocation.as_mut())?;
+        let items = call.in_time(self.calls.invoke_stream(&call.context, request)).await;
         let record = Arc::clone(&call.context.record);
         let message = move |item| {
             if let Item::Task(task) = &item {
@@ -85,21 +90,21 @@ impl AgentService for Service {
     async fn get_task(&self, request: Request<GetTaskRequest>) -> Result<Response<GetTaskResponse>, Status> {
         let (call, request) = self.begin(request)?;
         call.of_task(&request.task_id);
-        let task = self.calls.get_task(&call.context, &request.task_id).await;
+        let task = call.in_time(self.calls.get_task(&call.context, &request.task_id)).await;
         call.answer(task, |task| GetTaskResponse { task: Some(task) })
     }
 
     async fn wait_task(&self, request: Request<WaitTaskRequest>) -> Result<Response<WaitTaskResponse>, Status> {
         let (call, request) = self.begin(request)?;
         call.of_task(&request.task_id);
-        let task = self.calls.wait_task(&call.context, &request).await;
+        let task = call.in_time(self.calls.wait_task(&call.context, &request)).await;
         call.answer(task, |task| WaitTaskResponse { task: Some(task) })
     }
 
     async fn stop_task(&self, request: Request<StopTaskRequest>) -> Result<Response<StopTaskResponse>, Status> {
         let (call, request) = self.begin(request)?;
         call.of_task(&request.task_id);
-        let task = self.calls.stop_task(&call.context, &request.task_id).await;
+        let task = call.in_time(self.calls.stop_task(&call.context, &request.task_id)).await;
         call.answer(task, |task| StopTaskResponse { task: Some(task) })
     }
 }
@@ -107,38 +112,84 @@ impl AgentService for Service {
 /// One call at the edge.
 struct Call {
     context: Context,
+    connection: Arc<Connection>,
     max_response_bytes: usize,
-    closing: CancellationToken,
+    creates: bool,
 }
 
 impl Service {
     fn begin<M>(&self, request: Request<M>) -> Result<(Call, M), Status> {
-        self.admit(request).map_err(|error| status(&error))
+        self.admit(&request, false).map(|call| (call, request.into_inner())).map_err(|error| status(&error))
     }
 
-    /// Begins a call that creates a task, or says that it did not.
-    fn begin_create<M>(&self, request: Request<M>) -> Result<(Call, M), Status> {
-        self.admit(request).map_err(|error| status(&error.or_not_created()))
+    /// Begins a call that creates a task, with what the proxy attaches to it, or says that it created none.
+    fn begin_create<M>(
+        &self,
+        request: Request<M>,
+        invocation: impl FnOnce(&mut M) -> Option<&mut InvokeRequest>,
+    ) -> Result<(Call, M), Status> {
+        let call = self.admit(&request, true);
+        let (metadata, _, mut message) = request.into_parts();
+        let begun = call.and_then(|call| {
+            if let Some(invocation) = invocation(&mut message) {
+                let prepared = self.prepare(&call, invocation, &metadata);
+                prepared.inspect_err(|error| note(&call.context.record, &error.kind))?;
+            }
+            Ok(call)
+        });
+        begun.map(|call| (call, message)).map_err(|error| status(&error.or_not_created()))
     }
 
-    fn admit<M>(&self, request: Request<M>) -> Result<(Call, M), Error> {
-        let record = request.extensions().get::<Arc<Record>>().cloned().ok_or_else(|| Error::new(Kind::Internal))?;
-        let request_id = metadata::request_id(request.metadata());
-        record.set_request_id(request_id.clone());
-        let deadline = metadata::deadline(request.metadata())
-            .inspect_err(|error| record.failed(reason(&error.kind), end(&error.kind)))?;
+    /// Checks that the caller may invoke the agent, and attaches what the request does not say itself.
+    fn prepare(&self, call: &Call, invocation: &mut InvokeRequest, metadata: &MetadataMap) -> Result<(), Error> {
+        call.of_agent(&invocation.agent_id);
+        let caller = call.context.caller.as_deref();
+        let agent = Some(&*invocation.agent_id).filter(|id| !id.is_empty()).or(self.default_agent.as_deref());
+        if let Some(agent) = agent.filter(|agent| !self.auth.may_invoke(caller, agent)) {
+            let error = Error::new(Kind::AgentForbidden);
+            return Err(if translate::is_id(agent) { error.of_agent(agent) } else { error });
+        }
+        self.attach.to(invocation, caller, metadata.as_ref(), &call.context.record)
+    }
+
+    fn admit<M>(&self, request: &Request<M>, creates: bool) -> Result<Call, Error> {
+        let admitted = request.extensions().get::<Admitted>().cloned();
+        let Some(Admitted { request_id, record, caller, permit, connection }) = admitted else {
+            return Err(Error::new(Kind::Internal));
+        };
+        let noted = |error: &Error| note(&record, &error.kind);
+        let deadline = metadata::deadline(request.metadata()).inspect_err(noted)?;
         if let Some(deadline) = deadline {
             record.set_deadline(deadline);
         }
-        let context = Context { credentials: Arc::clone(&self.credentials), request_id, deadline, record };
-        let (max_response_bytes, closing) = (self.max_response_bytes, self.closing.clone());
-        Ok((Call { context, max_response_bytes, closing }, request.into_inner()))
+        let credentials = self.credentials(request.metadata()).inspect_err(noted)?;
+        let context = Context { credentials, request_id, deadline, caller, permit, record };
+        Ok(Call { context, connection, max_response_bytes: self.max_response_bytes, creates })
+    }
+
+    /// The caller's own key where that is switched on and it brings one, else the proxy's.
+    fn credentials(&self, metadata: &MetadataMap) -> Result<Arc<Credentials>, Error> {
+        if self.pass_through {
+            let (key, organization) = metadata::platform_key(metadata)?;
+            if let Some(key) = key {
+                let organization = organization.or(self.keys.organization());
+                let organization = organization.ok_or_else(|| Error::invalid("x-organization-id", "is required"))?;
+                return self.keys.of_caller(key, organization).map_err(|_| Error::new(Kind::Internal));
+            }
+            // The proxy's key is for the proxy's organization.
+            if organization.is_some() {
+                return Err(Error::invalid("x-api-key", "is required beside x-organization-id"));
+            }
+        }
+        self.keys.own().ok_or_else(|| Error::new(Kind::Unauthenticated("the platform's key is required in x-api-key")))
     }
 }
 
 impl Call {
     fn of_agent(&self, agent_id: &str) {
-        note_agent(&self.context.record, agent_id);
+        if translate::is_id(agent_id) {
+            self.context.record.set_agent_id(agent_id);
+        }
     }
 
     fn of_task(&self, task_id: &str) {
@@ -158,7 +209,7 @@ impl Call {
         message: impl FnOnce(T) -> M,
     ) -> Result<Response<M>, Status> {
         let sized = result.map(message).and_then(|message| self.sized(message));
-        sized.map(|message| self.respond(message)).map_err(|error| self.refuse(&error))
+        sized.map(Response::new).map_err(|error| self.refuse(&error))
     }
 
     fn stream<T: Send + 'static, M: Message + 'static>(
@@ -169,7 +220,6 @@ impl Call {
     ) -> Result<Response<Responses<M>>, Status> {
         let items = items.map_err(|error| self.refuse(&error))?;
         let record = Arc::clone(&self.context.record);
-        let response = self.respond(());
         // From now on, not from when its caller begins to read.
         let mut items = Leash::new(items, self.end());
         let messages = stream! {
@@ -191,12 +241,12 @@ impl Call {
                 yield Err(self.refuse(&Error { task_id, last_event_id, ..Error::new(kind.clone()) }));
             }
         };
-        Ok(response.map(|()| Box::pin(messages) as Responses<M>))
+        Ok(Response::new(Box::pin(messages)))
     }
 
     /// Comes when the stream has to end, and says why.
     fn end(&self) -> impl Future<Output = Kind> + Send + use<> {
-        let (deadline, closing) = (self.context.deadline, self.closing.clone());
+        let (deadline, connection) = (self.context.deadline, Arc::clone(&self.connection));
         async move {
             let passed = async {
                 match deadline {
@@ -206,7 +256,19 @@ impl Call {
             };
             tokio::select! {
                 () = passed => Kind::Deadline,
-                () = closing.cancelled() => Kind::Draining,
+                kind = connection.closed() => kind,
+            }
+        }
+    }
+
+    /// Does the call's work, unless the drain has no more time for it: then its caller is told, not cut off.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            kind = self.connection.closed() => {
+                let outcome = self.creates.then_some(Outcome::Unknown);
+                Err(Error { outcome, ..Error::new(kind) })
             }
         }
     }
@@ -216,45 +278,23 @@ impl Call {
         if size <= limit { Ok(message) } else { Err(Error::new(Kind::TooLarge { size, limit })) }
     }
 
-    fn respond<M>(&self, message: M) -> Response<M> {
-        let mut response = Response::new(message);
-        echo(&self.context, response.metadata_mut());
-        response
-    }
-
     /// The status of a failure, with what the call knows by now.
     fn refuse(&self, error: &Error) -> Status {
         let record = &self.context.record;
-        record.failed(reason(&error.kind), end(&error.kind));
+        note(record, &error.kind);
         if error.outcome == Some(Outcome::Unknown) {
             record.create_unknown();
         }
-        let mut status = match (&error.task_id, record.task_id()) {
+        match (&error.task_id, record.task_id()) {
             (None, Some(task_id)) => status(&error.clone().of_task(task_id)),
             _ => status(error),
-        };
-        echo(&self.context, status.metadata_mut());
-        status
+        }
     }
 }
 
-/// Echoes the call's request id.
-fn echo(context: &Context, metadata: &mut MetadataMap) {
-    if let Ok(id) = AsciiMetadataValue::try_from(context.request_id.as_bytes()) {
-        metadata.insert("x-request-id", id);
-    }
-}
-
-/// Notes an id where it is one: what a caller writes is not logged as it is.
+/// Notes a task's id where it is one: what a caller writes is not logged as it is.
 fn note_task(record: &Record, id: &str) {
     if translate::is_id(id) {
         record.set_task_id(id);
-    }
-}
-
-/// The same for an agent's.
-fn note_agent(record: &Record, id: &str) {
-    if translate::is_id(id) {
-        record.set_agent_id(id);
     }
 }

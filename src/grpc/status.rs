@@ -13,7 +13,7 @@ use super::server::SERVICE;
 use crate::{
     calls::{Error, Kind, Outcome},
     platform::{self, Refusal},
-    telemetry::End,
+    telemetry::{End, Record},
 };
 
 /// The domain of every reason.
@@ -24,7 +24,7 @@ const MAX_MESSAGE: usize = 1024;
 const MAX_VIOLATIONS: usize = 16;
 const MAX_FIELD: usize = 128;
 const MAX_DESCRIPTION: usize = 256;
-/// When a caller may come back to a stream that was interrupted, or to a proxy that drains.
+/// When a caller may come back to a stream that was interrupted, or to a proxy that drains or has too much to do.
 const SOON: Duration = Duration::from_secs(1);
 
 /// The code, the stable reason and the wait of a failure.
@@ -62,19 +62,22 @@ pub fn status(error: &Error) -> Status {
     Status::with_error_details_and_metadata(code, cut(&message(error), MAX_MESSAGE), details, metadata)
 }
 
-/// The stable reason of a failure.
-pub fn reason(kind: &Kind) -> &'static str {
-    row(kind).reason
+/// Notes a failure by its stable reason, and how it ends the call: most are the call's own answer.
+pub fn note(record: &Record, kind: &Kind) {
+    record.failed(row(kind).reason, end(kind));
 }
 
-/// How a failure ends its call: most are the call's own answer.
-pub fn end(kind: &Kind) -> End {
+fn end(kind: &Kind) -> End {
     match kind {
         Kind::Deadline | Kind::Platform(platform::Error::Deadline) => End::Deadline,
-        Kind::Draining => End::Drained,
+        Kind::Draining | Kind::Aged => End::Drained,
+        Kind::Overloaded(_) => End::Shed,
+        Kind::Unauthenticated(_) | Kind::CallerForbidden | Kind::AgentForbidden => End::Refused,
         Kind::Platform(platform::Error::Refused(refusal)) if refusal.status < 500 => End::Finished,
         Kind::Interrupted | Kind::Platform(_) => End::PlatformBroke,
-        Kind::Invalid(_) | Kind::NotStreaming | Kind::TooLarge { .. } | Kind::Internal => End::Finished,
+        Kind::Invalid(_) | Kind::NotStreaming | Kind::Dawdling | Kind::TooLarge { .. } | Kind::Internal => {
+            End::Finished
+        }
     }
 }
 
@@ -83,8 +86,14 @@ fn row(kind: &Kind) -> Row {
     match kind {
         Kind::Invalid(_) => row(Code::InvalidArgument, "INVALID_REQUEST"),
         Kind::NotStreaming => row(Code::FailedPrecondition, "TASK_NOT_STREAMING"),
+        Kind::Unauthenticated(_) => row(Code::Unauthenticated, "CALLER_UNAUTHENTICATED"),
+        Kind::CallerForbidden => row(Code::PermissionDenied, "CALLER_NOT_ALLOWED"),
+        Kind::AgentForbidden => row(Code::PermissionDenied, "AGENT_NOT_ALLOWED"),
+        Kind::Overloaded(_) => Row { retry_after: Some(SOON), ..row(Code::ResourceExhausted, "PROXY_OVERLOADED") },
+        Kind::Dawdling => row(Code::DeadlineExceeded, "REQUEST_TOO_SLOW"),
         Kind::Interrupted => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "EVENT_STREAM_INTERRUPTED") },
         Kind::Draining => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "PROXY_DRAINING") },
+        Kind::Aged => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "CONNECTION_AGED") },
         Kind::Deadline => row(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
         Kind::TooLarge { .. } => row(Code::ResourceExhausted, "RESPONSE_TOO_LARGE"),
         Kind::Internal => row(Code::Internal, "INTERNAL"),

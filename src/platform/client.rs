@@ -14,7 +14,7 @@ use super::{
     error::Error,
     events::EventStream,
     retry::Retries,
-    transport::{BuildError, Context, Transport, until},
+    transport::{Context, Transport, until},
     wire,
 };
 use crate::{
@@ -32,12 +32,10 @@ pub struct Client {
 
 impl Client {
     /// Makes the process's one client.
-    ///
-    /// # Errors
-    /// When the CA file cannot be read or the TLS library refuses the settings.
-    pub fn new(platform: &config::Platform, events: &config::Events) -> Result<Self, BuildError> {
+    #[must_use]
+    pub fn new(platform: &config::Platform, events: &config::Events) -> Self {
         let (agents, retries) = (Agents::new(platform.agent_cache_ttl), Retries::new(platform.retries));
-        Ok(Self { transport: Transport::new(platform, events)?, agents, retries })
+        Self { transport: Transport::new(platform, events), agents, retries }
     }
 
     /// The id to create tasks under for an agent that is asked for by id or name. Remembered for a few seconds; many
@@ -50,11 +48,11 @@ impl Client {
         let load = async || {
             is_known.store(false, Relaxed);
             // The lookup serves other calls too: it does not end with this one's deadline.
-            let context = Context { deadline: None, ..context.clone() };
+            let context = context.without_deadline();
             let url = format!("{}/agents/{agent}", context.credentials.roots.rest);
             let mut attempts = self.retries.begin(&context, Route::LoadAgent);
             loop {
-                match self.transport.json(&context, self.transport.http().get(&url), attempts.next()).await {
+                match self.transport.json(&context, context.credentials.http.get(&url), attempts.next()).await {
                     Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
                     agent => return agent.map(|agent: wire::Agent| agent.id.into()),
                 }
@@ -81,7 +79,7 @@ impl Client {
         let body = Bytes::from(body);
         let mut attempts = self.retries.begin(context, Route::CreateTask);
         loop {
-            let mut request = self.transport.http().post(&url).header(header::CONTENT_TYPE, "application/json");
+            let mut request = context.credentials.http.post(&url).header(header::CONTENT_TYPE, "application/json");
             if let Some(version) = version {
                 request = request.header("x-agent-version", version);
             }
@@ -100,7 +98,7 @@ impl Client {
         let url = format!("{}/agent-execution/{task_id}/status", context.credentials.roots.rest);
         let mut attempts = self.retries.begin(context, Route::ReadTask);
         loop {
-            match self.task_of(context, self.transport.http().get(&url), attempts.next()).await {
+            match self.task_of(context, context.credentials.http.get(&url), attempts.next()).await {
                 Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
                 task => return task,
             }
@@ -115,7 +113,7 @@ impl Client {
         let url = format!("{}/agent-execution/{task_id}", context.credentials.roots.rest);
         let mut attempts = self.retries.begin(context, Route::StopTask);
         loop {
-            let request = self.transport.http().request(Method::DELETE, &url);
+            let request = context.credentials.http.request(Method::DELETE, &url);
             match self.task_of(context, request, attempts.next()).await {
                 Err(error) if error.is_unsent() && attempts.again(&error).await => {}
                 task => return task,
@@ -164,7 +162,7 @@ impl Client {
         sending: Sending,
     ) -> Result<EventStream, Error> {
         let url = format!("{}/agent-execution/{task_id}/events", context.credentials.roots.events);
-        let mut request = self.transport.http().get(url).header(header::ACCEPT, "text/event-stream");
+        let mut request = context.credentials.http.get(url).header(header::ACCEPT, "text/event-stream");
         // A compressed stream would be held back until a block is full.
         request = request.header(header::ACCEPT_ENCODING, "identity").header(header::CACHE_CONTROL, "no-cache");
         if let Some(id) = last_event_id {

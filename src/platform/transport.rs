@@ -1,14 +1,17 @@
-//! One pool of connections and what every exchange over it shares: headers, limits of time and size, errors.
+//! What every exchange with the platform shares: headers, limits of time and size, errors.
 //!
 //! Sends each request once: reqwest repeats one by itself only where HTTP/2 proves that it was not processed.
 
-use std::{error::Error as _, fs, io, iter, path::PathBuf, sync::Arc, time::Duration};
+use std::{error::Error as _, io, iter, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::{Timestamp, fmt::rfc2822};
-use reqwest::{RequestBuilder, Response, redirect, tls};
+use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::{
     credentials::Credentials,
@@ -17,7 +20,7 @@ use super::{
     refusal::Refusal,
 };
 use crate::{
-    config::{self, Http2},
+    config,
     telemetry::{Attempt, Record, Sending},
 };
 
@@ -29,10 +32,9 @@ const REFUSAL_TIME: Duration = Duration::from_secs(2);
 /// The longest wait that an answer may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
-/// The process's one HTTP client. Cheap to clone.
+/// The limits of every exchange. Cheap to clone.
 #[derive(Clone)]
 pub struct Transport {
-    http: reqwest::Client,
     limits: Arc<Limits>,
 }
 
@@ -52,22 +54,21 @@ pub struct Context {
     pub request_id: HeaderValue,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
+    /// Who asks, where callers are known by name.
+    pub caller: Option<Arc<str>>,
+    /// The call's share of the proxy, given back when all that it began is over, a create without its caller too.
+    pub permit: Option<Arc<OwnedSemaphorePermit>>,
     /// What is told of the call.
     pub record: Arc<Record>,
 }
 
-/// A client that cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// The file of certificate authorities cannot be read.
-    #[error("platform.ca_file {0}: {1}")]
-    CaFile(PathBuf, io::Error),
-    /// The HTTP client refuses its settings.
-    #[error("the platform's HTTP client: {0}")]
-    Http(#[from] reqwest::Error),
-}
-
 impl Context {
+    /// The same call with all the time it needs, for work that may outlive it.
+    #[must_use]
+    pub fn without_deadline(&self) -> Self {
+        Self { deadline: None, ..self.clone() }
+    }
+
     /// Whether the caller has stopped waiting.
     #[must_use]
     pub fn is_late(&self) -> bool {
@@ -76,39 +77,15 @@ impl Context {
 }
 
 impl Transport {
-    /// Makes the client.
-    pub fn new(platform: &config::Platform, events: &config::Events) -> Result<Self, BuildError> {
-        // One TLS provider for the process; a second client finds it there already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut http = reqwest::Client::builder()
-            .user_agent(concat!("xpander-grpc-proxy/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(platform.connect_timeout)
-            .pool_idle_timeout(platform.pool_idle_timeout)
-            .tcp_nodelay(true)
-            .tls_version_min(tls::Version::TLS_1_2);
-        if let Some(path) = &platform.ca_file {
-            let pem = fs::read(path).map_err(|error| BuildError::CaFile(path.clone(), error))?;
-            http = http.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem)?);
-        }
-        http = match platform.http2 {
-            Http2::Auto => http,
-            Http2::PriorKnowledge => http.http2_prior_knowledge(),
-            Http2::Off => http.http1_only(),
-        };
+    /// What the settings bound.
+    pub fn new(platform: &config::Platform, events: &config::Events) -> Self {
         let limits = Limits {
             request_timeout: platform.request_timeout,
             max_answer_bytes: platform.max_answer_bytes,
             idle_timeout: events.idle_timeout,
             max_event_bytes: events.max_event_bytes,
         };
-        Ok(Self { http: http.build()?, limits: Arc::new(limits) })
-    }
-
-    /// Builds requests.
-    pub fn http(&self) -> &reqwest::Client {
-        &self.http
+        Self { limits: Arc::new(limits) }
     }
 
     /// Sends a request and gives the events of its answer, whose head is checked.
@@ -167,7 +144,7 @@ impl Transport {
         let mut attempt = Attempt::begin(&context.record, sending, host, port.unwrap_or_default());
         attempt.propagate(request.headers_mut());
         let exchange = async {
-            let response = self.http.execute(request).await.map_err(unanswered)?;
+            let response = context.credentials.http.execute(request).await.map_err(unanswered)?;
             attempt.answered(response.status().as_u16());
             read(accepted(context, response, sending).await?).await
         };
