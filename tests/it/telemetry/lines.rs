@@ -56,8 +56,8 @@ async fn a_finished_call_is_told_with_everything_that_is_known_of_it() {
     assert!(line["duration_ms"].as_f64() > Some(0.0));
     assert!(!format!("{line:?}").contains("a-secret") && !format!("{line:?}").contains("Bearer"), "{line:?}");
 
-    let refused = client(&serving).get_task(with(get("task-1"), &[("authorization", "Bearer wrong")]));
-    within("an end", refused).await.expect_err("refused");
+    let wrong = with(get("task-1"), &[("authorization", "Bearer wrong")]);
+    within("an end", client(&serving).get_task(wrong)).await.expect_err("refused");
     let line = serving.line("call").await;
     assert_eq!(told(&line, ["code", "end", "caller"]), [json!("UNAUTHENTICATED"), json!("refused"), Value::Null]);
     assert_eq!(told(&line, ["reason", "platform_attempts"])[1], json!(0));
