@@ -28,9 +28,9 @@ pub struct Bound {
     grpc: TcpListener,
     admin: TcpListener,
     server: Server,
-    metrics: Metrics,
     /// Read again when they change.
     files: Vec<Source>,
+    metrics: Metrics,
     readiness: Readiness,
     /// Held until the gRPC port is served.
     starting: Pending,
@@ -90,7 +90,7 @@ impl Bound {
         let server = Server::new(settings, parts).await?;
         let grpc = listen("server.listen", settings.server.listen).await?;
         let admin = listen("server.admin_listen", settings.server.admin_listen).await?;
-        Ok(Self { grpc, admin, server, metrics, files, readiness, starting })
+        Ok(Self { grpc, admin, server, files, metrics, readiness, starting })
     }
 
     /// Where gRPC will be served.
@@ -111,7 +111,7 @@ impl Bound {
 
     /// Serves until `shutdown` comes and the drain after it is over.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { grpc, admin, server, metrics, files, readiness, starting } = self;
+        let Self { grpc, admin, server, files, metrics, readiness, starting } = self;
         if let (Ok(grpc), Ok(admin)) = (grpc.local_addr(), admin.local_addr()) {
             info!(%grpc, %admin, "serving");
         }

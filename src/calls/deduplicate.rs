@@ -72,7 +72,7 @@ impl Calls {
         let creates = &self.shared.creates;
         let agent = create.agent.clone();
         let fingerprint = creates.hasher.hash_one((&create.agent, &create.version, &create.body));
-        let (owner, caller) = (context.credentials.owner().clone(), context.caller.clone());
+        let (owner, caller) = (context.credentials.owner().clone(), context.record.caller().cloned());
         let key = Key { owner, caller, request_id: request_id.to_owned() };
         let (publish, answer) = watch::channel(None);
         // Not the async cache: nothing may come between being first and beginning.

@@ -65,9 +65,9 @@ impl Calls {
     /// Pins the version that the settings have for an agent, unless one is pinned already.
     fn pin(&self, context: &Context, version: &mut Option<String>, agent_id: &str) {
         if version.is_none()
-            && let Some(pinned) = self.shared.pins.get(agent_id)
+            && let Some(pin) = self.shared.pins.get(agent_id)
         {
-            *version = Some(pinned.clone());
+            *version = Some(pin.clone());
             context.record.attached(Attached::VersionPin);
         }
     }

@@ -41,7 +41,7 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
     ("server.max_streams_per_connection", Kind::Count(|s| &mut s.server.max_streams_per_connection, 1..=100_000),
         "HTTP/2 streams (calls of any kind) that one connection may have open."),
     ("server.max_resets_per_connection", Kind::Count(|s| &mut s.server.max_resets_per_connection, 1..=100_000),
-        "HTTP/2 streams that a connection's caller may reset within ten seconds; a connection that resets more is closed."),
+        "Calls younger than a second that a connection's caller may reset within ten seconds. A connection that resets more is told to leave (GOAWAY) and takes no more calls; those under way go on."),
     ("server.handshake_timeout", Kind::Time(|s| &mut s.server.handshake_timeout, SOME_TIME),
         "How long a new connection may take for its TLS handshake and its first words of HTTP/2."),
     ("server.receive_timeout", Kind::Time(|s| &mut s.server.receive_timeout, SOME_TIME),

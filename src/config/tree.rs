@@ -56,7 +56,7 @@ pub struct Server {
     pub max_metadata_bytes: u32,
     /// HTTP/2 streams one connection may have open.
     pub max_streams_per_connection: u32,
-    /// HTTP/2 streams that a connection's caller may reset within ten seconds; one that resets more is closed.
+    /// Calls younger than a second that a connection's caller may reset within ten seconds; one that resets more is closed.
     pub max_resets_per_connection: u32,
     /// How long a new connection may take for its TLS handshake and its first words of HTTP/2.
     pub handshake_timeout: Duration,
@@ -174,7 +174,7 @@ impl Default for Server {
             max_response_bytes: 64 << 20,
             max_metadata_bytes: 16 << 10,
             max_streams_per_connection: 1024,
-            max_resets_per_connection: 200,
+            max_resets_per_connection: 500,
             handshake_timeout: Duration::from_secs(10),
             receive_timeout: Duration::from_secs(30),
             keepalive_interval: Duration::from_mins(1),

@@ -28,28 +28,25 @@ impl Attach {
         Self { metadata: settings.metadata.clone(), speakers: settings.callers.clone(), principal: settings.principal }
     }
 
-    /// Attaches what the request does not say itself, and notes what that is, by kind.
+    /// Attaches what the request does not say itself.
     ///
     /// # Errors
     /// When a field of the metadata is no text, or too long: a task for the wrong user is worse than none.
-    pub fn to(
-        &self,
-        request: &mut InvokeRequest,
-        caller: Option<&str>,
-        headers: &HeaderMap,
-        record: &Record,
-    ) -> Result<(), Error> {
-        if request.user_details.is_none() && self.may_speak_for_users(caller) {
-            request.user_details = self.user(headers)?;
-            if request.user_details.is_some() {
-                record.attached(Attached::User);
-            }
+    pub fn to(&self, request: &mut InvokeRequest, record: &Record, headers: &HeaderMap) -> Result<(), Error> {
+        let caller = record.caller().map(|caller| &**caller);
+        if request.user_details.is_none()
+            && self.may_speak_for_users(caller)
+            && let Some(user) = self.user(headers)?
+        {
+            request.user_details = Some(user);
+            record.attached(Attached::User);
         }
-        if request.principal.is_none() && self.principal {
-            request.principal = caller.map(principal);
-            if request.principal.is_some() {
-                record.attached(Attached::Principal);
-            }
+        if request.principal.is_none()
+            && self.principal
+            && let Some(caller) = caller
+        {
+            request.principal = Some(principal(caller));
+            record.attached(Attached::Principal);
         }
         Ok(())
     }

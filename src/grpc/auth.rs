@@ -12,10 +12,11 @@ use http::{HeaderMap, header};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{method::Target, tls::Peer};
+use super::tls::Peer;
 use crate::{
     calls::Kind,
     config::{self, TokenHash},
+    telemetry::{Method, MethodKind},
 };
 
 /// Stands for every caller, or every agent, that is not named.
@@ -67,11 +68,11 @@ impl Auth {
     ///
     /// # Errors
     /// When the caller does not prove who it is, or may not call.
-    pub fn admit(&self, target: Target, headers: &HeaderMap, peer: &Peer) -> Result<Option<Arc<str>>, Kind> {
-        let is_open = match target {
-            Target::Health => self.open_health,
-            Target::Reflection => self.open_reflection,
-            Target::Agents(_) | Target::Nothing => false,
+    pub fn admit(&self, method: &Method, headers: &HeaderMap, peer: &Peer) -> Result<Option<Arc<str>>, Kind> {
+        let is_open = match method.kind {
+            MethodKind::Health => self.open_health,
+            MethodKind::Reflection => self.open_reflection,
+            MethodKind::Unary | MethodKind::Streaming | MethodKind::Nothing => false,
         };
         if is_open || !(self.takes_tokens || self.takes_certificates) {
             return Ok(None);

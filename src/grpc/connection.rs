@@ -33,8 +33,10 @@ pub struct Connection {
     pub peer: Peer,
     /// Its calls under way and its resets.
     pub traffic: Arc<Traffic>,
-    /// Ends its streams; the drain's end ends those of all connections.
+    /// Ends its streams.
     closing: CancellationToken,
+    /// Ends all that is left, on every connection.
+    drained: CancellationToken,
     is_aged: AtomicBool,
 }
 
@@ -50,7 +52,13 @@ enum Leave {
 impl Connection {
     fn new(peer: Peer, edge: &Edge) -> Self {
         let traffic = Arc::new(Traffic::new(edge.settings.max_resets_per_connection));
-        Self { peer, traffic, closing: edge.closing.child_token(), is_aged: AtomicBool::new(false) }
+        let closing = edge.closing.child_token();
+        Self { peer, traffic, closing, drained: edge.closing.clone(), is_aged: AtomicBool::new(false) }
+    }
+
+    /// Comes when a drain has no more time.
+    pub async fn drained(&self) {
+        self.drained.cancelled().await;
     }
 
     /// Comes when the connection's streams have to end, and says why.

@@ -11,21 +11,18 @@ use tonic::{body::Body, service::Routes};
 use tower::Service as _;
 
 use super::{
-    access,
     auth::Auth,
+    bodies::{Received, Sent},
     connection::Connection,
     limits::{Limits, Permit},
     metadata,
-    method::Target,
-    receive::Receive,
-    status::{self, note, status},
+    status::{self, refuse_at_the_door},
     tls::Tls,
-    traffic::Held,
 };
 use crate::{
     calls::{Error, Kind},
     config,
-    telemetry::{Metrics, Record},
+    telemetry::{Call, MethodKind, Metrics, Record},
 };
 
 /// What all connections share.
@@ -36,10 +33,10 @@ pub struct Edge {
     pub auth: Arc<Auth>,
     /// How much is done at once.
     pub limits: Limits,
-    /// What is counted and timed.
-    pub metrics: Metrics,
     /// TLS; without it the port speaks cleartext.
     pub tls: Option<Arc<Tls>>,
+    /// What is counted.
+    pub metrics: Metrics,
     /// How HTTP/2 is spoken.
     pub http2: http2::Builder<TokioExecutor>,
     /// Tells connections to leave.
@@ -57,8 +54,6 @@ pub struct Admitted {
     pub request_id: HeaderValue,
     /// What is told of the call.
     pub record: Arc<Record>,
-    /// The caller's name, where callers have names.
-    pub caller: Option<Arc<str>>,
     /// The call's share; none for what is no call of the API.
     pub permit: Option<Permit>,
     /// The connection it came on.
@@ -72,78 +67,52 @@ pub async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let under_way = connection.traffic.begin();
-    let (record, logged) = access::begin(&edge.metrics, &request);
-    let target = Target::of(request.uri().path());
+    let call = Call::begin(&edge.metrics, request.uri().path(), request.headers());
+    let record = Arc::clone(call.record());
     let request_id = metadata::request_id(request.headers());
     record.set_request_id(request_id.clone());
-    let admitted = admit(&edge, connection, target, &request, request_id.clone(), &record);
-    let permit = admitted.as_ref().ok().and_then(|admitted| admitted.permit.clone());
-    let mut response = match admitted {
-        Ok(admitted) => serve(&edge, target, admitted, request).await?,
-        Err(error) => status(&error).into_http(),
+    let (permit, mut response) = match admit(&edge, &connection, &record, &request) {
+        Ok(permit) => {
+            let (request_id, record) = (request_id.clone(), Arc::clone(&record));
+            let admitted = Admitted { request_id, record, permit: permit.clone(), connection };
+            (permit, serve(&edge, admitted, request).await?)
+        }
+        Err(kind) => (None, refuse_at_the_door(&record, Error::new(kind)).into_http()),
     };
-    if matches!(target, Target::Agents(_)) {
+    if record.method().is_of_the_api() {
         response.headers_mut().insert("x-request-id", request_id);
     }
-    Ok(logged(response.map(|body| Body::new(Held::new(body, under_way, permit)))))
+    let (head, body) = response.into_parts();
+    let body = Sent::new(body, call, under_way, permit, &head.headers);
+    Ok(Response::from_parts(head, Body::new(body)))
 }
 
-/// Lets a request in, or says why not: nothing of it has reached the platform.
+/// Lets a request in with its share, or says why not: nothing of it has reached the platform.
 fn admit(
     edge: &Edge,
-    connection: Arc<Connection>,
-    target: Target,
+    connection: &Connection,
+    record: &Record,
     request: &Request<Incoming>,
-    request_id: HeaderValue,
-    record: &Arc<Record>,
-) -> Result<Admitted, Error> {
-    let admitted = || {
-        if connection.traffic.is_abused() {
-            return Err(Kind::Overloaded(
-                "the streams that one connection may reset (server.max_resets_per_connection)",
-            ));
-        }
-        let caller = edge.auth.admit(target, request.headers(), &connection.peer)?;
-        if let Some(caller) = &caller {
-            record.set_caller(Arc::clone(caller));
-        }
-        let permit = match target {
-            Target::Agents(method) => Some(edge.limits.take(method)?),
-            _ => None,
-        };
-        Ok((caller, permit))
-    };
-    match admitted() {
-        Ok((caller, permit)) => Ok(Admitted { request_id, record: Arc::clone(record), caller, permit, connection }),
-        Err(kind) => {
-            note(record, &kind);
-            Err(if creates(target) { Error::new(kind).or_not_created() } else { Error::new(kind) })
-        }
+) -> Result<Option<Permit>, Kind> {
+    if connection.traffic.is_abused() {
+        return Err(Kind::Overloaded("server.max_resets_per_connection"));
     }
+    if let Some(caller) = edge.auth.admit(record.method(), request.headers(), &connection.peer)? {
+        record.set_caller(caller);
+    }
+    edge.limits.take(record.method())
 }
 
-async fn serve(
-    edge: &Edge,
-    target: Target,
-    admitted: Admitted,
-    mut request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
+async fn serve(edge: &Edge, admitted: Admitted, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let record = Arc::clone(&admitted.record);
     request.extensions_mut().insert(admitted);
-    let limit = edge.settings.receive_timeout;
-    let uri = request.uri().clone();
-    let request = request.map(|body| match target {
-        // A bidirectional stream, whose caller may think as long as it likes.
-        Target::Reflection => Body::new(body),
-        _ => Body::new(Receive::new(body, record, limit, creates(target))),
-    });
+    // Reflection is a stream both ways, whose caller may think as long as it likes.
+    let limit = Some(edge.settings.receive_timeout).filter(|_| record.method().kind != MethodKind::Reflection);
+    let path = request.uri().path().to_owned();
+    let request = request.map(|body| Body::new(Received::new(body, record.clone(), limit)));
     let response = edge.routes.clone().call(request).await?;
-    Ok(match status::of_tonic(uri.path(), response.headers()) {
+    Ok(match status::of_tonic(&path, response.headers()) {
         Some(status) => status.into_http(),
         None => response,
     })
-}
-
-fn creates(target: Target) -> bool {
-    matches!(target, Target::Agents(method) if method.creates())
 }

@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::method::Method;
-use crate::{calls::Kind, config};
+use crate::{
+    calls::Kind,
+    config,
+    telemetry::{Method, MethodKind},
+};
 
 /// A call's share; shared by all that the call begins.
 pub type Permit = Arc<OwnedSemaphorePermit>;
@@ -25,15 +28,18 @@ impl Limits {
         Self { calls: of(settings.max_calls), streams: of(settings.max_streams) }
     }
 
-    /// A share for a call, now or not at all: whoever waits in a queue has stopped waiting by the time it moves.
+    /// A share for a call of the API, now or not at all: whoever waits in a queue has stopped waiting by the time it
+    /// moves. None for what is no call of the API.
     ///
     /// # Errors
     /// When there is none left.
-    pub fn take(&self, method: Method) -> Result<Permit, Kind> {
-        let (shares, what) = match method.is_streaming() {
-            true => (&self.streams, "server.max_streams"),
-            false => (&self.calls, "server.max_calls"),
+    pub fn take(&self, method: &Method) -> Result<Option<Permit>, Kind> {
+        let (shares, what) = match method.kind {
+            MethodKind::Unary => (&self.calls, "server.max_calls"),
+            MethodKind::Streaming => (&self.streams, "server.max_streams"),
+            MethodKind::Health | MethodKind::Reflection | MethodKind::Nothing => return Ok(None),
         };
-        Arc::clone(shares).try_acquire_owned().map(Arc::new).map_err(|_| Kind::Overloaded(what))
+        let share = Arc::clone(shares).try_acquire_owned().map_err(|_| Kind::Overloaded(what))?;
+        Ok(Some(Arc::new(share)))
     }
 }

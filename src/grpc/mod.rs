@@ -1,16 +1,16 @@
 //! The edge callers see: connections, who may call, metadata, the five-line calls and THE table of statuses.
 
-mod access;
 mod attach;
 mod auth;
+mod bodies;
+mod call;
 mod connection;
+mod door;
 mod first_words;
 mod layers;
 mod leash;
 mod limits;
 mod metadata;
-mod method;
-mod receive;
 mod server;
 mod service;
 mod status;

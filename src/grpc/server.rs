@@ -21,7 +21,9 @@ use tonic_health::{
 };
 use tracing::debug;
 
-use super::{attach::Attach, auth::Auth, connection, layers::Edge, limits::Limits, service::Service, tls::Tls};
+use super::{
+    attach::Attach, auth::Auth, connection, door::Door, layers::Edge, limits::Limits, service::Service, tls::Tls,
+};
 use crate::{
     calls::Calls,
     config::{self, Settings},
@@ -59,7 +61,7 @@ pub struct Parts {
     pub auth: Arc<Auth>,
     /// TLS; without it the port speaks cleartext.
     pub tls: Option<Arc<Tls>>,
-    /// What is counted and timed.
+    /// What is counted.
     pub metrics: Metrics,
 }
 
@@ -74,8 +76,7 @@ impl Server {
         // tonic-health begins with SERVING.
         health.set_service_status(ALL, ServingStatus::NotServing).await;
         health.set_service_status(SERVICE, ServingStatus::NotServing).await;
-        let service = Service {
-            calls: calls.clone(),
+        let door = Door {
             keys,
             pass_through: settings.auth.pass_through,
             auth: Arc::clone(&auth),
@@ -83,6 +84,7 @@ impl Server {
             default_agent: settings.agents.default_id.clone(),
             max_response_bytes: settings.server.max_response_bytes,
         };
+        let service = Service { calls: calls.clone(), door };
         let mut routes = Routes::builder();
         routes.add_service(agent_service(service, &settings.server)).add_service(health_service);
         add_reflection(&mut routes)?;
@@ -90,8 +92,8 @@ impl Server {
             routes: routes.routes().prepare(),
             auth,
             limits: Limits::new(&settings.server),
-            metrics,
             tls,
+            metrics,
             http2: http2(&settings.server),
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),

@@ -34,8 +34,26 @@ struct Row {
     retry_after: Option<Duration>,
 }
 
+/// The status of a failed call, which is noted in its record, and completed with what the record knows.
+pub fn refuse(record: &Record, error: &Error) -> Status {
+    record.failed(reason(&error.kind), end(&error.kind));
+    if error.outcome == Some(Outcome::Unknown) {
+        record.create_unknown();
+    }
+    let mut error = error.clone();
+    if error.task_id.is_none() {
+        error.task_id = record.task_id().map(Into::into);
+    }
+    status(&error)
+}
+
+/// The same for a call that fails before it has begun: one that creates has created nothing.
+pub fn refuse_at_the_door(record: &Record, error: Error) -> Status {
+    refuse(record, &if record.method().creates { error.or_not_created() } else { error })
+}
+
 /// The status of a failed call.
-pub fn status(error: &Error) -> Status {
+fn status(error: &Error) -> Status {
     let Row { mut code, mut reason, retry_after } = row(&error.kind);
     let mut facts = facts(error);
     let mut metadata = MetadataMap::new();
@@ -62,11 +80,12 @@ pub fn status(error: &Error) -> Status {
     Status::with_error_details_and_metadata(code, cut(&message(error), MAX_MESSAGE), details, metadata)
 }
 
-/// Notes a failure by its stable reason, and how it ends the call: most are the call's own answer.
-pub fn note(record: &Record, kind: &Kind) {
-    record.failed(row(kind).reason, end(kind));
+/// The stable reason of a failure.
+fn reason(kind: &Kind) -> &'static str {
+    row(kind).reason
 }
 
+/// How a failure ends its call: most are the call's own answer.
 fn end(kind: &Kind) -> End {
     match kind {
         Kind::Deadline | Kind::Platform(platform::Error::Deadline) => End::Deadline,
@@ -75,7 +94,7 @@ fn end(kind: &Kind) -> End {
         Kind::Unauthenticated(_) | Kind::CallerForbidden | Kind::AgentForbidden => End::Refused,
         Kind::Platform(platform::Error::Refused(refusal)) if refusal.status < 500 => End::Finished,
         Kind::Interrupted | Kind::Platform(_) => End::PlatformBroke,
-        Kind::Invalid(_) | Kind::NotStreaming | Kind::Dawdling | Kind::TooLarge { .. } | Kind::Internal => {
+        Kind::Invalid(_) | Kind::NotStreaming | Kind::TooLarge { .. } | Kind::Dawdling | Kind::Internal => {
             End::Finished
         }
     }

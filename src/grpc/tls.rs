@@ -118,7 +118,9 @@ fn names(certificate: &CertificateDer<'_>) -> Vec<Arc<str>> {
         return Vec::new();
     };
     let ids = certificate.valid_uri_names().filter(|uri| uri.starts_with("spiffe://"));
-    ids.chain(certificate.valid_dns_names()).map(Arc::from).collect()
+    // DNS names mean the same in either case; the settings have them in the lower one.
+    let hosts = certificate.valid_dns_names().map(str::to_ascii_lowercase);
+    ids.map(Arc::from).chain(hosts.map(Arc::from)).collect()
 }
 
 fn load(

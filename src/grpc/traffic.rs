@@ -1,19 +1,12 @@
 //! What goes on on one connection: the calls under way, and those that its caller has reset.
 
 use std::{
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, body::Body};
-
-use super::limits::Permit;
 
 /// Over how long resets are counted.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -95,49 +88,16 @@ impl Traffic {
     }
 }
 
+impl UnderWay {
+    /// Its last byte is on its way.
+    pub fn finish(&mut self) {
+        self.is_over = true;
+    }
+}
+
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.traffic.end(!self.is_over && self.begun.elapsed() < PREMATURE);
-    }
-}
-
-/// A response's body, with what the call holds until it is sent or reset.
-pub struct Held {
-    body: Body,
-    under_way: UnderWay,
-    _permit: Option<Permit>,
-}
-
-impl Held {
-    /// Holds these as long as the body is sent.
-    pub fn new(body: Body, mut under_way: UnderWay, permit: Option<Permit>) -> Self {
-        under_way.is_over = http_body::Body::is_end_stream(&body);
-        Self { body, under_way, _permit: permit }
-    }
-}
-
-impl http_body::Body for Held {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        // Trailers are the last thing that is sent.
-        let is_over = match &frame {
-            Poll::Ready(Some(Ok(frame))) => frame.is_trailers(),
-            Poll::Ready(_) => true,
-            Poll::Pending => false,
-        };
-        self.under_way.is_over |= is_over;
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

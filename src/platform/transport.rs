@@ -54,12 +54,10 @@ pub struct Context {
     pub request_id: HeaderValue,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
-    /// Who asks, where callers are known by name.
-    pub caller: Option<Arc<str>>,
+    /// What is told of the call, and by whom it is made.
+    pub record: Arc<Record>,
     /// The call's share of the proxy, given back when all that it began is over, a create without its caller too.
     pub permit: Option<Arc<OwnedSemaphorePermit>>,
-    /// What is told of the call.
-    pub record: Arc<Record>,
 }
 
 impl Context {

@@ -33,7 +33,7 @@ impl Call {
     pub fn begin(metrics: &Metrics, path: &str, headers: &HeaderMap) -> Self {
         let method = Method::of(path);
         let mut record = Record::new(metrics, method, headers);
-        let span = if method.kind == Kind::Other { Span::none() } else { span(method) };
+        let span = if method.is_of_the_api() { span(method) } else { Span::none() };
         record.trace.enter(&span);
         metrics.call_begun(method);
         Self { record: Arc::new(record), span, code: None }
@@ -65,7 +65,7 @@ impl Call {
     fn log(&self, code: &str, end: End, duration: Duration) {
         let record = &*self.record;
         let (method, duration_ms) = (record.method.name, milliseconds(duration));
-        if record.method.kind == Kind::Other {
+        if !record.method.is_of_the_api() {
             debug!(target: "xpander_grpc_proxy::access", method, code, duration_ms, end = end.word(), "call");
             return;
         }

@@ -7,6 +7,8 @@ pub struct Method {
     pub name: &'static str,
     /// What kind of call it is.
     pub kind: Kind,
+    /// Whether it creates a task.
+    pub creates: bool,
 }
 
 /// What kind of call a method is.
@@ -16,27 +18,46 @@ pub enum Kind {
     Unary,
     /// The API, with a stream of answers.
     Streaming,
-    /// Probes, reflection and what does not exist: many, and of little interest.
-    Other,
+    /// `grpc.health.v1`.
+    Health,
+    /// Server reflection, v1 and v1alpha.
+    Reflection,
+    /// What is not served here.
+    Nothing,
 }
 
 /// Every method there is; the last one stands for those there are not.
 static METHODS: [Method; 11] = [
-    Method { name: "xpander.agent.v1.AgentService/Invoke", kind: Kind::Unary },
-    Method { name: "xpander.agent.v1.AgentService/StreamEvents", kind: Kind::Streaming },
-    Method { name: "xpander.agent.v1.AgentService/InvokeStream", kind: Kind::Streaming },
-    Method { name: "xpander.agent.v1.AgentService/GetTask", kind: Kind::Unary },
-    Method { name: "xpander.agent.v1.AgentService/WaitTask", kind: Kind::Unary },
-    Method { name: "xpander.agent.v1.AgentService/StopTask", kind: Kind::Unary },
-    Method { name: "grpc.health.v1.Health/Check", kind: Kind::Other },
-    Method { name: "grpc.health.v1.Health/Watch", kind: Kind::Other },
-    Method { name: "grpc.reflection.v1.ServerReflection/ServerReflectionInfo", kind: Kind::Other },
-    Method { name: "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", kind: Kind::Other },
-    Method { name: "_OTHER", kind: Kind::Other },
+    Method::create("xpander.agent.v1.AgentService/Invoke", Kind::Unary),
+    Method::new("xpander.agent.v1.AgentService/StreamEvents", Kind::Streaming),
+    Method::create("xpander.agent.v1.AgentService/InvokeStream", Kind::Streaming),
+    Method::new("xpander.agent.v1.AgentService/GetTask", Kind::Unary),
+    Method::new("xpander.agent.v1.AgentService/WaitTask", Kind::Unary),
+    Method::new("xpander.agent.v1.AgentService/StopTask", Kind::Unary),
+    Method::new("grpc.health.v1.Health/Check", Kind::Health),
+    Method::new("grpc.health.v1.Health/Watch", Kind::Health),
+    Method::new("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Kind::Reflection),
+    Method::new("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Kind::Reflection),
+    Method::new("_OTHER", Kind::Nothing),
 ];
 
 impl Method {
+    const fn new(name: &'static str, kind: Kind) -> Self {
+        Self { name, kind, creates: false }
+    }
+
+    const fn create(name: &'static str, kind: Kind) -> Self {
+        Self { name, kind, creates: true }
+    }
+
+    /// Whether it is the API's own.
+    #[must_use]
+    pub fn is_of_the_api(&self) -> bool {
+        matches!(self.kind, Kind::Unary | Kind::Streaming)
+    }
+
     /// The method of a request's path.
+    #[must_use]
     pub fn of(path: &str) -> &'static Self {
         let name = path.strip_prefix('/').unwrap_or_default();
         METHODS.iter().find(|method| method.name == name).unwrap_or(&METHODS[METHODS.len() - 1])
@@ -44,7 +65,7 @@ impl Method {
 
     /// The API's own.
     pub fn of_the_api() -> impl Iterator<Item = &'static Self> {
-        METHODS.iter().filter(|method| method.kind != Kind::Other)
+        METHODS.iter().filter(|method| method.is_of_the_api())
     }
 }
 
@@ -79,6 +100,6 @@ mod tests {
         {
             assert_eq!(Method::of(path).name, "_OTHER", "{path}");
         }
-        assert_eq!(Method::of("/grpc.health.v1.Health/Check").kind, Kind::Other);
+        assert_eq!(Method::of("/grpc.health.v1.Health/Check").kind, Kind::Health);
     }
 }

@@ -105,7 +105,7 @@ impl Metrics {
         match method.kind {
             Kind::Unary => self.instruments.calls.add(change, &[]),
             Kind::Streaming => self.instruments.streams.add(change, &[]),
-            Kind::Other => {}
+            Kind::Health | Kind::Reflection | Kind::Nothing => {}
         }
     }
 

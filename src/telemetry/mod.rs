@@ -24,6 +24,7 @@ use tracing_subscriber::{
 pub use self::{
     attempt::{Attempt, Route, Sending},
     call::Call,
+    method::{Kind as MethodKind, Method},
     metrics::Metrics,
     otlp::ExportError,
     record::{Attached, End, Record},

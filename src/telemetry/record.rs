@@ -104,6 +104,12 @@ impl Record {
         }
     }
 
+    /// What is called.
+    #[must_use]
+    pub fn method(&self) -> &'static Method {
+        self.method
+    }
+
     /// Notes the call's request id.
     pub fn set_request_id(&self, id: HeaderValue) {
         let _ = self.request_id.set(id);
