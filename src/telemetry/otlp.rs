@@ -79,7 +79,7 @@ pub(super) fn metrics(protocol: OtlpProtocol) -> Result<PeriodicReader<Exporter>
             MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary).build()?
         }
     };
-    let exporter = Exporter { exporter, failed: AtomicU64::new(0), told: Mutex::new(None) };
+    let exporter = Exporter { inner: exporter, failed: AtomicU64::new(0), told: Mutex::new(None) };
     Ok(PeriodicReader::builder(exporter).build())
 }
 
@@ -117,14 +117,14 @@ fn provide_tls() {
 
 /// Tells of metrics that could not be exported, now and then; of spans the SDK does so itself.
 pub(super) struct Exporter {
-    exporter: MetricExporter,
+    inner: MetricExporter,
     failed: AtomicU64,
     told: Mutex<Option<Instant>>,
 }
 
 impl PushMetricExporter for Exporter {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let exported = self.exporter.export(metrics).await;
+        let exported = self.inner.export(metrics).await;
         if let Err(error) = &exported {
             let failed = self.failed.fetch_add(1, Relaxed) + 1;
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,14 +137,14 @@ impl PushMetricExporter for Exporter {
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.exporter.force_flush()
+        self.inner.force_flush()
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
+        self.inner.shutdown_with_timeout(timeout)
     }
 
     fn temporality(&self) -> Temporality {
-        self.exporter.temporality()
+        self.inner.temporality()
     }
 }

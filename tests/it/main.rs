@@ -24,4 +24,5 @@ mod layering;
 mod recordings;
 mod server;
 mod streams;
+mod telemetry;
 mod tls;
