@@ -19,6 +19,6 @@ pub use roots::{Roots, roots};
 pub use show::show;
 pub use sources::Flags;
 pub use tree::{
-    Agents, Auth, Events, Http2, LogFormat, Otlp, OtlpProtocol, Platform, Secret, Server, Settings, Telemetry, TokenHash,
-    UserField, Users,
+    Agents, Auth, Events, Http2, LogFormat, Otlp, OtlpProtocol, Platform, Secret, Server, Settings, Telemetry,
+    TokenHash, UserField, Users,
 };
