@@ -4,6 +4,7 @@
 
 mod health;
 mod kill;
+mod mutual_tls;
 mod rolling;
 
 use crate::support::{fleet::Fleet, follower::Follower, load::titled};

@@ -2,6 +2,7 @@
 
 pub mod binary;
 pub mod calls;
+pub mod certificates;
 pub mod course;
 pub mod direct;
 pub mod envoy;
