@@ -1,7 +1,6 @@
 //! Mutual TLS between Envoy and the replicas: whoever is not Envoy is refused.
 
 use tonic::{Code, Status};
-use tonic_types::StatusExt;
 use xpander_grpc_proxy::proto::GetTaskRequest;
 
 use super::{followers, readable};
@@ -78,8 +77,8 @@ async fn callers_reach_replicas_through_envoy_and_not_past_it() {
     let cleartext = Client::new(endpoint.connect_lazy());
     for client in [past(None), past(Some(&false_envoy)), cleartext] {
         let refused = get(client, &task_id).await.expect_err("no connection");
-        assert!(refused.get_error_details().error_info().is_none(), "it was answered: {refused:?}");
-        assert!([Code::Unavailable, Code::Unknown].contains(&refused.code()), "{refused:?}");
+        // A status that came over the wire has no source: this one the client has made itself.
+        assert!(std::error::Error::source(&refused).is_some(), "it was answered: {refused:?}");
     }
     assert_eq!(fleet.seen().len(), before, "nothing reaches the platform");
 }

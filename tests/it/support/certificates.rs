@@ -11,7 +11,7 @@ use std::{
 };
 
 use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, SanType};
 use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsConnector,
@@ -46,7 +46,7 @@ impl Authority {
         let name = format!("authority-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&folder).expect("a folder");
-        let mut params = CertificateParams::default();
+        let mut params = called("authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
         let ca_file = folder.join("ca.pem");
@@ -56,7 +56,7 @@ impl Authority {
 
     /// Vouches for a SPIFFE id or a DNS name.
     pub fn vouch_for(&self, name: &str) -> Identity {
-        let mut params = CertificateParams::default();
+        let mut params = called("member");
         let name_in_it = name.try_into().expect("ASCII");
         params.subject_alt_names =
             vec![if name.contains("://") { SanType::URI(name_in_it) } else { SanType::DnsName(name_in_it) }];
@@ -97,6 +97,14 @@ impl Authority {
             }
         }))
     }
+}
+
+/// Under a name of its own: one that is called as its authority would count as signed by itself.
+fn called(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
 }
 
 impl Drop for Authority {
