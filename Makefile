@@ -1,6 +1,6 @@
 # The front door: `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox serve-sandbox check test lint fmt deny clients envoy ci clean
+.PHONY: help demo sandbox serve-sandbox check test lint fmt deny docs clients envoy ci clean
 
 tools := target/tools/bin
 export PATH := $(CURDIR)/$(tools):$(PATH)
@@ -35,6 +35,10 @@ fmt: tools ## format the Rust and the protobuf files
 
 deny: tools ## licences, banned crates, sources and advisories of the dependencies
 	cargo deny --locked check
+
+docs: ## render docs/configuration.md from the code
+	cargo run --quiet --locked -- check --reference >target/configuration.md
+	mv target/configuration.md docs/configuration.md
 
 clients: tools ## the tests with clients in other languages
 	tests/clients/run

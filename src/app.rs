@@ -1,26 +1,36 @@
 //! The one place all parts meet: settings in, a bound server out.
 
+mod reload;
+
 use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{Router, http::StatusCode, routing::get};
-use http::header::InvalidHeaderValue;
+use http::header::CONTENT_TYPE;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
+use self::reload::Source;
 use crate::{
     calls::Calls,
-    config::{Secret, Settings},
-    grpc::Server,
+    config::{self, Settings},
+    grpc::{Auth, Parts, Server, Tls, TlsError},
     health::{Pending, Readiness},
-    platform::{BuildError, Client, Credentials},
+    platform::{Client, KeyError, Keys},
+    telemetry::{ExportError, Metrics},
 };
+
+/// Prometheus' text format.
+const PROMETHEUS: &str = "text/plain; version=0.0.4";
 
 /// A server whose ports are bound, not serving yet.
 pub struct Bound {
     grpc: TcpListener,
     admin: TcpListener,
     server: Server,
+    /// Read again when they change.
+    files: Vec<Source>,
+    metrics: Metrics,
     readiness: Readiness,
     /// Held until the gRPC port is served.
     starting: Pending,
@@ -39,15 +49,21 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
-    /// The API key cannot be sent as a header.
-    #[error("platform.api_key: {0}")]
-    Key(#[from] InvalidHeaderValue),
-    /// The platform client cannot be made.
+    /// The API key, or the connections it is used on, cannot be made.
     #[error(transparent)]
-    Client(#[from] BuildError),
+    Key(#[from] KeyError),
+    /// TLS cannot be made from its files.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A file with a secret cannot be used.
+    #[error("{0}")]
+    File(String),
     /// The API's descriptors cannot be served.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The metrics cannot be exported.
+    #[error(transparent)]
+    Metrics(#[from] ExportError),
     /// A bound socket does not know its address.
     #[error("a bound port has no address: {0}")]
     Address(io::Error),
@@ -61,16 +77,23 @@ impl Bound {
     pub async fn bind(settings: &Settings) -> Result<Self, StartError> {
         let readiness = Readiness::default();
         let starting = readiness.wait_for("the gRPC port");
-        let platform = &settings.platform;
-        let key = platform.api_key.clone().unwrap_or_else(|| Secret::new(""));
-        let organization = platform.organization_id.as_deref().unwrap_or_default();
-        let credentials = Arc::new(Credentials::new(&platform.base_url, organization, key)?);
-        let client = Client::new(platform, &settings.events)?;
-        let calls = Calls::new(client, &settings.agents, &settings.events);
-        let server = Server::new(&settings.server, calls, credentials).await?;
+        let client = Client::new(&settings.platform, &settings.events);
+        let metrics = Metrics::new(settings.otlp.metrics)?;
+        let parts = Parts {
+            calls: Calls::new(client, &settings.agents, &settings.events),
+            keys: Arc::new(Keys::new(&settings.platform)?),
+            auth: Arc::new(Auth::new(&settings.auth, settings.server.tls_client_ca_file.is_some())),
+            tls: Tls::new(&settings.server, &settings.auth)?.map(Arc::new),
+            metrics: metrics.clone(),
+        };
+        if !settings.users.metadata.is_empty() && settings.users.callers.is_empty() {
+            warn!("users.metadata does nothing: users.callers names nobody whose metadata is believed");
+        }
+        let files = files(settings, &parts).map_err(StartError::File)?;
+        let server = Server::new(settings, parts).await?;
         let grpc = listen("server.listen", settings.server.listen).await?;
         let admin = listen("server.admin_listen", settings.server.admin_listen).await?;
-        Ok(Self { grpc, admin, server, readiness, starting })
+        Ok(Self { grpc, admin, server, files, metrics, readiness, starting })
     }
 
     /// Where gRPC will be served.
@@ -81,7 +104,7 @@ impl Bound {
         self.grpc.local_addr().map_err(StartError::Address)
     }
 
-    /// Where the probes will be served.
+    /// Where probes and metrics will be served.
     ///
     /// # Errors
     /// When the system does not tell.
@@ -91,16 +114,17 @@ impl Bound {
 
     /// Serves until `shutdown` comes and the drain after it is over.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { grpc, admin, server, readiness, starting } = self;
+        let Self { grpc, admin, server, files, metrics, readiness, starting } = self;
         if let (Ok(grpc), Ok(admin)) = (grpc.local_addr(), admin.local_addr()) {
-            info!(%grpc, %admin, "serving");
+            info!(%grpc, %admin, tls = server.is_secure(), callers = server.callers(), "serving");
         }
         let over = CancellationToken::new();
         let admin_is_over = over.clone();
-        let probes = axum::serve(admin, admin_routes(readiness.clone()))
+        let probes = axum::serve(admin, admin_routes(readiness.clone(), metrics.clone()))
             .with_graceful_shutdown(async move { admin_is_over.cancelled().await })
             .into_future();
         let probes = tokio::spawn(probes);
+        let watching = tokio::spawn(reload::watch(files));
         drop(starting);
         let draining = async {
             shutdown.await;
@@ -108,19 +132,47 @@ impl Bound {
         };
         let mut held = None;
         server.run(grpc, async { held = Some(draining.await) }).await;
+        watching.abort();
         over.cancel();
         // A probe that does not hang up is not waited for.
         probes.abort();
+        metrics.finish().await;
         info!("drained");
     }
+}
+
+/// What is read from files, now and again when they change.
+fn files(settings: &Settings, parts: &Parts) -> Result<Vec<Source>, String> {
+    let mut sources = Vec::new();
+    if let Some(path) = settings.platform.api_key_file.clone() {
+        let keys = Arc::clone(&parts.keys);
+        sources.push(Source::new("platform.api_key_file", [path.clone()], move || {
+            keys.replace_own(config::secret_from(&path)?).map_err(|error| error.to_string())
+        })?);
+    }
+    if let Some(path) = settings.auth.tokens_file.clone() {
+        let auth = Arc::clone(&parts.auth);
+        sources.push(Source::new("auth.tokens_file", [path.clone()], move || {
+            auth.replace_tokens(&config::tokens_from(&path)?);
+            Ok(())
+        })?);
+    }
+    if let Some(tls) = parts.tls.clone() {
+        let server = &settings.server;
+        let paths = [&server.tls_cert_file, &server.tls_key_file, &server.tls_client_ca_file];
+        let paths: Vec<_> = paths.into_iter().flatten().cloned().collect();
+        let reload = move || tls.reload().map_err(|error| error.to_string());
+        sources.push(Source::new("the files of server.tls", paths, reload)?);
+    }
+    Ok(sources)
 }
 
 async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|error| StartError::Bind { setting, address, error })
 }
 
-/// The admin port: probes, never the API.
-fn admin_routes(readiness: Readiness) -> Router {
+/// The admin port: probes and metrics, never the API.
+fn admin_routes(readiness: Readiness, metrics: Metrics) -> Router {
     let ready = move || async move {
         let pending = readiness.pending();
         if pending.is_empty() {
@@ -129,5 +181,12 @@ fn admin_routes(readiness: Readiness) -> Router {
             (StatusCode::SERVICE_UNAVAILABLE, format!("not ready, pending: {}\n", pending.join(", ")))
         }
     };
-    Router::new().route("/livez", get(|| async { "live\n" })).route("/readyz", get(ready))
+    let metrics = move || async move {
+        let text = metrics.text().ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
+        Ok::<_, StatusCode>(([(CONTENT_TYPE, PROMETHEUS)], text))
+    };
+    Router::new()
+        .route("/livez", get(|| async { "live\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
 }

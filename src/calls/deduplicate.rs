@@ -14,7 +14,7 @@ use tracing::warn;
 
 use super::{Calls, Error, Kind, Outcome, invoke::Create};
 use crate::{
-    platform::{Context, Credentials},
+    platform::{Context, Owner},
     proto,
 };
 
@@ -34,10 +34,11 @@ pub(super) struct Deduplicator {
     hasher: RandomState,
 }
 
-/// Never shared between keys of the platform.
+/// Never shared between callers, nor between the keys that they bring.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
-    credentials: Arc<Credentials>,
+    owner: Owner,
+    caller: Option<Arc<str>>,
     request_id: String,
 }
 
@@ -71,7 +72,8 @@ impl Calls {
         let creates = &self.shared.creates;
         let agent = create.agent.clone();
         let fingerprint = creates.hasher.hash_one((&create.agent, &create.version, &create.body));
-        let key = Key { credentials: Arc::clone(&context.credentials), request_id: request_id.to_owned() };
+        let (owner, caller) = (context.credentials.owner().clone(), context.record.caller().cloned());
+        let key = Key { owner, caller, request_id: request_id.to_owned() };
         let (publish, answer) = watch::channel(None);
         // Not the async cache: nothing may come between being first and beginning.
         let entry = creates.first.entry_by_ref(&key).or_insert_with(|| Arc::new(First { fingerprint, answer }));
@@ -91,7 +93,7 @@ impl Calls {
 
     /// Creates on its own, so that the answer comes for whoever still waits, and for those who ask later.
     fn create_and_publish(&self, context: &Context, key: Key, create: Create, publish: watch::Sender<Answer>) {
-        let (calls, context) = (self.clone(), Context { deadline: None, ..context.clone() });
+        let (calls, context) = (self.clone(), context.without_deadline());
         self.shared.background.spawn(async move {
             let creating = Box::pin(calls.create_while_awaited(&context, create, &publish));
             let answer = creating.await.map_err(|error| error.in_our_names().or_not_created());
@@ -116,7 +118,7 @@ impl Calls {
         create: Create,
         publish: &watch::Sender<Answer>,
     ) -> Result<proto::Task, Error> {
-        let agent_id = self.load_agent(context, &create).await?;
+        let (agent_id, create) = self.load_agent(context, create).await?;
         if publish.receiver_count() <= REMEMBERED_RECEIVERS {
             return Err(Error::new(Kind::Deadline));
         }

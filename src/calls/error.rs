@@ -30,12 +30,30 @@ pub enum Kind {
     /// The task was created without `events_streaming`.
     #[error("the task was created without events_streaming and has no event stream")]
     NotStreaming,
+    /// The caller has not proved who it is; the words say what is missing or wrong.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// The caller is known, and may not call.
+    #[error("this caller may not call this service")]
+    CallerForbidden,
+    /// The caller may not invoke this agent.
+    #[error("this caller may not invoke this agent")]
+    AgentForbidden,
+    /// The proxy has as much to do as it may, of this.
+    #[error("the proxy is at its limit: {0}; come back a moment later")]
+    Overloaded(&'static str),
+    /// The request's message did not arrive within `server.receive_timeout`.
+    #[error("the request's message took too long to arrive (server.receive_timeout)")]
+    Dawdling,
     /// The platform's event stream ended early and cannot be followed further.
     #[error("the platform's event stream was interrupted; follow the task again after the last event")]
     Interrupted,
-    /// The proxy shuts down and has no more time for the stream.
-    #[error("the proxy is shutting down; follow the task again after the last event")]
+    /// The proxy shuts down and has no more time for the call.
+    #[error("the proxy is shutting down; call again, a stream after its last event")]
     Draining,
+    /// The caller's connection is old and has no more time for the stream.
+    #[error("the connection has reached its age; follow the task again after the last event")]
+    Aged,
     /// The response is larger than the proxy sends.
     #[error("the response has {size} bytes; the limit is {limit} (server.max_response_bytes)")]
     TooLarge {

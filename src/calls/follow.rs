@@ -131,7 +131,8 @@ impl Follow {
         loop {
             let (State::Live(stream) | State::Tail(stream, _)) = &mut self.state else { return Ok(self.take_end()) };
             let frame = stream.next().await;
-            self.skipped += stream.take_dropped();
+            let dropped = stream.take_dropped();
+            self.skip(dropped);
             match frame {
                 Ok(Some(frame)) => {
                     if let Some(event) = self.take_in(&frame) {
@@ -148,7 +149,7 @@ impl Follow {
     /// The event in a frame, or the gap before it; None where it was delivered before or is none.
     fn take_in(&mut self, frame: &Frame) -> Option<TaskEvent> {
         let Ok(event) = translate::event(frame.id.clone(), &frame.data, self.manner.forward_access_tokens) else {
-            self.skipped += 1;
+            self.skip(1);
             return None;
         };
         // The greeting of a connection that the caller did not ask for tells nothing.
@@ -215,7 +216,13 @@ impl Follow {
         }
     }
 
+    fn skip(&mut self, count: u64) {
+        self.skipped += count;
+        self.context.record.skipped(count);
+    }
+
     fn gap(&self, outage: &Outage) -> TaskEvent {
+        self.context.record.gap();
         let gap = StreamGap {
             since: Some(outage.since.into()),
             attempts: outage.attempts.try_into().unwrap_or(i32::MAX),

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use tokio::{sync::oneshot, time::timeout_at};
+use tokio::{sync::oneshot, task::yield_now, time::timeout_at};
 use tracing::{info, warn};
 
 use super::{Calls, Error, Kind, Outcome};
 use crate::{
     platform::{self, Context, wire},
     proto,
+    telemetry::Attached,
     translate::{self, Invocation},
 };
 
@@ -34,7 +35,8 @@ impl Calls {
             // Its failure is the call's: a new task is never created in its place.
             return self.get_task(context, task_id).await;
         }
-        let create = Create::new(&invocation)?;
+        let mut create = Create::new(&invocation)?;
+        self.pin(context, &mut create.version, &create.agent);
         match invocation.request_id {
             Some(request_id) => self.create_once(context, request_id, create).await,
             None => self.create(context, create).await,
@@ -43,12 +45,12 @@ impl Calls {
 
     /// Loads the agent and creates the task.
     async fn create(&self, context: &Context, create: Create) -> Result<proto::Task, Error> {
-        let agent_id = self.load_agent(context, &create).await?;
+        let (agent_id, create) = self.load_agent(context, create).await?;
         self.send(context, &agent_id, create).await
     }
 
-    /// The id to create the task under.
-    pub(super) async fn load_agent(&self, context: &Context, create: &Create) -> Result<Arc<str>, Error> {
+    /// The id to create the task under, and the create with the version that is pinned for that id.
+    pub(super) async fn load_agent(&self, context: &Context, mut create: Create) -> Result<(Arc<str>, Create), Error> {
         let agent_id = self.shared.platform.agent_id(context, &create.agent, create.version.as_deref()).await;
         let agent_id = agent_id.map_err(|error| Error::from(error).of_agent(&create.agent))?;
         if !translate::is_id(&agent_id) {
@@ -56,17 +58,31 @@ impl Calls {
             let error = platform::Error::Unreadable { what: "load an agent", why, status: 200 };
             return Err(Error::from(error).of_agent(&create.agent));
         }
-        Ok(agent_id)
+        self.pin(context, &mut create.version, &agent_id);
+        Ok((agent_id, create))
+    }
+
+    /// Pins the version that the settings have for an agent, unless one is pinned already.
+    fn pin(&self, context: &Context, version: &mut Option<String>, agent_id: &str) {
+        if version.is_none()
+            && let Some(pin) = self.shared.pins.get(agent_id)
+        {
+            *version = Some(pin.clone());
+            context.record.attached(Attached::VersionPin);
+        }
     }
 
     /// Sends the create, once, and waits for its answer as long as the caller does.
     pub(super) async fn send(&self, context: &Context, agent_id: &str, create: Create) -> Result<proto::Task, Error> {
         let Create { agent, version, body } = create;
+        // A reset that came right behind the request is heard before the create is sent: a storm of resets makes no
+        // storm of tasks.
+        yield_now().await;
         if context.is_late() {
             return Err(Error::new(Kind::Deadline).of_agent(&agent));
         }
         let (answer, answered) = oneshot::channel();
-        let (calls, its_context) = (self.clone(), Context { deadline: None, ..context.clone() });
+        let (calls, its_context) = (self.clone(), context.without_deadline());
         let agent_id = agent_id.to_owned();
         self.shared.background.spawn(async move {
             let created = calls.shared.platform.create_task(&its_context, &agent_id, version.as_deref(), body).await;
@@ -92,6 +108,9 @@ impl Calls {
         let task = match created {
             Ok(task) => task,
             Err(error) => {
+                if error.may_have_created() {
+                    context.record.create_unknown();
+                }
                 warn!(request_id, may_have_created = error.may_have_created(), %error, "a create failed after its caller left");
                 return;
             }

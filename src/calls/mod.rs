@@ -9,7 +9,7 @@ mod stream_events;
 mod tasks;
 mod wait;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub use error::{Error, Kind, Outcome};
 use tokio_util::task::TaskTracker;
@@ -26,6 +26,8 @@ pub struct Calls {
 struct Shared {
     platform: Client,
     default_agent: Option<String>,
+    /// The versions that tasks are pinned to, by agent id.
+    pins: BTreeMap<String, String>,
     stop_abandoned: bool,
     following: Manner,
     creates: Deduplicator,
@@ -42,6 +44,7 @@ impl Calls {
             waits: Waits::default(),
             platform,
             default_agent: agents.default_id.clone(),
+            pins: agents.pins.clone(),
             stop_abandoned: agents.stop_abandoned,
             following: Manner {
                 forward_access_tokens: events.forward_access_tokens,

@@ -89,7 +89,8 @@ impl Waits {
                 let (publish, latest) = watch::channel(None);
                 let follower = Follower {
                     platform: platform.clone(),
-                    context: Context { deadline: None, ..context.clone() },
+                    // It may go on for others when its first waiter has left.
+                    context: Context { permit: None, ..context.without_deadline() },
                     key: vacant.key().clone(),
                     publish,
                     followers: Arc::clone(&self.followers),

@@ -59,6 +59,9 @@ pub struct CheckArgs {
     /// Check what `serve --sandbox` would run with
     #[arg(long)]
     pub sandbox: bool,
+    /// Print what settings there are, as Markdown, and check none
+    #[arg(long, conflicts_with_all = ["config", "sandbox"])]
+    pub reference: bool,
 }
 
 /// The organization and the key of callers of the embedded platform, which accepts any.
@@ -69,10 +72,11 @@ const SANDBOX_KEY: &str = "key-of-the-sandbox";
 pub async fn serve(args: ServeArgs) -> Result<Outcome, Failure> {
     let ServeArgs { listen, admin_listen, config, sandbox, log_format } = args;
     let mut settings = settings(config.as_deref(), &Flags { listen, admin_listen, log_format, sandbox })?;
-    telemetry::start(&settings.telemetry).map_err(broken)?;
+    let telemetry = telemetry::start(&settings).map_err(broken)?;
     let _platform = if sandbox { Some(start_sandbox(&mut settings).await?) } else { None };
     let signals = Signals::catch().map_err(broken)?;
     Bound::bind(&settings).await.map_err(broken)?.run(signals.first()).await;
+    telemetry.finish().await;
     Ok(Outcome::Good)
 }
 
@@ -108,11 +112,15 @@ pub async fn sandbox(args: SandboxArgs) -> Result<Outcome, Failure> {
     Ok(Outcome::Good)
 }
 
-/// Prints the settings in force.
+/// Prints the settings in force, or the reference of all there are.
 pub fn check(args: CheckArgs) -> Result<Outcome, Failure> {
-    let CheckArgs { config, sandbox } = args;
-    let settings = settings(config.as_deref(), &Flags { sandbox, ..Flags::default() })?;
-    io::stdout().write_all(config::show(&settings).as_bytes())?;
+    let CheckArgs { config, sandbox, reference } = args;
+    let printed = if reference {
+        config::reference()
+    } else {
+        config::show(&settings(config.as_deref(), &Flags { sandbox, ..Flags::default() })?)
+    };
+    io::stdout().write_all(printed.as_bytes())?;
     Ok(Outcome::Good)
 }
 

@@ -46,15 +46,23 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// The known name that `name` was most likely meant to be, if any is close.
-fn nearest(name: &str) -> Option<&'static str> {
+/// The known name that `name` was most likely meant to be, if any is close: a setting, or a section as `[section]`.
+fn nearest(name: &str) -> Option<String> {
+    // What stands below a setting belongs into its value.
+    if let Some((known, ..)) =
+        KEYS.iter().find(|(known, ..)| name.strip_prefix(known).is_some_and(|rest| rest.starts_with('.')))
+    {
+        return Some((*known).to_owned());
+    }
     let farthest = (name.chars().count() / 3).max(2);
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
-    KEYS.iter()
-        // A right key in a wrong section or in none is one step away.
-        .map(|(known, _)| (distance(name, known).min(distance(&last(name), &last(known)) + 1), *known))
-        .min_by_key(|(steps, _)| *steps)
-        .and_then(|(steps, known)| (steps <= farthest).then_some(known))
+    // A right key in a wrong section or in none is one step away.
+    let keys = KEYS
+        .iter()
+        .map(|(known, ..)| (distance(name, known).min(distance(&last(name), &last(known)) + 1), (*known).to_owned()));
+    let sections = sections().into_iter().map(|section| (distance(name, section), format!("[{section}]")));
+    let (steps, known) = keys.chain(sections).min_by_key(|(steps, _)| *steps)?;
+    (steps <= farthest).then_some(known)
 }
 
 /// How many letters must be added, dropped or exchanged to make `a` of `b`.
@@ -75,14 +83,19 @@ fn distance(a: &str, b: &str) -> usize {
 /// The names that are there: of the section when it exists, else the sections.
 fn neighbours(name: &str) -> String {
     let section = name.split('.').next().unwrap_or_default();
-    let known = || KEYS.iter().filter_map(|(name, _)| name.split_once('.'));
+    let known = || KEYS.iter().filter_map(|(name, ..)| name.split_once('.'));
     let keys: Vec<_> = known().filter(|(other, _)| *other == section).map(|(_, key)| key).collect();
     if !keys.is_empty() {
         return format!("in [{section}] {}", keys.join(", "));
     }
-    let mut sections: Vec<_> = known().map(|(section, _)| section).collect();
+    format!("section.key with the sections {}", sections().join(", "))
+}
+
+/// All sections, in their order.
+fn sections() -> Vec<&'static str> {
+    let mut sections: Vec<_> = KEYS.iter().filter_map(|(name, ..)| Some(name.split_once('.')?.0)).collect();
     sections.dedup();
-    format!("section.key with the sections {}", sections.join(", "))
+    sections
 }
 
 #[cfg(test)]
@@ -97,10 +110,13 @@ mod tests {
             ("listen", Some("server.listen")),
             ("server.log_format", Some("telemetry.log_format")),
             ("platfrom.apikey", Some("platform.api_key")),
+            ("servr", Some("[server]")),
+            ("agent.pins", Some("agents.pins")),
+            ("auth.tokens.orders", Some("auth.tokens")),
             ("something.else_entirely", None),
             ("", None),
         ] {
-            assert_eq!(nearest(typed), meant, "{typed}");
+            assert_eq!(nearest(typed).as_deref(), meant, "{typed}");
         }
     }
 

@@ -1,166 +1,139 @@
-//! Every setting by name, with how it is read, checked and shown. Not where the values come from: that is `sources`.
+//! Every setting by name, with its kind, its place and what it does. Not how its kind is read or shown: that is `kind`.
 
-use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
-use clap::ValueEnum;
+use super::kind::Kind;
 
-use super::{
-    duration,
-    read::{self, Problem},
-    tree::{Http2, LogFormat, Secret, Settings},
-};
-
-const NOT_SET: &str = "(not set)";
-const BYTES: RangeInclusive<usize> = 1..=1 << 30;
 const AT_MOST_AN_HOUR: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
+const AT_MOST_A_DAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
 /// For times in which something must be able to happen.
 const SOME_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
+/// For the lives of connections: shorter ones would cost more than they carry.
+const A_SECOND_OR_MORE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
+const MANY: RangeInclusive<u32> = 1..=1_000_000;
 
 /// The settings in the order of the tree: names are `[section] key` in the file and `XPANDER_PROXY_SECTION__KEY` in the
-/// environment.
-#[rustfmt::skip] // A table: a line for each.
-pub const KEYS: &[(&str, Kind)] = &[
-    ("server.listen", Kind::Address(|s| &mut s.server.listen)),
-    ("server.admin_listen", Kind::Address(|s| &mut s.server.admin_listen)),
-    ("server.max_request_bytes", Kind::Bytes(|s| &mut s.server.max_request_bytes)),
-    ("server.max_response_bytes", Kind::Bytes(|s| &mut s.server.max_response_bytes)),
-    ("server.max_metadata_bytes", Kind::Count(|s| &mut s.server.max_metadata_bytes, 1 << 10..=1 << 20)),
-    ("server.max_streams_per_connection", Kind::Count(|s| &mut s.server.max_streams_per_connection, 1..=100_000)),
-    ("server.drain_delay", Kind::Time(|s| &mut s.server.drain_delay, AT_MOST_AN_HOUR)),
-    ("server.drain_timeout", Kind::Time(|s| &mut s.server.drain_timeout, AT_MOST_AN_HOUR)),
-    ("platform.base_url", Kind::BaseUrl(|s| &mut s.platform.base_url)),
-    ("platform.api_key", Kind::Secret(|s| &mut s.platform.api_key)),
-    ("platform.api_key_file", Kind::SecretFile(|s| (&mut s.platform.api_key_file, &mut s.platform.api_key))),
-    ("platform.organization_id", Kind::Identifier(|s| &mut s.platform.organization_id)),
-    ("platform.connect_timeout", Kind::Time(|s| &mut s.platform.connect_timeout, SOME_TIME)),
-    ("platform.request_timeout", Kind::Time(|s| &mut s.platform.request_timeout, SOME_TIME)),
-    ("platform.max_answer_bytes", Kind::Bytes(|s| &mut s.platform.max_answer_bytes)),
-    ("platform.pool_idle_timeout", Kind::Time(|s| &mut s.platform.pool_idle_timeout, SOME_TIME)),
-    ("platform.http2", Kind::Http2(|s| &mut s.platform.http2)),
-    ("platform.ca_file", Kind::File(|s| &mut s.platform.ca_file)),
-    ("platform.retries", Kind::Count(|s| &mut s.platform.retries, 0..=10)),
-    ("platform.agent_cache_ttl", Kind::Time(|s| &mut s.platform.agent_cache_ttl, AT_MOST_AN_HOUR)),
-    ("agents.default_id", Kind::Identifier(|s| &mut s.agents.default_id)),
-    ("agents.stop_abandoned", Kind::Switch(|s| &mut s.agents.stop_abandoned)),
-    ("events.idle_timeout", Kind::Time(|s| &mut s.events.idle_timeout, SOME_TIME)),
-    ("events.reconnect_budget", Kind::Time(|s| &mut s.events.reconnect_budget, SOME_TIME)),
-    ("events.max_event_bytes", Kind::Bytes(|s| &mut s.events.max_event_bytes)),
-    ("events.forward_access_tokens", Kind::Switch(|s| &mut s.events.forward_access_tokens)),
-    ("telemetry.log_format", Kind::LogFormat(|s| &mut s.telemetry.log_format)),
-    ("telemetry.log_filter", Kind::LogFilter(|s| &mut s.telemetry.log_filter)),
+/// environment. The words on each are Markdown.
+#[rustfmt::skip] // A table: a line for each, and one for its words.
+pub const KEYS: &[(&str, Kind, &str)] = &[
+    ("server.listen", Kind::Address(|s| &mut s.server.listen),
+        "Where gRPC is served: the API, health and reflection."),
+    ("server.admin_listen", Kind::Address(|s| &mut s.server.admin_listen),
+        "Where `/livez`, `/readyz` and `/metrics` are served, over plain HTTP; never carries the API."),
+    ("server.tls_cert_file", Kind::File(|s| &mut s.server.tls_cert_file),
+        "A PEM file with the certificate chain of the gRPC port; needs `tls_key_file`. Without one the port speaks cleartext. \
+         Read again when it changes."),
+    ("server.tls_key_file", Kind::File(|s| &mut s.server.tls_key_file),
+        "A PEM file with the certificate's private key. Read again when it changes."),
+    ("server.tls_client_ca_file", Kind::File(|s| &mut s.server.tls_client_ca_file),
+        "A PEM file with the authorities that callers' certificates must come from (mTLS). Read again when it changes."),
+    ("server.max_calls", Kind::Count(|s| &mut s.server.max_calls, MANY),
+        "Unary calls under way at once, over all connections; one more is refused with RESOURCE_EXHAUSTED. A create counts \
+         until the platform has answered, even when its caller has left."),
+    ("server.max_streams", Kind::Count(|s| &mut s.server.max_streams, MANY),
+        "Streaming calls under way at once, over all connections."),
+    ("server.max_request_bytes", Kind::Bytes(|s| &mut s.server.max_request_bytes),
+        "The largest request message, after decompression."),
+    ("server.max_response_bytes", Kind::Bytes(|s| &mut s.server.max_response_bytes),
+        "The largest response message."),
+    ("server.max_metadata_bytes", Kind::Count(|s| &mut s.server.max_metadata_bytes, 1 << 10..=1 << 20),
+        "The largest metadata of a call, in bytes."),
+    ("server.max_streams_per_connection", Kind::Count(|s| &mut s.server.max_streams_per_connection, 1..=100_000),
+        "HTTP/2 streams (calls of any kind) that one connection may have open."),
+    ("server.max_resets_per_connection", Kind::Count(|s| &mut s.server.max_resets_per_connection, 1..=100_000),
+        "Calls younger than a second that a connection's caller may reset within ten seconds. A connection that resets more is told to leave (GOAWAY) and takes no more calls; those under way go on."),
+    ("server.handshake_timeout", Kind::Time(|s| &mut s.server.handshake_timeout, SOME_TIME),
+        "How long a new connection may take for its TLS handshake and its first words of HTTP/2."),
+    ("server.receive_timeout", Kind::Time(|s| &mut s.server.receive_timeout, SOME_TIME),
+        "How long a request's message may take to arrive."),
+    ("server.keepalive_interval", Kind::Time(|s| &mut s.server.keepalive_interval, SOME_TIME),
+        "How often a connection is pinged."),
+    ("server.keepalive_timeout", Kind::Time(|s| &mut s.server.keepalive_timeout, SOME_TIME),
+        "How long the answer to a ping may take; then the connection is closed."),
+    ("server.max_connection_idle", Kind::Time(|s| &mut s.server.max_connection_idle, A_SECOND_OR_MORE),
+        "How long a connection may be without a call; then it is closed."),
+    ("server.max_connection_age", Kind::Time(|s| &mut s.server.max_connection_age, A_SECOND_OR_MORE),
+        "How old a connection becomes, give or take a tenth, before its caller is told to open another one (GOAWAY), so that \
+         balancers see new replicas."),
+    ("server.max_connection_age_grace", Kind::Time(|s| &mut s.server.max_connection_age_grace, AT_MOST_A_DAY),
+        "How long the calls of such a connection may go on; then its streams end with UNAVAILABLE. `0s`: for ever."),
+    ("server.drain_delay", Kind::Time(|s| &mut s.server.drain_delay, AT_MOST_AN_HOUR),
+        "How long serving goes on after SIGTERM, while balancers learn of it."),
+    ("server.drain_timeout", Kind::Time(|s| &mut s.server.drain_timeout, AT_MOST_AN_HOUR),
+        "How long calls in flight then may take to finish."),
+    ("platform.base_url", Kind::BaseUrl(|s| &mut s.platform.base_url),
+        "The platform. Without a scheme it gets `https://`. Where none is given, `IS_STG=true` means the platform's staging."),
+    ("platform.api_key", Kind::Secret(|s| &mut s.platform.api_key),
+        "The API key. Needed, unless `auth.pass_through` is on or `serve` is run with `--sandbox`."),
+    ("platform.api_key_file", Kind::SecretFile(|s| (&mut s.platform.api_key_file, &mut s.platform.api_key)),
+        "A file that holds the API key and nothing else, in place of `api_key`. Read again when it changes."),
+    ("platform.organization_id", Kind::Identifier(|s| &mut s.platform.organization_id),
+        "The organization that the API key belongs to; a key needs one."),
+    ("platform.connect_timeout", Kind::Time(|s| &mut s.platform.connect_timeout, SOME_TIME),
+        "How long a connection to the platform may take to be made."),
+    ("platform.request_timeout", Kind::Time(|s| &mut s.platform.request_timeout, SOME_TIME),
+        "How long a request to the platform may take, connection and answer included; an event stream: until its headers."),
+    ("platform.max_answer_bytes", Kind::Bytes(|s| &mut s.platform.max_answer_bytes),
+        "The platform's largest answer, after decompression."),
+    ("platform.pool_idle_timeout", Kind::Time(|s| &mut s.platform.pool_idle_timeout, SOME_TIME),
+        "How long an unused connection is kept; to stay below the platform's own keep-alive."),
+    ("platform.http2", Kind::Http2(|s| &mut s.platform.http2),
+        "Whether HTTP/2 is spoken: where TLS offers it, always (also in cleartext), or never."),
+    ("platform.ca_file", Kind::File(|s| &mut s.platform.ca_file),
+        "A PEM file of certificate authorities to trust instead of the system's."),
+    ("platform.retries", Kind::Count(|s| &mut s.platform.retries, 0..=10),
+        "How often a read is sent again on lost connections, 429, 502, 503 and 504, as long after as the platform wishes; all \
+         calls share one budget, so that a failing platform is not stormed. Creates and stops are sent again only where no \
+         connection could be made, or HTTP/2 proves that they were not processed."),
+    ("platform.agent_cache_ttl", Kind::Time(|s| &mut s.platform.agent_cache_ttl, AT_MOST_AN_HOUR),
+        "How long a loaded agent is remembered; `0s`: not at all."),
+    ("agents.default_id", Kind::Identifier(|s| &mut s.agents.default_id),
+        "The agent of calls that name none."),
+    ("agents.pins", Kind::Pins(|s| &mut s.agents.pins),
+        "The version that an agent's tasks are pinned to, by the agent's id; a call's own `agent_version` wins."),
+    ("agents.stop_abandoned", Kind::Switch(|s| &mut s.agents.stop_abandoned),
+        "Whether a task is stopped whose caller left before it was created."),
+    ("auth.tokens", Kind::Tokens(|s| &mut s.auth.tokens),
+        "The SHA-256 hashes of each caller's bearer tokens, by the caller's name; several let a token be exchanged without an \
+         outage. `printf %s \"$TOKEN\" | sha256sum` makes one. Without tokens and without a client CA everybody may call: then \
+         a mesh decides."),
+    ("auth.tokens_file", Kind::TokensFile(|s| &mut s.auth.tokens_file),
+        "A file with more of them: lines `name=hash`, several hashes with spaces in between, comments with `#` at the start. \
+         Read again when it changes."),
+    ("auth.allowed_clients", Kind::Clients(|s| &mut s.auth.allowed_clients),
+        "The SPIFFE ids and DNS names whose certificates may call; needs `server.tls_client_ca_file`. Empty: all that it \
+         vouches for."),
+    ("auth.agents", Kind::Rights(|s| &mut s.auth.agents),
+        "The agents that each caller may invoke, by the caller's name; the name `*` stands for every other caller, the agent \
+         `*` for any. A caller without a line and without a `*` may invoke none."),
+    ("auth.open_health", Kind::Switch(|s| &mut s.auth.open_health),
+        "Whether `grpc.health.v1` answers callers without a right, too."),
+    ("auth.open_reflection", Kind::Switch(|s| &mut s.auth.open_reflection),
+        "Whether server reflection does."),
+    ("auth.pass_through", Kind::Switch(|s| &mut s.auth.pass_through),
+        "Whether a call's own `x-api-key` and `x-organization-id` are used for the platform. Nothing is shared between keys."),
+    ("users.metadata", Kind::UserFields(|s| &mut s.users.metadata),
+        "The metadata keys that an authenticating gateway sets, by the field of `user_details` that they fill where a request \
+         has none. Without an `email` there is no user, so it is needed."),
+    ("users.callers", Kind::Callers(|s| &mut s.users.callers),
+        "The callers whose metadata is believed; `*` stands for everybody, authenticated or not."),
+    ("users.principal", Kind::Switch(|s| &mut s.users.principal),
+        "Whether a request without a principal gets one of kind SYSTEM with the authenticated caller's name."),
+    ("events.idle_timeout", Kind::Time(|s| &mut s.events.idle_timeout, SOME_TIME),
+        "How long the platform's stream may be silent before it counts as broken; comments count as life."),
+    ("events.reconnect_budget", Kind::Time(|s| &mut s.events.reconnect_budget, SOME_TIME),
+        "How long reconnecting to a broken stream goes on without a new event, before its caller is told."),
+    ("events.max_event_bytes", Kind::Bytes(|s| &mut s.events.max_event_bytes),
+        "The largest event; a larger one is skipped, counted and logged."),
+    ("events.forward_access_tokens", Kind::Switch(|s| &mut s.events.forward_access_tokens),
+        "Whether access tokens inside auth events reach callers."),
+    ("telemetry.log_format", Kind::LogFormat(|s| &mut s.telemetry.log_format),
+        "JSON lines or text for people, on standard error."),
+    ("telemetry.log_filter", Kind::LogFilter(|s| &mut s.telemetry.log_filter),
+        "Which lines are logged: a level, or a filter by module."),
 ];
 
-/// What kind of value a setting takes, what bounds it, and its place in the tree.
-pub enum Kind {
-    Address(Place<SocketAddr>),
-    Bytes(Place<usize>),
-    Count(Place<u32>, RangeInclusive<u32>),
-    Time(Place<Duration>, RangeInclusive<Duration>),
-    Switch(Place<bool>),
-    Identifier(Place<Option<String>>),
-    BaseUrl(Place<String>),
-    Secret(Place<Option<Secret>>),
-    /// The path and the secret that is read from there.
-    SecretFile(fn(&mut Settings) -> (&mut Option<PathBuf>, &mut Option<Secret>)),
-    File(Place<Option<PathBuf>>),
-    Http2(Place<Http2>),
-    LogFormat(Place<LogFormat>),
-    LogFilter(Place<String>),
-}
-
-type Place<T> = fn(&mut Settings) -> &mut T;
-
-impl Kind {
-    /// The setting called `name`.
-    pub fn of(name: &str) -> Option<&'static Self> {
-        KEYS.iter().find(|(known, _)| *known == name).map(|(_, kind)| kind)
-    }
-
-    /// Puts the value that `text` stands for in its place.
-    ///
-    /// # Errors
-    /// What is wrong with the text; the settings are then as they were.
-    pub fn read(&self, text: &str, settings: &mut Settings) -> Result<(), Problem> {
-        match self {
-            Self::Address(place) => *place(settings) = read::address(text)?,
-            Self::Bytes(place) => *place(settings) = read::number(text, &BYTES)?,
-            Self::Count(place, range) => *place(settings) = read::number(text, range)?,
-            Self::Time(place, range) => *place(settings) = read::duration(text, range)?,
-            Self::Switch(place) => *place(settings) = read::switch(text)?,
-            Self::Identifier(place) => *place(settings) = Some(read::identifier(text)?),
-            Self::BaseUrl(place) => *place(settings) = read::base_url(text)?,
-            Self::Secret(place) => *place(settings) = Some(read::secret(text)?),
-            Self::SecretFile(places) => {
-                let secret = read::secret_file(text)?;
-                let (path, place) = places(settings);
-                (*path, *place) = (Some(text.into()), Some(secret));
-            }
-            Self::File(place) => *place(settings) = Some(read::readable(text)?.into()),
-            Self::Http2(place) => *place(settings) = read::choice(text)?,
-            Self::LogFormat(place) => *place(settings) = read::choice(text)?,
-            Self::LogFilter(place) => *place(settings) = read::log_filter(text)?,
-        }
-        Ok(())
-    }
-
-    /// What [`read`](Self::read) takes, for people.
-    pub fn allowed(&self) -> String {
-        match self {
-            Self::Address(_) => "an IP address with a port, e.g. 0.0.0.0:50051 or [::1]:50051".to_owned(),
-            Self::Bytes(_) => format!("a whole number of bytes from {} to {}", BYTES.start(), BYTES.end()),
-            Self::Count(_, range) => {
-                format!("a whole number from {} to {}", range.start(), range.end())
-            }
-            Self::Time(_, range) => format!(
-                "a number with its unit (ms, s, m or h) from {} to {}, e.g. 250ms or 5s",
-                duration::show(*range.start()),
-                duration::show(*range.end())
-            ),
-            Self::Switch(_) => "true or false".to_owned(),
-            Self::Identifier(_) => "1 to 128 of the characters A-Z a-z 0-9 . _ ~ -, not . or ..".to_owned(),
-            Self::BaseUrl(_) => "http:// or https://, a host, a port and a path if need be, nothing else".to_owned(),
-            Self::Secret(_) => "printable ASCII without spaces".to_owned(),
-            Self::SecretFile(_) => "a readable file that holds the secret, printable ASCII without spaces".to_owned(),
-            Self::File(_) => "a readable file".to_owned(),
-            Self::Http2(_) => names::<Http2>(),
-            Self::LogFormat(_) => names::<LogFormat>(),
-            Self::LogFilter(_) => "a level or tracing filter, e.g. info or warn,xpander_grpc_proxy=debug".to_owned(),
-        }
-    }
-
-    /// The value in force as TOML would have it, or a word in parentheses. Takes the settings mutably for the places only.
-    pub fn show(&self, settings: &mut Settings) -> String {
-        match self {
-            Self::Address(place) => quoted(place(settings)),
-            Self::Bytes(place) => place(settings).to_string(),
-            Self::Count(place, _) => place(settings).to_string(),
-            Self::Time(place, _) => quoted(&duration::show(*place(settings))),
-            Self::Switch(place) => place(settings).to_string(),
-            Self::Identifier(place) => place(settings).as_ref().map_or(NOT_SET.to_owned(), quoted),
-            Self::BaseUrl(place) | Self::LogFilter(place) => quoted(place(settings)),
-            Self::Secret(place) => if place(settings).is_some() { "(set)" } else { NOT_SET }.to_owned(),
-            Self::SecretFile(places) => path(places(settings).0),
-            Self::File(place) => path(place(settings)),
-            Self::Http2(place) => quoted(&name(place(settings))),
-            Self::LogFormat(place) => quoted(&name(place(settings))),
-        }
-    }
-}
-
-fn path(path: &Option<PathBuf>) -> String {
-    path.as_ref().map_or(NOT_SET.to_owned(), |path| quoted(&path.display()))
-}
-
-fn quoted(value: &impl ToString) -> String {
-    format!("{:?}", value.to_string())
-}
-
-fn names<T: ValueEnum>() -> String {
-    let names: Vec<_> = T::value_variants().iter().map(name).collect();
-    names.join(" or ")
-}
-
-/// A choice as it is written in the settings.
-pub fn name<T: ValueEnum>(choice: &T) -> String {
-    choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+/// The kind of the setting called `name`.
+pub fn kind_of(name: &str) -> Option<&'static Kind> {
+    KEYS.iter().find(|(known, ..)| *known == name).map(|(_, kind, _)| kind)
 }

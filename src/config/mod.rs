@@ -1,24 +1,38 @@
-//! The settings: [`Settings`] what there is, [`load`] where the values come from, [`show`] what is in force.
+//! The settings: [`Settings`] what there is, [`load()`] where the values come from, [`show()`] what is in force,
+//! [`reference()`] what there is for people.
 //! Plain data: knows nothing of what uses it.
 
+mod callers;
 mod duration;
 mod fault;
+mod files;
 mod keys;
+mod kind;
+mod lists;
 mod load;
+mod names;
+mod otel;
+mod raw;
 mod read;
+mod reference;
 mod roots;
+mod secret;
 mod show;
+mod shown;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod together;
 mod tree;
 
+pub use callers::{Auth, UserField, Users};
 pub use fault::Fault;
+pub use files::{secret_from, tokens_from};
 pub use load::load;
+pub use otel::{Otlp, OtlpProtocol};
+pub use reference::reference;
 pub use roots::{Roots, roots};
+pub use secret::{Secret, TokenHash};
 pub use show::show;
 pub use sources::Flags;
-pub use tree::{
-    Agents, Auth, Events, Http2, LogFormat, Otlp, OtlpProtocol, Platform, Secret, Server, Settings, Telemetry,
-    TokenHash, UserField, Users,
-};
+pub use tree::{Agents, Events, Http2, LogFormat, Platform, Server, Settings, Telemetry};

@@ -1,15 +1,13 @@
 //! One reader per kind of value: text in, the checked value or what is wrong with it out. Not where the text came from.
 
-use std::{fs, io::Read, net::SocketAddr, ops::RangeInclusive, path::Path, str::FromStr, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use super::{duration, roots::with_scheme, tree::Secret};
+use super::{duration, roots::with_scheme, secret::Secret};
 
-/// More than any key has; keeps a wrong path (a device, a disk image) from being read whole.
-const LARGEST_SECRET_FILE: u64 = 64 << 10;
 /// How much of a wrong value is repeated to the operator.
 const SHOWN_CHARS: usize = 80;
 
@@ -34,13 +32,6 @@ pub fn switch(text: &str) -> Result<bool, Problem> {
 
 pub fn choice<T: ValueEnum>(text: &str) -> Result<T, Problem> {
     T::from_str(text, false).map_err(|_| refused(text))
-}
-
-/// An identifier is a segment of the platform's paths, so it must need no encoding and not be a step in them.
-pub fn identifier(text: &str) -> Result<String, Problem> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._~-".contains(c);
-    let fits = (1..=128).contains(&text.len()) && text.chars().all(plain) && !matches!(text, "." | "..");
-    if fits { Ok(text.to_owned()) } else { Err(refused(text)) }
 }
 
 pub fn log_filter(text: &str) -> Result<String, Problem> {
@@ -74,31 +65,16 @@ pub fn secret(text: &str) -> Result<Secret, Problem> {
     }
 }
 
-/// The problems do not repeat the path: a key given in place of a path must not be shown.
-pub fn secret_file(path: &str) -> Result<Secret, Problem> {
-    let mut text = String::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(LARGEST_SECRET_FILE).read_to_string(&mut text))
-        .map_err(|error| format!("the file cannot be read: {error}"))?;
-    let text = text.trim_end_matches(['\r', '\n']);
-    if text.is_empty() {
-        return Err("the file is empty".to_owned());
-    }
-    secret(text)
+/// What is wrong with a value that is none of the allowed ones.
+pub fn refused(text: &str) -> Problem {
+    format!("the value is {}", shortened(text))
 }
 
-pub fn readable(path: &str) -> Result<&Path, Problem> {
-    // Reading the first byte finds out about folders too, which open well.
-    fs::File::open(path)
-        .and_then(|mut file| file.read(&mut [0]))
-        .map(|_| Path::new(path))
-        .map_err(|error| format!("the file {path} cannot be read: {error}"))
-}
-
-fn refused(text: &str) -> Problem {
+/// A value as it is repeated to the operator: in quotes, and not all of a long one.
+pub fn shortened(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
     if shown.len() < text.len() {
         shown.push('…');
     }
-    format!("the value is {shown:?}")
+    format!("{shown:?}")
 }

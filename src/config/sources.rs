@@ -1,26 +1,30 @@
-//! Where values come from: the file, the environment and the flags, as names and texts. Not what they mean: `keys`
+//! Where values come from: the file, the environment and the flags, as names and values. Not what they mean: `keys`
 //! knows that.
 
 use std::{collections::HashMap, fs, net::SocketAddr, path::Path};
 
-use ::config::{Environment, File, FileFormat, Map, Source, Value, ValueKind};
+use ::config::{Environment, File, FileFormat, Map, Source, Value};
 
-use super::{
-    fault::Fault,
-    keys::{KEYS, name},
-    tree::LogFormat,
-};
+use super::{fault::Fault, keys::KEYS, raw::Raw, shown::name, tree::LogFormat};
 
 const PREFIX: &str = "XPANDER_PROXY";
 const STAGING: &str = "https://inbound.stg.xpander.ai";
 
 /// The official client's variables, which mean here what they mean there, and the one that names a file for the key.
-const OFFICIAL: [(&str, &str); 5] = [
+/// `IS_STG` is not among them: it is no name of a setting.
+pub const OFFICIAL: [(&str, &str); 5] = [
     ("XPANDER_API_KEY", "platform.api_key"),
     ("XPANDER_API_KEY_FILE", "platform.api_key_file"),
     ("XPANDER_ORGANIZATION_ID", "platform.organization_id"),
     ("XPANDER_BASE_URL", "platform.base_url"),
     ("XPANDER_AGENT_ID", "agents.default_id"),
+];
+
+/// The flags that are settings.
+pub const FLAGS: [(&str, &str); 3] = [
+    ("--listen", "server.listen"),
+    ("--admin-listen", "server.admin_listen"),
+    ("--log-format", "telemetry.log_format"),
 ];
 
 /// What was said on the command line, the strongest source.
@@ -39,15 +43,14 @@ pub struct Flags {
 /// A value that was given for a name, known or not. Has no Debug, since the value may be a secret.
 pub struct Given {
     pub name: String,
-    /// None for what is no text, number or boolean.
-    pub text: Option<String>,
+    pub value: Raw,
     /// For [`Fault::source`].
     pub source: String,
 }
 
 impl Given {
-    fn new(name: impl Into<String>, text: Option<String>, source: impl Into<String>) -> Self {
-        Self { name: name.into(), text, source: source.into() }
+    fn new(name: impl Into<String>, value: impl Into<Raw>, source: impl Into<String>) -> Self {
+        Self { name: name.into(), value: value.into(), source: source.into() }
     }
 }
 
@@ -76,8 +79,8 @@ pub fn file(path: &Path) -> Result<Vec<Given>, Fault> {
 /// What the variables say that the official client knows.
 pub fn official(variables: &HashMap<String, String>) -> Vec<Given> {
     let given = |(variable, name): &(&str, &str)| {
-        let text = variables.get(*variable)?.clone();
-        Some(Given::new(*name, Some(text), format!("the environment variable {variable}")))
+        let text = variables.get(*variable)?.as_str();
+        Some(Given::new(*name, text, format!("the environment variable {variable}")))
     };
     OFFICIAL.iter().filter_map(given).collect()
 }
@@ -85,7 +88,7 @@ pub fn official(variables: &HashMap<String, String>) -> Vec<Given> {
 /// What `IS_STG` says: weaker than a base URL from anywhere.
 pub fn staging(variables: &HashMap<String, String>) -> Vec<Given> {
     let staging = variables.get("IS_STG").filter(|value| *value == "true");
-    let given = |_| Given::new("platform.base_url", Some(STAGING.to_owned()), "the environment variable IS_STG");
+    let given = |_| Given::new("platform.base_url", STAGING, "the environment variable IS_STG");
     staging.map(given).into_iter().collect()
 }
 
@@ -99,38 +102,37 @@ pub fn prefixed(variables: HashMap<String, String>) -> Vec<Given> {
     // Collecting fails on what is no Unicode only, and this source has none.
     let found = environment.collect().unwrap_or_default();
     let given = |(name, value): (String, Value)| {
-        let variable = format!("{PREFIX}_{}", name.replace('.', "__").to_uppercase());
-        Given::new(name, text(value), format!("the environment variable {variable}"))
+        let variable = variable(&name);
+        Given::new(name, Raw::from(value), format!("the environment variable {variable}"))
     };
     found.into_iter().map(given).collect()
+}
+
+/// The variable of a setting.
+pub fn variable(name: &str) -> String {
+    format!("{PREFIX}_{}", name.replace('.', "__").to_uppercase())
 }
 
 /// What the flags say.
 pub fn flags(flags: &Flags) -> Vec<Given> {
     let address = |address: Option<SocketAddr>| address.map(|address| address.to_string());
-    let values = [
-        ("server.listen", "--listen", address(flags.listen)),
-        ("server.admin_listen", "--admin-listen", address(flags.admin_listen)),
-        ("telemetry.log_format", "--log-format", flags.log_format.as_ref().map(name)),
-    ];
-    let given = |(name, flag, text): (&str, &str, Option<String>)| {
-        text.map(|text| Given::new(name, Some(text), format!("the flag {flag}")))
+    let values = [address(flags.listen), address(flags.admin_listen), flags.log_format.as_ref().map(name)];
+    let given = |((flag, name), text): (&(&str, &str), Option<String>)| {
+        text.map(|text| Given::new(*name, text.as_str(), format!("the flag {flag}")))
     };
-    values.into_iter().filter_map(given).collect()
+    FLAGS.iter().zip(values).filter_map(given).collect()
 }
 
 /// The sections' keys as `section.key`; what is outside a section, or an empty unknown section, by its own name.
 fn flattened(found: Map<String, Value>, source: &str) -> Vec<Given> {
-    let is_section = |section: &str| KEYS.iter().any(|(name, _)| name.split('.').next() == Some(section));
+    let is_section = |section: &str| KEYS.iter().any(|(name, ..)| name.split('.').next() == Some(section));
     let mut all = Vec::new();
     for (section, value) in found {
-        match value.kind {
-            ValueKind::Table(keys) if is_section(&section) || !keys.is_empty() => {
-                for (key, value) in keys {
-                    all.push(Given::new(format!("{section}.{key}"), text(value), source));
-                }
+        match Raw::from(value) {
+            Raw::Table(keys) if is_section(&section) || !keys.is_empty() => {
+                all.extend(keys.into_iter().map(|(key, value)| Given::new(format!("{section}.{key}"), value, source)));
             }
-            _ => all.push(Given::new(section, text(value), source)),
+            value => all.push(Given::new(section, value, source)),
         }
     }
     all
@@ -139,12 +141,4 @@ fn flattened(found: Map<String, Value>, source: &str) -> Vec<Given> {
 /// Where the parser stopped. The rest of its message repeats the line, which may hold a secret.
 fn position(message: &str) -> Option<&str> {
     message.lines().next()?.strip_prefix("TOML parse error at ")
-}
-
-/// A number or boolean in a file is read as the same text would be from the environment.
-fn text(value: Value) -> Option<String> {
-    match value.kind {
-        ValueKind::Nil | ValueKind::Table(_) | ValueKind::Array(_) => None,
-        scalar => Some(scalar.to_string()),
-    }
 }

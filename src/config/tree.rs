@@ -1,14 +1,14 @@
 //! The settings: plain data, each key with its default. Not how they are named, read or checked: that is `keys`.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    net::SocketAddr,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
+
+use super::{
+    callers::{Auth, Users},
+    otel::Otlp,
+    secret::Secret,
+};
 
 /// All settings.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +56,7 @@ pub struct Server {
     pub max_metadata_bytes: u32,
     /// HTTP/2 streams one connection may have open.
     pub max_streams_per_connection: u32,
-    /// HTTP/2 streams that a connection's caller may reset within ten seconds; one that resets more is closed.
+    /// Calls younger than a second that a connection's caller may reset within ten seconds; one that resets more is closed.
     pub max_resets_per_connection: u32,
     /// How long a new connection may take for its TLS handshake and its first words of HTTP/2.
     pub handshake_timeout: Duration,
@@ -129,56 +129,6 @@ pub struct Agents {
     pub stop_abandoned: bool,
 }
 
-/// Who may call. With neither tokens nor a client CA everybody may: then a mesh decides.
-#[derive(Debug, Clone)]
-pub struct Auth {
-    /// The SHA-256 hashes of each caller's bearer tokens, by the caller's name.
-    pub tokens: BTreeMap<String, Vec<TokenHash>>,
-    /// A file with more of them, a line `name=hash` each. Re-read when it changes.
-    pub tokens_file: Option<PathBuf>,
-    /// The SPIFFE ids and DNS names whose certificates may call; empty: all that the client CA vouches for.
-    pub allowed_clients: BTreeSet<String>,
-    /// The agents that each caller may invoke, by the caller's name; `*` stands for every other caller, or for any agent.
-    pub agents: BTreeMap<String, BTreeSet<String>>,
-    /// Whether health checks need no right.
-    pub open_health: bool,
-    /// Whether server reflection needs no right.
-    pub open_reflection: bool,
-    /// Whether a call's own `x-api-key` and `x-organization-id` are used for the platform.
-    pub pass_through: bool,
-}
-
-/// The SHA-256 hash of a bearer token.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct TokenHash(pub [u8; 32]);
-
-/// What is said of the people and services behind a call.
-#[derive(Debug, Clone, Default)]
-pub struct Users {
-    /// The metadata keys, set by an authenticating gateway, that fields of `user_details` are taken from.
-    pub metadata: BTreeMap<UserField, String>,
-    /// The callers whose metadata is believed; `*` stands for everybody.
-    pub callers: BTreeSet<String>,
-    /// Whether a request without a principal gets one that names the authenticated caller.
-    pub principal: bool,
-}
-
-/// A field of `user_details` that metadata can fill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum UserField {
-    /// The user's id at the caller.
-    Id,
-    /// The given name.
-    FirstName,
-    /// The family name.
-    LastName,
-    /// The e-mail address; without one there is no user.
-    Email,
-    /// The IANA name of the time zone.
-    Timezone,
-}
-
 /// Event streams.
 #[derive(Debug, Clone)]
 pub struct Events {
@@ -210,56 +160,6 @@ pub enum LogFormat {
     Text,
 }
 
-/// What is exported over OTLP, and how; off where no endpoint is set. The exporters read the rest of the `OTEL_*`
-/// variables by themselves.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Otlp {
-    /// Traces, by `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.
-    pub traces: Option<OtlpProtocol>,
-    /// Metrics, by `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`.
-    pub metrics: Option<OtlpProtocol>,
-}
-
-/// How OTLP is spoken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OtlpProtocol {
-    /// gRPC.
-    Grpc,
-    /// HTTP with protobuf bodies, the specification's default.
-    #[value(name = "http/protobuf")]
-    HttpProtobuf,
-}
-
-/// A value that must not be seen: its Debug says so.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    #[must_use]
-    pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
-    }
-
-    /// The secret itself, for the one place that sends it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
-}
-
-impl fmt::Debug for TokenHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hash)")
-    }
-}
-
 impl Default for Server {
     fn default() -> Self {
         Self {
@@ -274,7 +174,7 @@ impl Default for Server {
             max_response_bytes: 64 << 20,
             max_metadata_bytes: 16 << 10,
             max_streams_per_connection: 1024,
-            max_resets_per_connection: 200,
+            max_resets_per_connection: 500,
             handshake_timeout: Duration::from_secs(10),
             receive_timeout: Duration::from_secs(30),
             keepalive_interval: Duration::from_mins(1),
@@ -303,21 +203,6 @@ impl Default for Platform {
             ca_file: None,
             retries: 3,
             agent_cache_ttl: Duration::from_secs(5),
-        }
-    }
-}
-
-impl Default for Auth {
-    fn default() -> Self {
-        let everybody = || "*".to_owned();
-        Self {
-            tokens: BTreeMap::new(),
-            tokens_file: None,
-            allowed_clients: BTreeSet::new(),
-            agents: BTreeMap::from([(everybody(), BTreeSet::from([everybody()]))]),
-            open_health: true,
-            open_reflection: false,
-            pass_through: false,
         }
     }
 }

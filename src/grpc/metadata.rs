@@ -1,16 +1,18 @@
-//! What a call's metadata says: its deadline and its request id.
+//! What a call's metadata says: its deadline, its request id, and its caller's own key for the platform.
 
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
-use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+use tonic::metadata::MetadataMap;
 use uuid::Uuid;
 
-use crate::calls::Error;
+use crate::{calls::Error, translate};
 
 /// The longest request id that is taken over, in bytes.
 const MAX_REQUEST_ID: usize = 128;
+/// The longest key that is taken over, in bytes.
+const MAX_KEY: usize = 1024;
 
 /// When the caller stops waiting, by `grpc-timeout`: up to eight digits and a unit.
 ///
@@ -44,11 +46,28 @@ fn timeout(text: &str) -> Option<Duration> {
 }
 
 /// The call's `x-request-id`, or a new one where it has none that is printable and short.
-pub fn request_id(metadata: &MetadataMap) -> HeaderValue {
-    let given = metadata.get("x-request-id").map(AsciiMetadataValue::as_encoded_bytes);
+pub fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let given = headers.get("x-request-id").map(HeaderValue::as_bytes);
     let given = given.filter(|id| (1..=MAX_REQUEST_ID).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic));
     let made_up = || HeaderValue::from_str(&Uuid::now_v7().to_string()).ok();
     given.and_then(|id| HeaderValue::from_bytes(id).ok()).or_else(made_up).unwrap_or(HeaderValue::from_static("-"))
+}
+
+/// The caller's own key for the platform and its organization, as far as it names them.
+///
+/// # Errors
+/// When they cannot be what they should be; the words never repeat the key.
+pub fn platform_key(metadata: &MetadataMap) -> Result<(Option<&str>, Option<&str>), Error> {
+    let text = |name| metadata.get(name).map(|value| value.to_str().unwrap_or_default());
+    let (key, organization) = (text("x-api-key"), text("x-organization-id"));
+    let is_key = |key: &str| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    if key.is_some_and(|key| !is_key(key)) {
+        return Err(Error::invalid("x-api-key", "must be printable ASCII without spaces, at most 1024 bytes"));
+    }
+    if organization.is_some_and(|organization| !translate::is_id(organization)) {
+        return Err(Error::invalid("x-organization-id", "must match [A-Za-z0-9._~-]{1,128} and not be . or .."));
+    }
+    Ok((key, organization))
 }
 
 #[cfg(test)]

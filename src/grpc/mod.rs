@@ -1,11 +1,23 @@
-//! The edge callers see: connections, metadata, the five-line calls and THE table of statuses.
+//! The edge callers see: connections, who may call, metadata, the five-line calls and THE table of statuses.
 
-mod access;
+mod attach;
+mod auth;
+mod bodies;
+mod call;
+mod connection;
+mod door;
+mod first_words;
+mod layers;
 mod leash;
+mod limits;
 mod metadata;
 mod server;
 mod service;
 mod status;
+mod tls;
+mod traffic;
 
-pub use server::{SERVICE, Server};
+pub use auth::{Auth, Tokens};
+pub use server::{Parts, SERVICE, Server};
 pub use status::code_name;
+pub use tls::{Tls, TlsError};

@@ -1,34 +1,35 @@
-//! The gRPC port: accepts connections, answers requests through the layers in order, closes gracefully.
+//! The gRPC port: its services, its connections from the first to the last, and the drain at the end.
 //!
 //! Not tonic's own server: that one answers CANCELLED where a deadline passes, and cuts sockets to age connections.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use http::{Request, Response};
-use hyper::{body::Incoming, server::conn::http2, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
-use tonic::{body::Body, codec::CompressionEncoding, service::Routes};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{
+    codec::CompressionEncoding,
+    service::{Routes, RoutesBuilder},
+};
 use tonic_health::{
     ServingStatus,
     server::{HealthReporter, health_reporter},
 };
-use tower::Service as _;
 use tracing::debug;
 
-use super::{access, service::Service, status};
+use super::{
+    attach::Attach, auth::Auth, connection, door::Door, layers::Edge, limits::Limits, service::Service, tls::Tls,
+};
 use crate::{
     calls::Calls,
-    config,
-    platform::Credentials,
+    config::{self, Settings},
+    platform::Keys,
     proto::{self, agent_service_server::AgentServiceServer},
+    telemetry::Metrics,
 };
 
 /// The service's name, for health checks.
@@ -36,22 +37,32 @@ pub const SERVICE: &str = "xpander.agent.v1.AgentService";
 /// The whole server's name, for health checks.
 const ALL: &str = "";
 
-/// How long a new connection may take to say its first words, and an idle one to answer a ping.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often an idle connection is pinged.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_mins(1);
 /// The pause after an accept that failed, e.g. for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long the last statuses of a drain have to reach their callers.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The gRPC port's server.
 pub struct Server {
-    routes: Routes,
+    edge: Arc<Edge>,
     health: HealthReporter,
-    http2: http2::Builder<TokioExecutor>,
-    closing: CancellationToken,
     calls: Calls,
     drain_delay: Duration,
     drain_timeout: Duration,
+}
+
+/// What a server is made of beside its settings.
+pub struct Parts {
+    /// What the calls do.
+    pub calls: Calls,
+    /// Whose key the platform sees.
+    pub keys: Arc<Keys>,
+    /// Who may call.
+    pub auth: Arc<Auth>,
+    /// TLS; without it the port speaks cleartext.
+    pub tls: Option<Arc<Tls>>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 impl Server {
@@ -59,55 +70,55 @@ impl Server {
     ///
     /// # Errors
     /// When the compiled descriptors cannot be read.
-    pub async fn new(
-        settings: &config::Server,
-        calls: Calls,
-        credentials: Arc<Credentials>,
-    ) -> Result<Self, tonic_reflection::server::Error> {
+    pub async fn new(settings: &Settings, parts: Parts) -> Result<Self, tonic_reflection::server::Error> {
+        let Parts { calls, keys, auth, tls, metrics } = parts;
         let (health, health_service) = health_reporter();
         // tonic-health begins with SERVING.
         health.set_service_status(ALL, ServingStatus::NotServing).await;
         health.set_service_status(SERVICE, ServingStatus::NotServing).await;
-        let closing = CancellationToken::new();
-        let max_response_bytes = settings.max_response_bytes;
-        let service = Service { calls: calls.clone(), credentials, max_response_bytes, closing: closing.clone() };
-        let mut agent_service = AgentServiceServer::new(service)
-            .max_decoding_message_size(settings.max_request_bytes)
-            .max_encoding_message_size(max_response_bytes);
-        for encoding in [CompressionEncoding::Gzip, CompressionEncoding::Zstd] {
-            agent_service = agent_service.accept_compressed(encoding).send_compressed(encoding);
-        }
-        let reflection = || {
-            // Both versions list both: each knows only itself by default.
-            tonic_reflection::server::Builder::configure()
-                .include_reflection_service(false)
-                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                // So that clients that know the API by reflection alone can read the details of errors.
-                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        let door = Door {
+            keys,
+            pass_through: settings.auth.pass_through,
+            auth: Arc::clone(&auth),
+            attach: Attach::new(&settings.users),
+            default_agent: settings.agents.default_id.clone(),
+            max_response_bytes: settings.server.max_response_bytes,
         };
-        let routes = Routes::new(agent_service)
-            .add_service(health_service)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?)
-            .prepare();
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(settings.max_streams_per_connection)
-            .max_header_list_size(settings.max_metadata_bytes)
-            .keep_alive_interval(KEEPALIVE_INTERVAL)
-            .keep_alive_timeout(KEEPALIVE_TIMEOUT);
-        let (drain_delay, drain_timeout) = (settings.drain_delay, settings.drain_timeout);
-        Ok(Self { routes, health, http2, closing, calls, drain_delay, drain_timeout })
+        let service = Service { calls: calls.clone(), door };
+        let mut routes = Routes::builder();
+        routes.add_service(agent_service(service, &settings.server)).add_service(health_service);
+        add_reflection(&mut routes)?;
+        let edge = Edge {
+            routes: routes.routes().prepare(),
+            auth,
+            limits: Limits::new(&settings.server),
+            tls,
+            metrics,
+            http2: http2(&settings.server),
+            draining: CancellationToken::new(),
+            closing: CancellationToken::new(),
+            settings: settings.server.clone(),
+        };
+        let (drain_delay, drain_timeout) = (settings.server.drain_delay, settings.server.drain_timeout);
+        Ok(Self { edge: Arc::new(edge), health, calls, drain_delay, drain_timeout })
+    }
+
+    /// Whether the port speaks TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.edge.tls.is_some()
+    }
+
+    /// Who may call, in words.
+    #[must_use]
+    pub fn callers(&self) -> &'static str {
+        self.edge.auth.callers()
     }
 
     /// Serves until `shutdown` comes, then drains: goes on serving while balancers learn of it, takes no more
-    /// connections, lets calls finish, and ends the streams that are left.
+    /// connections, lets calls finish, and ends what is left with a status.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let connections = GracefulShutdown::new();
+        let connections = TaskTracker::new();
         self.set_health(ServingStatus::Serving).await;
         {
             let draining = async {
@@ -121,16 +132,17 @@ impl Server {
             }
         }
         drop(listener);
-        let closing = self.closing.clone();
+        self.edge.draining.cancel();
+        connections.close();
         let drained = async {
-            connections.shutdown().await;
+            connections.wait().await;
             self.calls.finish().await;
         };
         let mut drained = std::pin::pin!(drained);
         if timeout(self.drain_timeout, &mut drained).await.is_err() {
-            closing.cancel();
-            // The last statuses are on their way; a caller that does not read them is not waited for.
-            let _ = timeout(Duration::from_secs(1), drained).await;
+            self.edge.closing.cancel();
+            // A caller that does not read its last status is not waited for.
+            let _ = timeout(LAST_WORDS, drained).await;
         }
     }
 
@@ -139,10 +151,10 @@ impl Server {
         self.health.set_service_status(SERVICE, status).await;
     }
 
-    async fn accept(&self, listener: &TcpListener, connections: &GracefulShutdown) {
+    async fn accept(&self, listener: &TcpListener, connections: &TaskTracker) {
         loop {
             match listener.accept().await {
-                Ok((socket, _)) => self.serve(socket, connections),
+                Ok((socket, _)) => drop(connections.spawn(connection::serve(socket, Arc::clone(&self.edge)))),
                 Err(error) => {
                     debug!(%error, "a connection could not be accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -150,29 +162,40 @@ impl Server {
             }
         }
     }
-
-    fn serve(&self, socket: TcpStream, connections: &GracefulShutdown) {
-        let _ = socket.set_nodelay(true);
-        let routes = self.routes.clone();
-        let service = service_fn(move |request| answer(routes.clone(), request));
-        let connection = connections.watch(self.http2.serve_connection(TokioIo::new(socket), service));
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                debug!(%error, "a connection broke");
-            }
-        });
-    }
 }
 
-/// One request through the layers: the access log around everything, tonic's own refusals put into this API's terms,
-/// then the services.
-async fn answer(mut routes: Routes, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let logged = access::begin(&mut request);
-    let uri = request.uri().clone();
-    let response = routes.call(request.map(Body::new)).await?;
-    let response = match status::of_tonic(uri.path(), response.headers()) {
-        Some(status) => status.into_http(),
-        None => response,
+fn agent_service(service: Service, settings: &config::Server) -> AgentServiceServer<Service> {
+    let agent_service = AgentServiceServer::new(service)
+        .max_decoding_message_size(settings.max_request_bytes)
+        .max_encoding_message_size(settings.max_response_bytes);
+    [CompressionEncoding::Gzip, CompressionEncoding::Zstd]
+        .into_iter()
+        .fold(agent_service, |service, encoding| service.accept_compressed(encoding).send_compressed(encoding))
+}
+
+/// Both versions list both: each knows only itself by default.
+fn add_reflection(routes: &mut RoutesBuilder) -> Result<(), tonic_reflection::server::Error> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .include_reflection_service(false)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // So that clients that know the API by reflection alone can read the details of errors.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
-    Ok(logged(response))
+    routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+    Ok(())
+}
+
+fn http2(settings: &config::Server) -> http2::Builder<TokioExecutor> {
+    let mut http2 = http2::Builder::new(TokioExecutor::new());
+    http2
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(settings.max_streams_per_connection)
+        .max_header_list_size(settings.max_metadata_bytes)
+        .keep_alive_interval(settings.keepalive_interval)
+        .keep_alive_timeout(settings.keepalive_timeout);
+    http2
 }

@@ -13,6 +13,7 @@ use super::server::SERVICE;
 use crate::{
     calls::{Error, Kind, Outcome},
     platform::{self, Refusal},
+    telemetry::{End, Record},
 };
 
 /// The domain of every reason.
@@ -23,7 +24,7 @@ const MAX_MESSAGE: usize = 1024;
 const MAX_VIOLATIONS: usize = 16;
 const MAX_FIELD: usize = 128;
 const MAX_DESCRIPTION: usize = 256;
-/// When a caller may come back to a stream that was interrupted, or to a proxy that drains.
+/// When a caller may come back to a stream that was interrupted, or to a proxy that drains or has too much to do.
 const SOON: Duration = Duration::from_secs(1);
 
 /// The code, the stable reason and the wait of a failure.
@@ -33,8 +34,26 @@ struct Row {
     retry_after: Option<Duration>,
 }
 
+/// The status of a failed call, which is noted in its record, and completed with what the record knows.
+pub fn refuse(record: &Record, error: &Error) -> Status {
+    record.failed(reason(&error.kind), end(&error.kind));
+    if error.outcome == Some(Outcome::Unknown) {
+        record.create_unknown();
+    }
+    let mut error = error.clone();
+    if error.task_id.is_none() {
+        error.task_id = record.task_id().map(Into::into);
+    }
+    status(&error)
+}
+
+/// The same for a call that fails before it has begun: one that creates has created nothing.
+pub fn refuse_at_the_door(record: &Record, error: Error) -> Status {
+    refuse(record, &if record.method().creates { error.or_not_created() } else { error })
+}
+
 /// The status of a failed call.
-pub fn status(error: &Error) -> Status {
+fn status(error: &Error) -> Status {
     let Row { mut code, mut reason, retry_after } = row(&error.kind);
     let mut facts = facts(error);
     let mut metadata = MetadataMap::new();
@@ -61,13 +80,39 @@ pub fn status(error: &Error) -> Status {
     Status::with_error_details_and_metadata(code, cut(&message(error), MAX_MESSAGE), details, metadata)
 }
 
+/// The stable reason of a failure.
+fn reason(kind: &Kind) -> &'static str {
+    row(kind).reason
+}
+
+/// How a failure ends its call: most are the call's own answer.
+fn end(kind: &Kind) -> End {
+    match kind {
+        Kind::Deadline | Kind::Platform(platform::Error::Deadline) => End::Deadline,
+        Kind::Draining | Kind::Aged => End::Drained,
+        Kind::Overloaded(_) => End::Shed,
+        Kind::Unauthenticated(_) | Kind::CallerForbidden | Kind::AgentForbidden => End::Refused,
+        Kind::Platform(platform::Error::Refused(refusal)) if refusal.status < 500 => End::Finished,
+        Kind::Interrupted | Kind::Platform(_) => End::PlatformBroke,
+        Kind::Invalid(_) | Kind::NotStreaming | Kind::TooLarge { .. } | Kind::Dawdling | Kind::Internal => {
+            End::Finished
+        }
+    }
+}
+
 fn row(kind: &Kind) -> Row {
     let row = |code, reason| Row { code, reason, retry_after: None };
     match kind {
         Kind::Invalid(_) => row(Code::InvalidArgument, "INVALID_REQUEST"),
         Kind::NotStreaming => row(Code::FailedPrecondition, "TASK_NOT_STREAMING"),
+        Kind::Unauthenticated(_) => row(Code::Unauthenticated, "CALLER_UNAUTHENTICATED"),
+        Kind::CallerForbidden => row(Code::PermissionDenied, "CALLER_NOT_ALLOWED"),
+        Kind::AgentForbidden => row(Code::PermissionDenied, "AGENT_NOT_ALLOWED"),
+        Kind::Overloaded(_) => Row { retry_after: Some(SOON), ..row(Code::ResourceExhausted, "PROXY_OVERLOADED") },
+        Kind::Dawdling => row(Code::DeadlineExceeded, "REQUEST_TOO_SLOW"),
         Kind::Interrupted => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "EVENT_STREAM_INTERRUPTED") },
         Kind::Draining => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "PROXY_DRAINING") },
+        Kind::Aged => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "CONNECTION_AGED") },
         Kind::Deadline => row(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
         Kind::TooLarge { .. } => row(Code::ResourceExhausted, "RESPONSE_TOO_LARGE"),
         Kind::Internal => row(Code::Internal, "INTERNAL"),

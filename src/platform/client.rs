@@ -1,20 +1,26 @@
 //! The platform's routes: loads agents, creates, reads and stops tasks, opens event streams.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
-use reqwest::RequestBuilder;
+use reqwest::{RequestBuilder, Response};
 
 use super::{
     agents::Agents,
     error::Error,
     events::EventStream,
     retry::Retries,
-    transport::{BuildError, Context, Transport, until},
+    transport::{Context, Transport, until},
     wire,
 };
-use crate::config;
+use crate::{
+    config,
+    telemetry::{Route, Sending},
+};
 
 /// Speaks to the platform. Cheap to clone.
 #[derive(Clone)]
@@ -26,12 +32,10 @@ pub struct Client {
 
 impl Client {
     /// Makes the process's one client.
-    ///
-    /// # Errors
-    /// When the CA file cannot be read or the TLS library refuses the settings.
-    pub fn new(platform: &config::Platform, events: &config::Events) -> Result<Self, BuildError> {
+    #[must_use]
+    pub fn new(platform: &config::Platform, events: &config::Events) -> Self {
         let (agents, retries) = (Agents::new(platform.agent_cache_ttl), Retries::new(platform.retries));
-        Ok(Self { transport: Transport::new(platform, events)?, agents, retries })
+        Self { transport: Transport::new(platform, events), agents, retries }
     }
 
     /// The id to create tasks under for an agent that is asked for by id or name. Remembered for a few seconds; many
@@ -40,20 +44,24 @@ impl Client {
     /// # Errors
     /// As [`Error`] says.
     pub async fn agent_id(&self, context: &Context, agent: &str, version: Option<&str>) -> Result<Arc<str>, Error> {
+        let is_known = AtomicBool::new(true);
         let load = async || {
+            is_known.store(false, Relaxed);
             // The lookup serves other calls too: it does not end with this one's deadline.
-            let context = Context { deadline: None, ..context.clone() };
+            let context = context.without_deadline();
             let url = format!("{}/agents/{agent}", context.credentials.roots.rest);
-            let mut attempts = self.retries.begin(&context);
+            let mut attempts = self.retries.begin(&context, Route::LoadAgent);
             loop {
-                match self.transport.json(&context, self.transport.http().get(&url), "load an agent").await {
+                match self.transport.json(&context, context.credentials.http.get(&url), attempts.next()).await {
                     Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
                     agent => return agent.map(|agent: wire::Agent| agent.id.into()),
                 }
             }
         };
         let loading = self.agents.get_or_load(&context.credentials, agent, version, load);
-        until(context.deadline, loading).await.unwrap_or(Err(Error::Deadline))
+        let agent_id = until(context.deadline, loading).await.unwrap_or(Err(Error::Deadline));
+        context.record.looked_up(is_known.load(Relaxed));
+        agent_id
     }
 
     /// Creates a task from an encoded [`wire::CreateTask`]. Sent again only where it was not sent at all.
@@ -69,13 +77,13 @@ impl Client {
     ) -> Result<wire::Task, Error> {
         let url = format!("{}/agent-execution/{agent_id}", context.credentials.roots.rest);
         let body = Bytes::from(body);
-        let mut attempts = self.retries.begin(context);
+        let mut attempts = self.retries.begin(context, Route::CreateTask);
         loop {
-            let mut request = self.transport.http().post(&url).header(header::CONTENT_TYPE, "application/json");
+            let mut request = context.credentials.http.post(&url).header(header::CONTENT_TYPE, "application/json");
             if let Some(version) = version {
                 request = request.header("x-agent-version", version);
             }
-            match self.task_of(context, request.body(body.clone()), "create a task").await {
+            match self.task_of(context, request.body(body.clone()), attempts.next()).await {
                 Err(error) if error.is_unsent() && attempts.again(&error).await => {}
                 task => return task,
             }
@@ -88,9 +96,9 @@ impl Client {
     /// As [`Error`] says.
     pub async fn task(&self, context: &Context, task_id: &str) -> Result<wire::Task, Error> {
         let url = format!("{}/agent-execution/{task_id}/status", context.credentials.roots.rest);
-        let mut attempts = self.retries.begin(context);
+        let mut attempts = self.retries.begin(context, Route::ReadTask);
         loop {
-            match self.task_of(context, self.transport.http().get(&url), "read a task").await {
+            match self.task_of(context, context.credentials.http.get(&url), attempts.next()).await {
                 Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
                 task => return task,
             }
@@ -103,10 +111,10 @@ impl Client {
     /// As [`Error`] says.
     pub async fn stop_task(&self, context: &Context, task_id: &str) -> Result<wire::Task, Error> {
         let url = format!("{}/agent-execution/{task_id}", context.credentials.roots.rest);
-        let mut attempts = self.retries.begin(context);
+        let mut attempts = self.retries.begin(context, Route::StopTask);
         loop {
-            let request = self.transport.http().request(Method::DELETE, &url);
-            match self.task_of(context, request, "stop a task").await {
+            let request = context.credentials.http.request(Method::DELETE, &url);
+            match self.task_of(context, request, attempts.next()).await {
                 Err(error) if error.is_unsent() && attempts.again(&error).await => {}
                 task => return task,
             }
@@ -123,9 +131,9 @@ impl Client {
         task_id: &str,
         last_event_id: Option<&HeaderValue>,
     ) -> Result<EventStream, Error> {
-        let mut attempts = self.retries.begin(context);
+        let mut attempts = self.retries.begin(context, Route::OpenEvents);
         loop {
-            match self.events_once(context, task_id, last_event_id).await {
+            match self.open_events(context, task_id, last_event_id, attempts.next()).await {
                 Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
                 stream => return stream,
             }
@@ -142,38 +150,44 @@ impl Client {
         task_id: &str,
         last_event_id: Option<&HeaderValue>,
     ) -> Result<EventStream, Error> {
-        const WHAT: &str = "open an event stream";
+        let once = Sending { route: Route::OpenEvents, repeats: 0 };
+        self.open_events(context, task_id, last_event_id, once).await
+    }
+
+    async fn open_events(
+        &self,
+        context: &Context,
+        task_id: &str,
+        last_event_id: Option<&HeaderValue>,
+        sending: Sending,
+    ) -> Result<EventStream, Error> {
         let url = format!("{}/agent-execution/{task_id}/events", context.credentials.roots.events);
-        let mut request = self.transport.http().get(url).header(header::ACCEPT, "text/event-stream");
+        let mut request = context.credentials.http.get(url).header(header::ACCEPT, "text/event-stream");
         // A compressed stream would be held back until a block is full.
         request = request.header(header::ACCEPT_ENCODING, "identity").header(header::CACHE_CONTROL, "no-cache");
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id.clone());
         }
-        let response = self.transport.open(context, request, WHAT).await?;
-        let is = |name, start: &str| {
-            let value = response.headers().get(name).and_then(|value| value.to_str().ok());
-            value.is_some_and(|value| value.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)))
+        let check = |response: &Response| {
+            let is = |name, start: &str| {
+                let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+                value.is_some_and(|value| value.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)))
+            };
+            if !is(header::CONTENT_TYPE, "text/event-stream") {
+                return Err("it is no event stream");
+            }
+            if response.headers().contains_key(header::CONTENT_ENCODING) && !is(header::CONTENT_ENCODING, "identity") {
+                return Err("it is compressed, which was not asked for");
+            }
+            Ok(())
         };
-        let unreadable =
-            |why: &str| Error::Unreadable { what: WHAT, why: why.to_owned(), status: response.status().as_u16() };
-        if !is(header::CONTENT_TYPE, "text/event-stream") {
-            return Err(unreadable("it is no event stream"));
-        }
-        if response.headers().contains_key(header::CONTENT_ENCODING) && !is(header::CONTENT_ENCODING, "identity") {
-            return Err(unreadable("it is compressed, which was not asked for"));
-        }
-        Ok(self.transport.events_of(response))
+        self.transport.events(context, request, sending, check).await
     }
 
-    async fn task_of(
-        &self,
-        context: &Context,
-        request: RequestBuilder,
-        what: &'static str,
-    ) -> Result<wire::Task, Error> {
-        let task: wire::Task = self.transport.json(context, request, what).await?;
+    async fn task_of(&self, context: &Context, request: RequestBuilder, sending: Sending) -> Result<wire::Task, Error> {
+        let task: wire::Task = self.transport.json(context, request, sending).await?;
         if task.id.as_ref().is_none_or(String::is_empty) {
+            let what = sending.route.what();
             return Err(Error::Unreadable { what, why: "it is no task: it has no id".to_owned(), status: 200 });
         }
         Ok(task)

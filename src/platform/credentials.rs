@@ -1,19 +1,34 @@
 //! On whose behalf the platform is asked, and under which addresses.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use http::{HeaderValue, header::InvalidHeaderValue};
 
 use crate::config::{Roots, Secret, roots};
 
-/// A platform key, its organization and the addresses that follow from it.
-#[derive(PartialEq, Eq, Hash)]
+/// A platform key, its organization, the addresses that follow from it and the connections that it alone uses.
 pub struct Credentials {
     /// The key as a header, marked sensitive.
     pub(super) key: HeaderValue,
     secret: Secret,
+    owner: Owner,
     /// Where the organization's REST routes and event streams are.
     pub(super) roots: Roots,
+    /// Never shared between keys.
+    pub(super) http: reqwest::Client,
+}
+
+/// Whose a key is. What is remembered under a request id belongs to an owner, so that a create is not repeated because
+/// the proxy's own key was rotated in between.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// The proxy's, whichever it is at the time.
+    Proxy,
+    /// A caller's: this key, of this organization.
+    Caller(Secret, String),
 }
 
 impl Credentials {
@@ -21,15 +36,42 @@ impl Credentials {
     ///
     /// # Errors
     /// When the key cannot be a header's value.
-    pub fn new(base_url: &str, organization: &str, secret: Secret) -> Result<Self, InvalidHeaderValue> {
+    pub(super) fn new(
+        base_url: &str,
+        organization: &str,
+        secret: Secret,
+        owner: Owner,
+        http: reqwest::Client,
+    ) -> Result<Self, InvalidHeaderValue> {
         let mut key = HeaderValue::from_str(secret.expose())?;
         key.set_sensitive(true);
-        Ok(Self { key, secret, roots: roots(base_url, organization) })
+        Ok(Self { key, secret, owner, roots: roots(base_url, organization), http })
     }
 
     /// The key itself, to cut it out of what the platform says.
     pub(super) fn secret(&self) -> &str {
         self.secret.expose()
+    }
+
+    /// Whose key it is.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+}
+
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        self.secret == other.secret && self.roots == other.roots && self.owner == other.owner
+    }
+}
+
+impl Eq for Credentials {}
+
+impl Hash for Credentials {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.secret.hash(state);
+        self.roots.hash(state);
     }
 }
 

@@ -49,6 +49,18 @@ impl Error {
         }
     }
 
+    /// The kind of failure, out of a closed set, for metrics and spans.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "connect",
+            Self::Lost(_) => "connection_lost",
+            Self::Timeout(_) => "timeout",
+            Self::Deadline => "deadline_exceeded",
+            Self::Refused(_) => "refused",
+            Self::Unreadable { .. } => "unreadable",
+        }
+    }
+
     /// Why the connection failed, for the log.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {

@@ -10,6 +10,7 @@ use super::{
     sse::{Decoder, Frame},
     transport::lost,
 };
+use crate::telemetry::Attempt;
 
 /// An open event stream. Reads from the platform only when asked for an event, so a slow caller slows the platform;
 /// dropping it closes the connection.
@@ -21,13 +22,15 @@ pub struct EventStream {
     /// When the last bytes arrived; comments count as life.
     alive: Instant,
     is_over: bool,
+    /// The request; its span is as long as the stream.
+    attempt: Attempt,
 }
 
 impl EventStream {
-    pub(super) fn new(response: Response, idle_timeout: Duration, max_event_bytes: usize) -> Self {
+    pub(super) fn new(response: Response, attempt: Attempt, idle_timeout: Duration, max_event_bytes: usize) -> Self {
         let decoder = Decoder::new(max_event_bytes);
         let now = Instant::now();
-        Self { response, decoder, idle_timeout, opened: now, alive: now, is_over: false }
+        Self { response, decoder, idle_timeout, opened: now, alive: now, is_over: false, attempt }
     }
 
     /// The next event; None at the stream's end. May be dropped while it waits: nothing is lost.
@@ -49,11 +52,16 @@ impl EventStream {
                     self.is_over = true;
                     return Ok(self.decoder.finish());
                 }
-                Ok(Err(error)) => return Err(lost(error)),
-                Err(_) => return Err(Error::Timeout(self.idle_timeout)),
+                Ok(Err(error)) => return Err(self.failed(lost(error))),
+                Err(_) => return Err(self.failed(Error::Timeout(self.idle_timeout))),
             }
             self.alive = Instant::now();
         }
+    }
+
+    fn failed(&mut self, error: Error) -> Error {
+        self.attempt.failed(error.name());
+        error
     }
 
     /// Sets how long nothing may arrive.

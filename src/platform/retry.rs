@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep};
 use tower::retry::budget::{Budget as _, TpsBudget};
 
 use super::{error::Error, transport::Context};
+use crate::telemetry::{Route, Sending};
 
 /// The upper end of the first pause; each later one is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -32,20 +33,26 @@ impl Retries {
     }
 
     /// Begins with one request, which is about to be sent for the first time.
-    pub fn begin(&self, context: &Context) -> Attempts<'_> {
+    pub fn begin<'a>(&'a self, context: &'a Context, route: Route) -> Attempts<'a> {
         self.budget.deposit();
-        Attempts { retries: self, deadline: context.deadline, repeats: 0 }
+        Attempts { retries: self, context, route, repeats: 0 }
     }
 }
 
 /// The attempts at one request.
 pub struct Attempts<'a> {
     retries: &'a Retries,
-    deadline: Option<Instant>,
+    context: &'a Context,
+    route: Route,
     repeats: u32,
 }
 
 impl Attempts<'_> {
+    /// The attempt that is next.
+    pub fn next(&self) -> Sending {
+        Sending { route: self.route, repeats: self.repeats }
+    }
+
     /// After a failure that is worth it: waits and says yes, or says no where there is no attempt, no time or no budget
     /// left for another.
     pub async fn again(&mut self, error: &Error) -> bool {
@@ -56,11 +63,12 @@ impl Attempts<'_> {
             None => pause(self.repeats),
         };
         // What the platform said is worth more than "the deadline passed".
-        let is_too_late = self.deadline.is_some_and(|deadline| deadline <= Instant::now() + pause);
+        let is_too_late = self.context.deadline.is_some_and(|deadline| deadline <= Instant::now() + pause);
         if self.repeats >= self.retries.most || is_too_late || !self.retries.budget.withdraw() {
             return false;
         }
         self.repeats += 1;
+        self.context.record.retrying(self.route);
         sleep(pause).await;
         true
     }

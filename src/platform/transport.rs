@@ -1,14 +1,17 @@
-//! One pool of connections and what every exchange over it shares: headers, limits of time and size, errors.
+//! What every exchange with the platform shares: headers, limits of time and size, errors.
 //!
 //! Sends each request once: reqwest repeats one by itself only where HTTP/2 proves that it was not processed.
 
-use std::{error::Error as _, fs, io, iter, path::PathBuf, sync::Arc, time::Duration};
+use std::{error::Error as _, io, iter, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::{Timestamp, fmt::rfc2822};
-use reqwest::{RequestBuilder, Response, redirect, tls};
+use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::{
     credentials::Credentials,
@@ -16,7 +19,10 @@ use super::{
     events::EventStream,
     refusal::Refusal,
 };
-use crate::config::{self, Http2};
+use crate::{
+    config,
+    telemetry::{Attempt, Record, Sending},
+};
 
 /// How much of a refusal's body is read, in bytes, and for how long: its status says the most. JSON is read to its end,
 /// since the platform's framework echoes the request beside its complaint.
@@ -26,10 +32,9 @@ const REFUSAL_TIME: Duration = Duration::from_secs(2);
 /// The longest wait that an answer may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
-/// The process's one HTTP client. Cheap to clone.
+/// The limits of every exchange. Cheap to clone.
 #[derive(Clone)]
 pub struct Transport {
-    http: reqwest::Client,
     limits: Arc<Limits>,
 }
 
@@ -49,20 +54,19 @@ pub struct Context {
     pub request_id: HeaderValue,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
-}
-
-/// A client that cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// The file of certificate authorities cannot be read.
-    #[error("platform.ca_file {0}: {1}")]
-    CaFile(PathBuf, io::Error),
-    /// The HTTP client refuses its settings.
-    #[error("the platform's HTTP client: {0}")]
-    Http(#[from] reqwest::Error),
+    /// What is told of the call, and by whom it is made.
+    pub record: Arc<Record>,
+    /// The call's share of the proxy, given back when all that it began is over, a create without its caller too.
+    pub permit: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Context {
+    /// The same call with all the time it needs, for work that may outlive it.
+    #[must_use]
+    pub fn without_deadline(&self) -> Self {
+        Self { deadline: None, ..self.clone() }
+    }
+
     /// Whether the caller has stopped waiting.
     #[must_use]
     pub fn is_late(&self) -> bool {
@@ -71,54 +75,32 @@ impl Context {
 }
 
 impl Transport {
-    /// Makes the client.
-    pub fn new(platform: &config::Platform, events: &config::Events) -> Result<Self, BuildError> {
-        // One TLS provider for the process; a second client finds it there already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut http = reqwest::Client::builder()
-            .user_agent(concat!("xpander-grpc-proxy/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(platform.connect_timeout)
-            .pool_idle_timeout(platform.pool_idle_timeout)
-            .tcp_nodelay(true)
-            .tls_version_min(tls::Version::TLS_1_2);
-        if let Some(path) = &platform.ca_file {
-            let pem = fs::read(path).map_err(|error| BuildError::CaFile(path.clone(), error))?;
-            http = http.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem)?);
-        }
-        http = match platform.http2 {
-            Http2::Auto => http,
-            Http2::PriorKnowledge => http.http2_prior_knowledge(),
-            Http2::Off => http.http1_only(),
-        };
+    /// What the settings bound.
+    pub fn new(platform: &config::Platform, events: &config::Events) -> Self {
         let limits = Limits {
             request_timeout: platform.request_timeout,
             max_answer_bytes: platform.max_answer_bytes,
             idle_timeout: events.idle_timeout,
             max_event_bytes: events.max_event_bytes,
         };
-        Ok(Self { http: http.build()?, limits: Arc::new(limits) })
+        Self { limits: Arc::new(limits) }
     }
 
-    /// Builds requests.
-    pub fn http(&self) -> &reqwest::Client {
-        &self.http
-    }
-
-    /// Sends a request and waits for the head of a successful answer.
-    pub async fn open(
+    /// Sends a request and gives the events of its answer, whose head is checked.
+    pub async fn events(
         &self,
         context: &Context,
         request: RequestBuilder,
-        what: &'static str,
-    ) -> Result<Response, Error> {
-        self.in_time(context, self.answer(context, request, what)).await
-    }
-
-    /// The events in an answer's body.
-    pub fn events_of(&self, response: Response) -> EventStream {
-        EventStream::new(response, self.limits.idle_timeout, self.limits.max_event_bytes)
+        sending: Sending,
+        check: impl Fn(&Response) -> Result<(), &'static str>,
+    ) -> Result<EventStream, Error> {
+        let (response, attempt) = self
+            .exchange(context, request, sending, async |response| match check(&response) {
+                Ok(()) => Ok(response),
+                Err(why) => Err(unreadable(sending, &response, why.to_owned())),
+            })
+            .await?;
+        Ok(EventStream::new(response, attempt, self.limits.idle_timeout, self.limits.max_event_bytes))
     }
 
     /// Sends a request and reads the JSON of its answer, both within the time limit.
@@ -126,41 +108,54 @@ impl Transport {
         &self,
         context: &Context,
         request: RequestBuilder,
-        what: &'static str,
+        sending: Sending,
     ) -> Result<T, Error> {
         let request = request.header(header::ACCEPT, "application/json");
-        let exchange = async {
-            let mut response = self.answer(context, request, what).await?;
-            let status = response.status().as_u16();
-            let unreadable = |why| Error::Unreadable { what, why, status };
-            let body = read_body(&mut response, self.limits.max_answer_bytes).await?.map_err(unreadable)?;
+        let read = async |mut response: Response| {
+            let body = read_body(&mut response, self.limits.max_answer_bytes).await?;
+            let body = body.map_err(|why| unreadable(sending, &response, why))?;
             // serde_json's own message quotes the value.
             serde_json::from_slice(&body).map_err(|error| {
-                unreadable(format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column()))
+                let (kind, line, column) = (error.classify(), error.line(), error.column());
+                unreadable(sending, &response, format!("{kind:?} error at line {line}, column {column}"))
             })
         };
-        self.in_time(context, exchange).await
+        let (answer, _) = self.exchange(context, request, sending, read).await?;
+        Ok(answer)
     }
 
-    /// Sends a request; anything but a success with a body is an error.
-    async fn answer(&self, context: &Context, request: RequestBuilder, what: &'static str) -> Result<Response, Error> {
+    /// Sends a request once and reads its answer, within the time limit; tells how that went.
+    async fn exchange<T>(
+        &self,
+        context: &Context,
+        request: RequestBuilder,
+        sending: Sending,
+        read: impl AsyncFnOnce(Response) -> Result<T, Error>,
+    ) -> Result<(T, Attempt), Error> {
+        if context.is_late() {
+            return Err(Error::Deadline);
+        }
         let request = request.header("x-api-key", context.credentials.key.clone());
         let request = request.header("x-request-id", context.request_id.clone());
-        let mut response = request.send().await.map_err(unanswered)?;
-        let status = response.status();
-        if status.is_client_error() || status.is_server_error() {
-            let retry_after = retry_after(response.headers());
-            let mut body = Vec::new();
-            // A refusal is one however little of its body can be read.
-            let _ = timeout(REFUSAL_TIME, read_head(&mut response, &mut body)).await;
-            let refusal = Refusal::read(status.as_u16(), &body, retry_after, context.credentials.secret());
-            return Err(Error::Refused(Box::new(refusal)));
+        let mut request = request.build().map_err(lost)?;
+        let (host, port) = (request.url().host_str().unwrap_or_default(), request.url().port_or_known_default());
+        let mut attempt = Attempt::begin(&context.record, sending, host, port.unwrap_or_default());
+        attempt.propagate(request.headers_mut());
+        let exchange = async {
+            let response = context.credentials.http.execute(request).await.map_err(unanswered)?;
+            attempt.answered(response.status().as_u16());
+            read(accepted(context, response, sending).await?).await
+        };
+        match self.in_time(context, exchange).await {
+            Ok(answer) => {
+                attempt.succeeded();
+                Ok((answer, attempt))
+            }
+            Err(error) => {
+                attempt.failed(error.name());
+                Err(error)
+            }
         }
-        if !status.is_success() || status == StatusCode::NO_CONTENT {
-            let why = "it is no success with a body".to_owned();
-            return Err(Error::Unreadable { what, why, status: status.as_u16() });
-        }
-        Ok(response)
     }
 
     /// Bounds an exchange by the proxy's own limit and by the caller's deadline.
@@ -170,14 +165,32 @@ impl Transport {
         exchange: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let limit = Instant::now() + self.limits.request_timeout;
-        if context.is_late() {
-            return Err(Error::Deadline);
-        }
         match context.deadline {
             Some(deadline) if deadline < limit => until(Some(deadline), exchange).await.unwrap_or(Err(Error::Deadline)),
             _ => until(Some(limit), exchange).await.unwrap_or(Err(Error::Timeout(self.limits.request_timeout))),
         }
     }
+}
+
+/// A success with a body; any other answer is an error.
+async fn accepted(context: &Context, mut response: Response, sending: Sending) -> Result<Response, Error> {
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        let retry_after = retry_after(response.headers());
+        let mut body = Vec::new();
+        // A refusal is one however little of its body can be read.
+        let _ = timeout(REFUSAL_TIME, read_head(&mut response, &mut body)).await;
+        let refusal = Refusal::read(status.as_u16(), &body, retry_after, context.credentials.secret());
+        return Err(Error::Refused(Box::new(refusal)));
+    }
+    if !status.is_success() || status == StatusCode::NO_CONTENT {
+        return Err(unreadable(sending, &response, "it is no success with a body".to_owned()));
+    }
+    Ok(response)
+}
+
+fn unreadable(sending: Sending, response: &Response, why: String) -> Error {
+    Error::Unreadable { what: sending.route.what(), why, status: response.status().as_u16() }
 }
 
 /// What the future gives, or None once the time has come.

@@ -1,21 +1,79 @@
-//! Logs: JSON lines or text, on standard error.
+//! Logs, metrics and traces. What is told of one call is noted in its [`Record`]; its log line, its metrics and its span
+//! all come from there.
+//!
+//! Metrics belong to one running proxy; logs and traces to the process.
 
-use std::io;
+mod attempt;
+mod call;
+mod logs;
+mod method;
+mod metrics;
+mod otlp;
+mod record;
+mod trace;
 
-use tracing_subscriber::{EnvFilter, filter::ParseError};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::{
+    Layer as _,
+    filter::{ParseError, filter_fn},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
-use crate::config::{LogFormat, Telemetry};
+pub use self::{
+    attempt::{Attempt, Route, Sending},
+    call::Call,
+    method::{Kind as MethodKind, Method},
+    metrics::Metrics,
+    otlp::ExportError,
+    record::{Attached, End, Record},
+};
+use crate::config::Settings;
 
-/// Starts logging for the process; a second start changes nothing.
+/// Telemetry that cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log filter cannot be read.
+    #[error("telemetry.log_filter: {0}")]
+    Filter(#[from] ParseError),
+    /// Traces cannot be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+}
+
+/// The process's logs and traces, started.
+#[must_use = "spans that are not flushed are lost"]
+pub struct Telemetry {
+    traces: Option<SdkTracerProvider>,
+}
+
+/// Starts logging and, where an OTLP endpoint is set, tracing for the process; a second start changes nothing.
 ///
 /// # Errors
-/// When `telemetry.log_filter` cannot be read.
-pub fn start(settings: &Telemetry) -> Result<(), ParseError> {
-    let filter = EnvFilter::builder().parse(&settings.log_filter)?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    let _ = match settings.log_format {
-        LogFormat::Json => logs.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
-        LogFormat::Text => logs.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
-    };
-    Ok(())
+/// When `telemetry.log_filter` cannot be read or the `OTEL_*` variables cannot be followed.
+pub fn start(settings: &Settings) -> Result<Telemetry, StartError> {
+    let traces = settings.otlp.traces.map(otlp::traces).transpose()?;
+    let spans = traces.as_ref().map(|traces| {
+        tracing_opentelemetry::layer()
+            .with_tracer(traces.tracer(env!("CARGO_PKG_NAME")))
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_level(false)
+            .with_tracked_inactivity(false)
+            .with_filter(filter_fn(|metadata| metadata.target() == trace::TARGET))
+    });
+    let logs = logs::layer(&settings.telemetry)?;
+    let _ = tracing_subscriber::registry().with(spans).with(logs).try_init();
+    Ok(Telemetry { traces })
+}
+
+impl Telemetry {
+    /// Exports the spans that are left, for a few seconds at the most. None are exported after this.
+    pub async fn finish(self) {
+        if let Some(traces) = self.traces {
+            otlp::finish(move |time| traces.shutdown_with_timeout(time)).await;
+        }
+    }
 }

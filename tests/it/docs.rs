@@ -13,6 +13,13 @@ fn every_test_that_the_reliability_page_names_exists() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
+#[test]
+fn the_page_on_the_settings_is_what_the_code_renders() {
+    let page = fs::read_to_string("docs/configuration.md").unwrap_or_default();
+    let is_same = page == xpander_grpc_proxy::config::reference();
+    assert!(is_same, "docs/configuration.md is not what src/config renders: run `make docs`");
+}
+
 fn code(folder: &Path) -> String {
     let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     entries

@@ -85,6 +85,7 @@ impl Follow {
 
     async fn open_again(&mut self) -> Result<EventStream, platform::Error> {
         self.outage.attempts += 1;
+        self.context.record.reconnecting();
         let last_id = self.history.last_id().and_then(|id| HeaderValue::from_bytes(id.as_bytes()).ok());
         let stream = self.platform.events_once(&self.context, &self.task_id, last_id.as_ref()).await?;
         self.history.reconnected();

@@ -9,12 +9,15 @@ fn all_faults_are_told_at_once_with_where_each_value_came_from() {
     let flags = Flags { sandbox: true, ..Flags::default() };
     let faults = load(Some(&file.0), variables, &flags).expect_err("three settings are wrong");
     let path = file.path();
+    let keys = "listen, admin_listen, tls_cert_file, tls_key_file, tls_client_ca_file, max_calls, max_streams, \
+                max_request_bytes, max_response_bytes, max_metadata_bytes, max_streams_per_connection, \
+                max_resets_per_connection, handshake_timeout, receive_timeout, keepalive_interval, keepalive_timeout, \
+                max_connection_idle, max_connection_age, max_connection_age_grace, drain_delay, drain_timeout";
     assert_eq!(
         lines(&faults),
         format!(
             "server.drain_dely (from the file {path}): there is no such setting, did you mean server.drain_delay?; allowed: \
-             in [server] listen, admin_listen, max_request_bytes, max_response_bytes, max_metadata_bytes, \
-             max_streams_per_connection, drain_delay, drain_timeout\n\
+             in [server] {keys}\n\
              server.listen (from the environment variable XPANDER_PROXY_SERVER__LISTEN): the value is \"localhost\"; \
              allowed: an IP address with a port, e.g. 0.0.0.0:50051 or [::1]:50051\n\
              server.max_request_bytes (from the file {path}): the value is \"0\"; \
@@ -32,6 +35,12 @@ fn names_that_are_no_settings_are_faults_wherever_they_stand() {
     let fault = only(sandboxed("", &variables[..1]));
     assert_eq!(fault.source, "the environment variable XPANDER_PROXY_SERVER_LISTEN");
     assert!(fault.problem.contains("did you mean server.listen?"), "{fault}");
+    let fault = only(sandboxed("[agnets.pins]\necho = '1'", &[]));
+    assert!(fault.problem.contains("did you mean agents.pins?"), "{fault}");
+    let fault = only(sandboxed("", &[("XPANDER_PROXY_AGENTS__PINS__ECHO", "1")]));
+    assert!(fault.problem.contains("did you mean agents.pins?"), "{fault}");
+    let fault = only(sandboxed("[user]", &[]));
+    assert!(fault.problem.contains("did you mean [users]?"), "{fault}");
 }
 
 #[test]
@@ -47,6 +56,13 @@ fn values_of_the_right_type_are_still_checked() {
     for (name, wrong) in [
         ("SERVER__MAX_METADATA_BYTES", &["0", "1", "-1", "4294967296", "1k"][..]),
         ("SERVER__MAX_STREAMS_PER_CONNECTION", &["0"]),
+        ("SERVER__MAX_CALLS", &["0", "1000001"]),
+        ("SERVER__MAX_STREAMS", &["0", "1000001"]),
+        ("SERVER__MAX_RESETS_PER_CONNECTION", &["0", "100001"]),
+        ("SERVER__HANDSHAKE_TIMEOUT", &["0s"]),
+        ("SERVER__MAX_CONNECTION_IDLE", &["999ms", "25h"]),
+        ("SERVER__MAX_CONNECTION_AGE", &["0s", "25h"]),
+        ("SERVER__MAX_CONNECTION_AGE_GRACE", &["25h"]),
         ("SERVER__DRAIN_TIMEOUT", &["5", "2h", "soon"]),
         ("PLATFORM__REQUEST_TIMEOUT", &["0s", "25h"]),
         ("PLATFORM__HTTP2", &["on", "Auto"]),
@@ -79,6 +95,15 @@ fn without_a_key_or_an_organization_only_the_sandbox_starts() {
         "platform.organization_id"
     );
     good(sandboxed("", &[]));
+}
+
+#[test]
+fn callers_with_their_own_keys_make_a_key_unnecessary_but_a_key_still_needs_an_organization() {
+    let pass_through = ("XPANDER_PROXY_AUTH__PASS_THROUGH", "true");
+    let settings = good(load_with(None, &[pass_through], &Flags::default()));
+    assert!(settings.auth.pass_through && settings.platform.api_key.is_none());
+    let keyed = load_with(None, &[pass_through, ("XPANDER_API_KEY", KEY)], &Flags::default());
+    assert_eq!(only(keyed).setting, "platform.organization_id");
 }
 
 #[test]

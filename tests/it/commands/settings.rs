@@ -60,6 +60,14 @@ async fn check_needs_no_key_for_the_sandbox() {
 }
 
 #[tokio::test]
+async fn check_prints_the_reference_without_loading_anything() {
+    let wrong = [("XPANDER_PROXY_PLATFORM__HTTP2", "3")];
+    let out = run(&["check", "--reference"], &wrong).await.good();
+    assert_eq!(out, xpander_grpc_proxy::config::reference());
+    assert_eq!(run(&["check", "--reference", "--sandbox"], &[]).await.code, Some(2));
+}
+
+#[tokio::test]
 async fn each_wrong_setting_has_a_line_with_its_name_its_source_and_what_is_allowed() {
     let file = File::new("bad", "[events]\nidle_timeout = \"soon\"\n[server]\nlisen = \"127.0.0.1:1\"\n");
     let environment =

@@ -1,0 +1,134 @@
+//! Who may call: a bearer token, a client certificate, or, where neither is configured, everybody. Not TLS itself.
+//!
+//! A token that is shown must be right, also beside a certificate: a wrong one is never ignored.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use http::{HeaderMap, header};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::tls::Peer;
+use crate::{
+    calls::Kind,
+    config::{self, TokenHash},
+    telemetry::{Method, MethodKind},
+};
+
+/// Stands for every caller, or every agent, that is not named.
+const ANY: &str = "*";
+
+/// The callers and their rights.
+pub struct Auth {
+    /// The tokens in the settings themselves; those of the file come on top.
+    written: Tokens,
+    tokens: ArcSwap<Vec<(TokenHash, Arc<str>)>>,
+    takes_tokens: bool,
+    takes_certificates: bool,
+    allowed_clients: BTreeSet<String>,
+    agents: BTreeMap<String, BTreeSet<String>>,
+    open_health: bool,
+    open_reflection: bool,
+}
+
+/// Token hashes by the caller's name.
+pub type Tokens = BTreeMap<String, Vec<TokenHash>>;
+
+impl Auth {
+    /// The rights as the settings have them, still without the tokens that `tokens_file` holds.
+    pub fn new(settings: &config::Auth, takes_certificates: bool) -> Self {
+        let auth = Self {
+            written: settings.tokens.clone(),
+            tokens: ArcSwap::default(),
+            takes_tokens: !settings.tokens.is_empty() || settings.tokens_file.is_some(),
+            takes_certificates,
+            allowed_clients: settings.allowed_clients.clone(),
+            agents: settings.agents.clone(),
+            open_health: settings.open_health,
+            open_reflection: settings.open_reflection,
+        };
+        auth.replace_tokens(&Tokens::new());
+        auth
+    }
+
+    /// Puts these in place of the file's tokens, from the next call on.
+    pub fn replace_tokens(&self, from_file: &Tokens) {
+        let all = self.written.iter().chain(from_file).flat_map(|(name, hashes)| {
+            let name: Arc<str> = name.as_str().into();
+            hashes.iter().map(move |hash| (*hash, Arc::clone(&name)))
+        });
+        self.tokens.store(Arc::new(all.collect()));
+    }
+
+    /// Who may call, in words for the operator.
+    pub fn callers(&self) -> &'static str {
+        match (self.takes_tokens, self.takes_certificates) {
+            (false, false) => "everybody",
+            (true, false) => "with a token",
+            (false, true) => "with a certificate",
+            (true, true) => "with a token or a certificate",
+        }
+    }
+
+    /// The caller's name, where callers have names.
+    ///
+    /// # Errors
+    /// When the caller does not prove who it is, or may not call.
+    pub fn admit(&self, method: &Method, headers: &HeaderMap, peer: &Peer) -> Result<Option<Arc<str>>, Kind> {
+        let is_open = match method.kind {
+            MethodKind::Health => self.open_health,
+            MethodKind::Reflection => self.open_reflection,
+            MethodKind::Unary | MethodKind::Streaming | MethodKind::Nothing => false,
+        };
+        if is_open || !(self.takes_tokens || self.takes_certificates) {
+            return Ok(None);
+        }
+        if self.takes_tokens
+            && let Some(token) = bearer(headers)
+        {
+            return self.of_token(token).map(Some).ok_or(Kind::Unauthenticated("the bearer token is not known"));
+        }
+        match peer.names().filter(|_| self.takes_certificates) {
+            Some(names) => self.of_certificate(names).map(Some).ok_or(Kind::CallerForbidden),
+            None => Err(Kind::Unauthenticated(match (self.takes_tokens, self.takes_certificates) {
+                (true, false) => "a bearer token is required",
+                (false, _) => "a client certificate is required",
+                (true, true) => "a bearer token or a client certificate is required",
+            })),
+        }
+    }
+
+    /// Whether a caller may invoke an agent, by the id or name that it asks for.
+    pub fn may_invoke(&self, caller: Option<&str>, agent: &str) -> bool {
+        let row = caller.and_then(|caller| self.agents.get(caller)).or_else(|| self.agents.get(ANY));
+        row.is_some_and(|agents| agents.contains(ANY) || agents.contains(agent))
+    }
+
+    /// Looks at every hash, so that the time it takes tells nothing.
+    fn of_token(&self, token: &[u8]) -> Option<Arc<str>> {
+        let hash = Sha256::digest(token);
+        let tokens = self.tokens.load();
+        let mut found = None;
+        for (known, name) in tokens.iter() {
+            if bool::from(known.0.ct_eq(hash.as_slice())) {
+                found = Some(name);
+            }
+        }
+        found.cloned()
+    }
+
+    fn of_certificate(&self, names: &[Arc<str>]) -> Option<Arc<str>> {
+        let is_allowed = |name: &&Arc<str>| self.allowed_clients.is_empty() || self.allowed_clients.contains(&***name);
+        names.iter().find(is_allowed).cloned()
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
+    let (scheme, token) = value.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+}

@@ -1,0 +1,143 @@
+//! One connection on the gRPC port: its handshakes, its calls, and how it leaves: told first, never cut.
+//!
+//! It is told to leave (GOAWAY) when the process drains, when it is old, when it has been idle, and when its caller resets
+//! too much; calls under way go on. What ends its streams is a status, with which their callers can go on elsewhere.
+
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use hyper::{
+    rt::{Read, Write},
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, sleep_until, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::{first_words::FirstWords, layers, layers::Edge, tls::Peer, traffic::Traffic};
+use crate::calls::Kind;
+
+/// What the calls of one connection share.
+pub struct Connection {
+    /// Who is at the other end, by certificate.
+    pub peer: Peer,
+    /// Its calls under way and its resets.
+    pub traffic: Arc<Traffic>,
+    /// Ends its streams.
+    closing: CancellationToken,
+    /// Ends all that is left, on every connection.
+    drained: CancellationToken,
+    is_aged: AtomicBool,
+}
+
+/// Why a connection leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leave {
+    Drain,
+    Age,
+    Idle,
+    Resets,
+}
+
+impl Connection {
+    fn new(peer: Peer, edge: &Edge) -> Self {
+        let traffic = Arc::new(Traffic::new(edge.settings.max_resets_per_connection));
+        let closing = edge.closing.child_token();
+        Self { peer, traffic, closing, drained: edge.closing.clone(), is_aged: AtomicBool::new(false) }
+    }
+
+    /// Comes when a drain has no more time.
+    pub async fn drained(&self) {
+        self.drained.cancelled().await;
+    }
+
+    /// Comes when the connection's streams have to end, and says why.
+    pub async fn closed(&self) -> Kind {
+        self.closing.cancelled().await;
+        if self.is_aged.load(Relaxed) { Kind::Aged } else { Kind::Draining }
+    }
+}
+
+/// Serves a new connection to its end.
+pub async fn serve(socket: TcpStream, edge: Arc<Edge>) {
+    let _ = socket.set_nodelay(true);
+    let by = Instant::now() + edge.settings.handshake_timeout;
+    let Some(tls) = &edge.tls else {
+        return serve_http2(TokioIo::new(socket), by, Peer::default(), edge).await;
+    };
+    match timeout_at(by, tls.acceptor().accept(socket)).await {
+        Ok(Ok(stream)) => {
+            let peer = Peer::of(stream.get_ref().1);
+            serve_http2(TokioIo::new(stream), by, peer, edge).await;
+        }
+        Ok(Err(error)) => debug!(%error, "a TLS handshake failed"),
+        Err(_) => debug!("a TLS handshake took too long"),
+    }
+}
+
+async fn serve_http2(io: impl Read + Write + Unpin, by: Instant, peer: Peer, edge: Arc<Edge>) {
+    let connection = Arc::new(Connection::new(peer, &edge));
+    let service = {
+        let (edge, connection) = (Arc::clone(&edge), Arc::clone(&connection));
+        service_fn(move |request| layers::answer(Arc::clone(&edge), Arc::clone(&connection), request))
+    };
+    let mut http2 = pin!(edge.http2.serve_connection(FirstWords::new(io, by), service));
+    let leave = tokio::select! {
+        result = http2.as_mut() => return note(result),
+        leave = leave(&edge, &connection) => leave,
+    };
+    debug!(?leave, "a connection is told to leave");
+    http2.as_mut().graceful_shutdown();
+    let end_streams = async {
+        let grace = edge.settings.max_connection_age_grace;
+        if leave == Leave::Age && !grace.is_zero() {
+            sleep(grace).await;
+            connection.is_aged.store(true, Relaxed);
+            connection.closing.cancel();
+        }
+    };
+    tokio::select! {
+        result = http2.as_mut() => return note(result),
+        () = end_streams => {}
+    }
+    note(http2.await);
+}
+
+/// Comes when the connection has to leave.
+async fn leave(edge: &Edge, connection: &Connection) -> Leave {
+    // A tenth more or less, so that connections made together do not leave together.
+    let age = edge.settings.max_connection_age.mul_f64(0.9 + 0.2 * fastrand::f64());
+    tokio::select! {
+        () = edge.draining.cancelled() => Leave::Drain,
+        () = sleep(age) => Leave::Age,
+        () = idle(&connection.traffic, edge.settings.max_connection_idle) => Leave::Idle,
+        () = connection.traffic.resets_too_much() => Leave::Resets,
+    }
+}
+
+/// Comes when there has been no call for so long.
+async fn idle(traffic: &Traffic, most: Duration) {
+    loop {
+        let since = traffic.idle_since().unwrap_or_else(Instant::now);
+        if since.elapsed() >= most {
+            return;
+        }
+        sleep_until(since + most).await;
+    }
+}
+
+fn note(result: hyper::Result<()>) {
+    if let Err(error) = result {
+        debug!(%error, "a connection broke");
+    }
+}

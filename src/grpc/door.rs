@@ -1,0 +1,108 @@
+//! What a call passes before its work begins: its deadline, whose key the platform sees, which agent it may invoke, and
+//! what the proxy attaches.
+
+use std::sync::Arc;
+
+use tonic::{Request, Status, metadata::MetadataMap};
+
+use super::{attach::Attach, auth::Auth, call::Call, layers::Admitted, metadata, status::refuse_at_the_door};
+use crate::{
+    calls::{Error, Kind},
+    platform::{Context, Credentials, Keys},
+    proto::InvokeRequest,
+    telemetry::Record,
+    translate,
+};
+
+/// The way in.
+pub struct Door {
+    /// Whose key the platform sees.
+    pub keys: Arc<Keys>,
+    /// Whether that is the caller's own where it brings one.
+    pub pass_through: bool,
+    /// Which agents callers may invoke.
+    pub auth: Arc<Auth>,
+    /// What is attached to invocations.
+    pub attach: Attach,
+    /// The agent of invocations that name none.
+    pub default_agent: Option<String>,
+    /// The largest response message in bytes.
+    pub max_response_bytes: usize,
+}
+
+impl Door {
+    /// Begins a call.
+    ///
+    /// # Errors
+    /// When its metadata is wrong; the platform has not been touched.
+    pub fn begin<M>(&self, request: Request<M>) -> Result<(Call, M), Status> {
+        let admitted = admitted(&request)?;
+        let (metadata, _, message) = request.into_parts();
+        let record = Arc::clone(&admitted.record);
+        let call = self.call(admitted, &metadata).map_err(|error| refuse_at_the_door(&record, error))?;
+        Ok((call, message))
+    }
+
+    /// Begins a call that creates a task, with what the proxy attaches to it.
+    ///
+    /// # Errors
+    /// When its metadata is wrong or its caller may not invoke the agent; no task was created.
+    pub fn begin_create<M>(
+        &self,
+        request: Request<M>,
+        invocation: impl FnOnce(&mut M) -> Option<&mut InvokeRequest>,
+    ) -> Result<(Call, M), Status> {
+        let metadata = request.metadata().clone();
+        let (call, mut message) = self.begin(request)?;
+        if let Some(invocation) = invocation(&mut message) {
+            call.of_agent(&invocation.agent_id);
+            let prepared = self.prepare(&call.context.record, invocation, &metadata);
+            prepared.map_err(|error| refuse_at_the_door(&call.context.record, error))?;
+        }
+        Ok((call, message))
+    }
+
+    /// Checks that the caller may invoke the agent, and attaches what the request does not say itself.
+    fn prepare(&self, record: &Record, invocation: &mut InvokeRequest, metadata: &MetadataMap) -> Result<(), Error> {
+        let caller = record.caller().map(|caller| &**caller);
+        let agent = Some(&*invocation.agent_id).filter(|id| !id.is_empty()).or(self.default_agent.as_deref());
+        if let Some(agent) = agent.filter(|agent| !self.auth.may_invoke(caller, agent)) {
+            let error = Error::new(Kind::AgentForbidden);
+            return Err(if translate::is_id(agent) { error.of_agent(agent) } else { error });
+        }
+        self.attach.to(invocation, record, metadata.as_ref())
+    }
+
+    fn call(&self, admitted: Admitted, metadata: &MetadataMap) -> Result<Call, Error> {
+        let Admitted { request_id, record, permit, connection } = admitted;
+        let deadline = metadata::deadline(metadata)?;
+        if let Some(deadline) = deadline {
+            record.set_deadline(deadline);
+        }
+        let credentials = self.credentials(metadata)?;
+        let context = Context { credentials, request_id, deadline, record, permit };
+        Ok(Call { context, connection, max_response_bytes: self.max_response_bytes })
+    }
+
+    /// The caller's own key where that is switched on and it brings one, else the proxy's.
+    fn credentials(&self, metadata: &MetadataMap) -> Result<Arc<Credentials>, Error> {
+        if self.pass_through {
+            let (key, organization) = metadata::platform_key(metadata)?;
+            if let Some(key) = key {
+                let organization = organization.or(self.keys.organization());
+                let organization = organization.ok_or_else(|| Error::invalid("x-organization-id", "is required"))?;
+                return self.keys.of_caller(key, organization).map_err(|_| Error::new(Kind::Internal));
+            }
+            // The proxy's key is for the proxy's organization.
+            if organization.is_some() {
+                return Err(Error::invalid("x-api-key", "is required beside x-organization-id"));
+            }
+        }
+        self.keys.own().ok_or_else(|| Error::new(Kind::Unauthenticated("the platform's key is required in x-api-key")))
+    }
+}
+
+/// What the layers have found out; every request has passed them.
+fn admitted<M>(request: &Request<M>) -> Result<Admitted, Status> {
+    request.extensions().get().cloned().ok_or_else(|| Status::internal("internal error"))
+}

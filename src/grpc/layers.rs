@@ -1,0 +1,118 @@
+//! One request through the layers, the outermost first: the access log, the request id, who may call, a share of what the
+//! proxy does at once, tonic's own refusals put into this API's terms, the services.
+
+use std::{convert::Infallible, sync::Arc};
+
+use http::{HeaderValue, Request, Response};
+use hyper::{body::Incoming, server::conn::http2};
+use hyper_util::rt::TokioExecutor;
+use tokio_util::sync::CancellationToken;
+use tonic::{body::Body, service::Routes};
+use tower::Service as _;
+
+use super::{
+    auth::Auth,
+    bodies::{Received, Sent},
+    connection::Connection,
+    limits::{Limits, Permit},
+    metadata,
+    status::{self, refuse_at_the_door},
+    tls::Tls,
+};
+use crate::{
+    calls::{Error, Kind},
+    config,
+    telemetry::{Call, MethodKind, Metrics, Record},
+};
+
+/// What all connections share.
+pub struct Edge {
+    /// The services.
+    pub routes: Routes,
+    /// Who may call.
+    pub auth: Arc<Auth>,
+    /// How much is done at once.
+    pub limits: Limits,
+    /// TLS; without it the port speaks cleartext.
+    pub tls: Option<Arc<Tls>>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How HTTP/2 is spoken.
+    pub http2: http2::Builder<TokioExecutor>,
+    /// Tells connections to leave.
+    pub draining: CancellationToken,
+    /// Ends what is left of them.
+    pub closing: CancellationToken,
+    /// The port's settings.
+    pub settings: config::Server,
+}
+
+/// What the layers have found out about a call, for the service.
+#[derive(Clone)]
+pub struct Admitted {
+    /// Given, or made up.
+    pub request_id: HeaderValue,
+    /// What is told of the call.
+    pub record: Arc<Record>,
+    /// The call's share; none for what is no call of the API.
+    pub permit: Option<Permit>,
+    /// The connection it came on.
+    pub connection: Arc<Connection>,
+}
+
+/// Answers one request.
+pub async fn answer(
+    edge: Arc<Edge>,
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let under_way = connection.traffic.begin();
+    let call = Call::begin(&edge.metrics, request.uri().path(), request.headers());
+    let record = Arc::clone(call.record());
+    let request_id = metadata::request_id(request.headers());
+    record.set_request_id(request_id.clone());
+    let (permit, mut response) = match admit(&edge, &connection, &record, &request) {
+        Ok(permit) => {
+            let (request_id, record) = (request_id.clone(), Arc::clone(&record));
+            let admitted = Admitted { request_id, record, permit: permit.clone(), connection };
+            (permit, serve(&edge, admitted, request).await?)
+        }
+        Err(kind) => (None, refuse_at_the_door(&record, Error::new(kind)).into_http()),
+    };
+    if record.method().is_of_the_api() {
+        response.headers_mut().insert("x-request-id", request_id);
+    }
+    let (head, body) = response.into_parts();
+    let body = Sent::new(body, call, under_way, permit, &head.headers);
+    Ok(Response::from_parts(head, Body::new(body)))
+}
+
+/// Lets a request in with its share, or says why not: nothing of it has reached the platform.
+fn admit(
+    edge: &Edge,
+    connection: &Connection,
+    record: &Record,
+    request: &Request<Incoming>,
+) -> Result<Option<Permit>, Kind> {
+    if connection.traffic.is_abused() {
+        return Err(Kind::Overloaded("server.max_resets_per_connection"));
+    }
+    if let Some(caller) = edge.auth.admit(record.method(), request.headers(), &connection.peer)? {
+        record.set_caller(caller);
+    }
+    edge.limits.take(record.method())
+}
+
+async fn serve(edge: &Edge, admitted: Admitted, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let record = Arc::clone(&admitted.record);
+    request.extensions_mut().insert(admitted);
+    // Reflection is a stream both ways, whose caller may think as long as it likes.
+    let limit = Some(edge.settings.receive_timeout).filter(|_| record.method().kind != MethodKind::Reflection);
+    let path = request.uri().path().to_owned();
+    let request = request.map(|body| Body::new(Received::new(body, record.clone(), limit)));
+    let response = edge.routes.clone().call(request).await?;
+    Ok(match status::of_tonic(&path, response.headers()) {
+        Some(status) => status.into_http(),
+        None => response,
+    })
+}

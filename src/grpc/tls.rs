@@ -1,0 +1,169 @@
+//! TLS on the gRPC port, by rustls: the certificate, the authorities that callers' certificates come from, and both again
+//! when their files change. Not who may call: that is `auth`.
+
+use std::{fs, io, path::PathBuf, sync::Arc};
+
+use arc_swap::ArcSwap;
+use rustls::{
+    RootCertStore, ServerConfig, ServerConnection,
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
+    server::{VerifierBuilderError, WebPkiClientVerifier, danger::ClientCertVerifier},
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config;
+
+/// The gRPC port's TLS.
+pub struct Tls {
+    certificate: PathBuf,
+    key: PathBuf,
+    client_ca: Option<PathBuf>,
+    /// Whether a caller without a certificate may shake hands: for what is open, or for a bearer token.
+    certificate_is_optional: bool,
+    config: ArcSwap<ServerConfig>,
+}
+
+/// Files that TLS cannot be made from.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("{setting} {path}: {error}")]
+    File {
+        /// The setting that names it.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file is no PEM, or holds nothing that is looked for.
+    #[error("{setting} {path}: {error}")]
+    Pem {
+        /// The setting that names it.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: pem::Error,
+    },
+    /// A certificate and a key that do not fit, or that the library refuses.
+    #[error("server.tls_cert_file and server.tls_key_file: {0}")]
+    Certificate(rustls::Error),
+    /// Authorities that the library refuses.
+    #[error("server.tls_client_ca_file: {0}")]
+    Authority(rustls::Error),
+    /// No verifier can be made from the authorities.
+    #[error("server.tls_client_ca_file: {0}")]
+    Verifier(#[from] VerifierBuilderError),
+}
+
+/// The names in a caller's certificate, which rustls has verified.
+#[derive(Default)]
+pub struct Peer {
+    names: Option<Vec<Arc<str>>>,
+}
+
+const CERTIFICATE: &str = "server.tls_cert_file";
+const KEY: &str = "server.tls_key_file";
+const CLIENT_CA: &str = "server.tls_client_ca_file";
+
+impl Tls {
+    /// TLS as the settings have it; none where they name no certificate.
+    ///
+    /// # Errors
+    /// When a file cannot be used.
+    pub fn new(server: &config::Server, auth: &config::Auth) -> Result<Option<Self>, TlsError> {
+        let (Some(certificate), Some(key)) = (server.tls_cert_file.clone(), server.tls_key_file.clone()) else {
+            return Ok(None);
+        };
+        let has_tokens = !auth.tokens.is_empty() || auth.tokens_file.is_some();
+        let certificate_is_optional = has_tokens || auth.open_health || auth.open_reflection;
+        let client_ca = server.tls_client_ca_file.clone();
+        let config = ArcSwap::from(load(&certificate, &key, client_ca.as_ref(), certificate_is_optional)?);
+        Ok(Some(Self { certificate, key, client_ca, certificate_is_optional, config }))
+    }
+
+    /// Reads the files again, for connections from now on.
+    ///
+    /// # Errors
+    /// When a file cannot be used; what was read before stays in force.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let config = load(&self.certificate, &self.key, self.client_ca.as_ref(), self.certificate_is_optional)?;
+        self.config.store(config);
+        Ok(())
+    }
+
+    /// What shakes hands with a new connection.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.config.load_full())
+    }
+}
+
+impl Peer {
+    /// The names of the caller behind a connection.
+    pub fn of(connection: &ServerConnection) -> Self {
+        let certificate = connection.peer_certificates().and_then(|chain| chain.first());
+        Self { names: certificate.map(names) }
+    }
+
+    /// The SPIFFE ids, then the DNS names; None where the caller showed no certificate.
+    pub fn names(&self) -> Option<&[Arc<str>]> {
+        self.names.as_deref()
+    }
+}
+
+fn names(certificate: &CertificateDer<'_>) -> Vec<Arc<str>> {
+    let Ok(certificate) = webpki::EndEntityCert::try_from(certificate) else {
+        return Vec::new();
+    };
+    let ids = certificate.valid_uri_names().filter(|uri| uri.starts_with("spiffe://"));
+    // DNS names mean the same in either case; the settings have them in the lower one.
+    let hosts = certificate.valid_dns_names().map(str::to_ascii_lowercase);
+    ids.map(Arc::from).chain(hosts.map(Arc::from)).collect()
+}
+
+fn load(
+    certificate: &PathBuf,
+    key: &PathBuf,
+    client_ca: Option<&PathBuf>,
+    certificate_is_optional: bool,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let pem = |setting, path: &PathBuf| {
+        let path = path.clone();
+        move |error| TlsError::Pem { setting, path, error }
+    };
+    let chain = CertificateDer::pem_slice_iter(&read(CERTIFICATE, certificate)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(pem(CERTIFICATE, certificate))?;
+    let key_der = PrivateKeyDer::from_pem_slice(&read(KEY, key)?).map_err(pem(KEY, key))?;
+    let provider = Arc::new(ring::default_provider());
+    let verifier = match client_ca {
+        None => WebPkiClientVerifier::no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            for authority in CertificateDer::pem_slice_iter(&read(CLIENT_CA, path)?) {
+                roots.add(authority.map_err(pem(CLIENT_CA, path))?).map_err(TlsError::Authority)?;
+            }
+            verifier(roots, &provider, certificate_is_optional)?
+        }
+    };
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(TlsError::Certificate)?.with_client_cert_verifier(verifier);
+    let mut config = config.with_single_cert(chain, key_der).map_err(TlsError::Certificate)?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn verifier(
+    roots: RootCertStore,
+    provider: &Arc<CryptoProvider>,
+    certificate_is_optional: bool,
+) -> Result<Arc<dyn ClientCertVerifier>, VerifierBuilderError> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    if certificate_is_optional { verifier.allow_unauthenticated().build() } else { verifier.build() }
+}
+
+fn read(setting: &'static str, path: &PathBuf) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|error| TlsError::File { setting, path: path.clone(), error })
+}

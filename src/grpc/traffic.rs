@@ -1,0 +1,142 @@
+//! What goes on on one connection: the calls under way, and those that its caller has reset.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Over how long resets are counted.
+const WINDOW: Duration = Duration::from_secs(10);
+/// The age from which on a call may be reset uncounted: then it is a deadline that passes, or a caller that lost interest,
+/// and no attack that costs its author nothing.
+const PREMATURE: Duration = Duration::from_secs(1);
+
+/// The calls of one connection, counted.
+pub struct Traffic {
+    counts: Mutex<Counts>,
+    max_resets: u32,
+    too_many: CancellationToken,
+}
+
+struct Counts {
+    under_way: usize,
+    /// When the last call ended, or the connection began.
+    idle_since: Instant,
+    resets: u32,
+    /// When the counting of resets began.
+    window: Instant,
+}
+
+/// A call under way; dropped before its end, it was reset.
+pub struct UnderWay {
+    traffic: Arc<Traffic>,
+    begun: Instant,
+    is_over: bool,
+}
+
+impl Traffic {
+    /// A new connection's, whose caller may reset so many young calls within ten seconds.
+    pub fn new(max_resets: u32) -> Self {
+        let now = Instant::now();
+        let counts = Counts { under_way: 0, idle_since: now, resets: 0, window: now };
+        Self { counts: Mutex::new(counts), max_resets, too_many: CancellationToken::new() }
+    }
+
+    /// Counts a call.
+    pub fn begin(self: &Arc<Self>) -> UnderWay {
+        self.lock().under_way += 1;
+        UnderWay { traffic: Arc::clone(self), begun: Instant::now(), is_over: false }
+    }
+
+    /// Since when there has been no call; None while there is one.
+    pub fn idle_since(&self) -> Option<Instant> {
+        let counts = self.lock();
+        (counts.under_way == 0).then_some(counts.idle_since)
+    }
+
+    /// Comes when the caller has reset more than it may.
+    pub async fn resets_too_much(&self) {
+        self.too_many.cancelled().await;
+    }
+
+    /// Whether the caller has reset more than it may.
+    pub fn is_abused(&self) -> bool {
+        self.too_many.is_cancelled()
+    }
+
+    fn end(&self, was_reset: bool) {
+        let mut counts = self.lock();
+        let now = Instant::now();
+        counts.under_way -= 1;
+        counts.idle_since = now;
+        if was_reset {
+            if now.duration_since(counts.window) > WINDOW {
+                (counts.window, counts.resets) = (now, 0);
+            }
+            counts.resets += 1;
+            if counts.resets > self.max_resets {
+                self.too_many.cancel();
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl UnderWay {
+    /// Its last byte is on its way.
+    pub fn finish(&mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.traffic.end(!self.is_over && self.begun.elapsed() < PREMATURE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn resets_are_too_many_only_within_ten_seconds() {
+        let traffic = Arc::new(Traffic::new(2));
+        for _ in 0..5 {
+            drop(traffic.begin());
+            drop(traffic.begin());
+            assert!(!traffic.is_abused());
+            tokio::time::advance(WINDOW + Duration::from_secs(1)).await;
+        }
+        (0..3).for_each(|_| drop(traffic.begin()));
+        assert!(traffic.is_abused());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_of_a_second_may_be_reset() {
+        let traffic = Arc::new(Traffic::new(2));
+        for _ in 0..5 {
+            let call = traffic.begin();
+            tokio::time::advance(PREMATURE).await;
+            drop(call);
+        }
+        assert!(!traffic.is_abused());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_idle_since_its_last_call() {
+        let traffic = Arc::new(Traffic::new(2));
+        let begun = traffic.idle_since();
+        let call = traffic.begin();
+        assert_eq!(traffic.idle_since(), None);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        drop(call);
+        assert_eq!(traffic.idle_since(), begun.map(|begun| begun + Duration::from_secs(1)));
+    }
+}

@@ -1,0 +1,174 @@
+//! One request to the platform, sent once: its part of the metrics, its span, and the trace headers it carries.
+
+use std::{sync::Arc, time::Instant};
+
+use http::HeaderMap;
+use opentelemetry::KeyValue;
+use tracing::Span;
+
+use super::{record::Record, trace};
+
+/// The platform's routes, a closed set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// Loads an agent.
+    LoadAgent,
+    /// Creates a task.
+    CreateTask,
+    /// Reads a task.
+    ReadTask,
+    /// Stops a task.
+    StopTask,
+    /// Opens a task's event stream.
+    OpenEvents,
+}
+
+/// A request that is about to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Sending {
+    /// Where to.
+    pub route: Route,
+    /// How often it was sent before.
+    pub repeats: u32,
+}
+
+/// A request under way; told of when it is dropped.
+pub struct Attempt {
+    record: Arc<Record>,
+    route: Route,
+    address: String,
+    port: u16,
+    begun: Instant,
+    span: Span,
+    status: Option<u16>,
+    /// None while it is under way; a request that is given up then has failed.
+    outcome: Option<Result<(), &'static str>>,
+}
+
+impl Route {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::LoadAgent, Self::CreateTask, Self::ReadTask, Self::StopTask, Self::OpenEvents];
+
+    /// What is asked, in words.
+    #[must_use]
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::LoadAgent => "load an agent",
+            Self::CreateTask => "create a task",
+            Self::ReadTask => "read a task",
+            Self::StopTask => "stop a task",
+            Self::OpenEvents => "open an event stream",
+        }
+    }
+
+    fn method(self) -> &'static str {
+        match self {
+            Self::LoadAgent | Self::ReadTask | Self::OpenEvents => "GET",
+            Self::CreateTask => "POST",
+            Self::StopTask => "DELETE",
+        }
+    }
+
+    fn template(self) -> &'static str {
+        match self {
+            Self::LoadAgent => "/agents/{agent_id}",
+            Self::CreateTask => "/agent-execution/{agent_id}",
+            Self::ReadTask => "/agent-execution/{task_id}/status",
+            Self::StopTask => "/agent-execution/{task_id}",
+            Self::OpenEvents => "/agent-execution/{task_id}/events",
+        }
+    }
+
+    /// The span's name.
+    fn name(self) -> &'static str {
+        match self {
+            Self::LoadAgent => "GET /agents/{agent_id}",
+            Self::CreateTask => "POST /agent-execution/{agent_id}",
+            Self::ReadTask => "GET /agent-execution/{task_id}/status",
+            Self::StopTask => "DELETE /agent-execution/{task_id}",
+            Self::OpenEvents => "GET /agent-execution/{task_id}/events",
+        }
+    }
+
+    pub(super) fn attributes(self) -> [KeyValue; 2] {
+        [KeyValue::new("http.request.method", self.method()), KeyValue::new("url.template", self.template())]
+    }
+}
+
+impl Attempt {
+    /// A request that is sent now, to this host and port.
+    #[must_use]
+    pub fn begin(record: &Arc<Record>, Sending { route, repeats }: Sending, address: &str, port: u16) -> Self {
+        record.platform_asked();
+        let span = tracing::info_span!(
+            target: trace::TARGET,
+            parent: None,
+            "request",
+            otel.name = route.name(),
+            otel.kind = "client",
+            http.request.method = route.method(),
+            url.template = route.template(),
+            server.address = address,
+            server.port = i64::from(port),
+            http.request.resend_count = (repeats > 0).then_some(i64::from(repeats)),
+            http.response.status_code = tracing::field::Empty,
+            error.type = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
+        );
+        record.trace.adopt(&span);
+        let (record, address) = (Arc::clone(record), address.to_owned());
+        Self { record, route, address, port, begun: Instant::now(), span, status: None, outcome: None }
+    }
+
+    /// Adds the headers by which the platform's own spans join the trace.
+    pub fn propagate(&self, headers: &mut HeaderMap) {
+        self.record.trace.propagate(&self.span, headers);
+    }
+
+    /// The platform answers, with this status.
+    pub fn answered(&mut self, status: u16) {
+        self.status = Some(status);
+        self.record.platform_answered(status);
+    }
+
+    /// All is well so far; for an event stream, whatever ends it without a failure.
+    pub fn succeeded(&mut self) {
+        self.outcome = Some(Ok(()));
+    }
+
+    /// It failed, for a reason out of a closed set; a refusal's status says more.
+    pub fn failed(&mut self, why: &'static str) {
+        self.outcome = Some(Err(why));
+    }
+
+    /// What the failure is called, where there is one.
+    fn error(&self) -> Option<String> {
+        match (self.outcome, self.status) {
+            (Some(Ok(())), _) => None,
+            (_, Some(status @ 400..)) => Some(status.to_string()),
+            (Some(Err(why)), _) => Some(why.to_owned()),
+            (None, _) => Some("cancelled".to_owned()),
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let error = self.error();
+        if !self.span.is_disabled() {
+            if let Some(status) = self.status {
+                self.span.record("http.response.status_code", i64::from(status));
+            }
+            if let Some(error) = &error {
+                self.span.record("error.type", error.as_str());
+                self.span.record("otel.status_code", "ERROR");
+            }
+        }
+        let [method, template] = self.route.attributes();
+        let address = KeyValue::new("server.address", std::mem::take(&mut self.address));
+        let mut attributes = vec![method, template, address, KeyValue::new("server.port", i64::from(self.port))];
+        attributes.extend(self.status.map(|status| KeyValue::new("http.response.status_code", i64::from(status))));
+        attributes.extend(error.map(|error| KeyValue::new("error.type", error)));
+        self.record.metrics.request_ended(&attributes, self.begun.elapsed());
+    }
+}

@@ -1,0 +1,63 @@
+//! The log: JSON lines or text on standard error. What the lines say is their writers' business.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+
+use tracing::{Level, Metadata, Subscriber, callsite::Identifier};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt as _, ParseError, dynamic_filter_fn, filter_fn},
+    registry::LookupSpan,
+};
+
+use super::{otlp::TOLD_EVERY, trace};
+use crate::config::{LogFormat, Telemetry};
+
+/// The layer that writes lines.
+///
+/// # Errors
+/// When `telemetry.log_filter` cannot be read.
+pub(super) fn layer<S>(settings: &Telemetry) -> Result<impl Layer<S> + use<S>, ParseError>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let chosen = EnvFilter::builder().parse(&settings.log_filter)?;
+    let spans = filter_fn(|metadata| metadata.target() != trace::TARGET);
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = match settings.log_format {
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).boxed(),
+    };
+    let exporters = Exporters::default();
+    let exporters = dynamic_filter_fn(move |metadata, _| exporters.let_through(metadata));
+    Ok(lines.with_filter(chosen.and(spans).and(exporters)))
+}
+
+/// What the exporters say of themselves: nothing below a warning, since there they name the headers they send, which may
+/// hold a token; and the same thing now and then only, since a collector that is down fails every batch.
+#[derive(Default)]
+struct Exporters {
+    told: Mutex<HashMap<Identifier, Instant>>,
+}
+
+impl Exporters {
+    fn let_through(&self, metadata: &Metadata<'_>) -> bool {
+        if !metadata.target().starts_with("opentelemetry") {
+            return true;
+        }
+        if *metadata.level() > Level::WARN {
+            return false;
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let is_news = told.get(&metadata.callsite()).is_none_or(|told| now - *told >= TOLD_EVERY);
+        if is_news {
+            told.insert(metadata.callsite(), now);
+        }
+        is_news
+    }
+}

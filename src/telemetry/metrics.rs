@@ -1,0 +1,238 @@
+//! The metrics: one set of instruments, read as Prometheus text and, where set, sent over OTLP.
+//!
+//! One registry per running proxy, no globals. Labels come from closed sets: never an id, a key, a version, a prompt or
+//! a caller's name.
+
+use std::{sync::Arc, time::Duration};
+
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Histogram, Meter, MeterProvider as _, UpDownCounter},
+};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use prometheus::{Encoder as _, Registry, TextEncoder};
+
+use super::{
+    attempt::Route,
+    method::{Kind, Method},
+    otlp::{self, ExportError},
+};
+use crate::{config::OtlpProtocol, proto::EventType};
+
+/// Upper ends of the durations' buckets, in seconds: from answers out of a cache to streams of half an hour.
+const BUCKETS: [f64; 19] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0,
+    1800.0,
+];
+
+/// The instruments of one proxy. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    provider: SdkMeterProvider,
+    registry: Registry,
+    instruments: Arc<Instruments>,
+}
+
+struct Instruments {
+    call_duration: Histogram<f64>,
+    request_duration: Histogram<f64>,
+    first_event: Histogram<f64>,
+    calls: UpDownCounter<i64>,
+    streams: UpDownCounter<i64>,
+    events: Counter<u64>,
+    /// The label of each event type, by its number; the first one is for those this version does not know.
+    event_types: Vec<[KeyValue; 1]>,
+    skipped: Counter<u64>,
+    gaps: Counter<u64>,
+    reconnects: Counter<u64>,
+    retries: Counter<u64>,
+    shed: Counter<u64>,
+    lookups: Counter<u64>,
+    unknown_creates: Counter<u64>,
+}
+
+impl Metrics {
+    /// The metrics of a proxy, which are sent over OTLP too where `otlp` says how.
+    ///
+    /// # Errors
+    /// When the `OTEL_*` variables cannot be followed.
+    pub fn new(otlp: Option<OtlpProtocol>) -> Result<Self, ExportError> {
+        let registry = Registry::new();
+        let text = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .scope_info_enabled(false)
+            .without_target_info()
+            .build()?;
+        let mut provider = SdkMeterProvider::builder().with_resource(otlp::resource()).with_reader(text);
+        if let Some(protocol) = otlp {
+            provider = provider.with_reader(otlp::metrics(protocol)?);
+        }
+        let provider = provider.build();
+        let instruments = Arc::new(Instruments::new(&provider.meter(env!("CARGO_PKG_NAME"))));
+        Ok(Self { provider, registry, instruments })
+    }
+
+    /// All metrics in Prometheus' text format; None when they cannot be gathered any more.
+    #[must_use]
+    pub fn text(&self) -> Option<Vec<u8>> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text).ok()?;
+        Some(text)
+    }
+
+    /// Sends what is left over OTLP, for a few seconds at the most. Nothing is counted after this.
+    pub async fn finish(self) {
+        otlp::finish(move |time| self.provider.shutdown_with_timeout(time)).await;
+    }
+
+    pub(super) fn call_begun(&self, method: &Method) {
+        self.under_way(method, 1);
+    }
+
+    pub(super) fn call_ended(&self, method: &'static Method, code: &'static str, duration: Duration) {
+        self.under_way(method, -1);
+        let attributes = [
+            KeyValue::new("rpc.system.name", "grpc"),
+            KeyValue::new("rpc.method", method.name),
+            KeyValue::new("rpc.response.status_code", code),
+            KeyValue::new("error.type", code),
+        ];
+        let known = if is_error(code) { &attributes[..] } else { &attributes[..3] };
+        self.instruments.call_duration.record(duration.as_secs_f64(), known);
+    }
+
+    fn under_way(&self, method: &Method, change: i64) {
+        match method.kind {
+            Kind::Unary => self.instruments.calls.add(change, &[]),
+            Kind::Streaming => self.instruments.streams.add(change, &[]),
+            Kind::Health | Kind::Reflection | Kind::Nothing => {}
+        }
+    }
+
+    pub(super) fn request_ended(&self, attributes: &[KeyValue], duration: Duration) {
+        self.instruments.request_duration.record(duration.as_secs_f64(), attributes);
+    }
+
+    pub(super) fn first_event(&self, method: &'static Method, after: Duration) {
+        self.instruments.first_event.record(after.as_secs_f64(), &[KeyValue::new("rpc.method", method.name)]);
+    }
+
+    pub(super) fn event(&self, number: i32) {
+        let types = &self.instruments.event_types;
+        let known = usize::try_from(number).ok().and_then(|number| types.get(number)).unwrap_or(&types[0]);
+        self.instruments.events.add(1, known);
+    }
+
+    pub(super) fn skipped(&self, count: u64) {
+        self.instruments.skipped.add(count, &[]);
+    }
+
+    pub(super) fn gap(&self) {
+        self.instruments.gaps.add(1, &[]);
+    }
+
+    pub(super) fn reconnect(&self) {
+        self.instruments.reconnects.add(1, &[]);
+    }
+
+    pub(super) fn retry(&self, route: Route) {
+        self.instruments.retries.add(1, &route.attributes());
+    }
+
+    pub(super) fn shed(&self, method: &'static Method) {
+        self.instruments.shed.add(1, &[KeyValue::new("rpc.method", method.name)]);
+    }
+
+    pub(super) fn lookup(&self, is_known: bool) {
+        self.instruments.lookups.add(1, &[found(is_known)]);
+    }
+
+    pub(super) fn unknown_create(&self) {
+        self.instruments.unknown_creates.add(1, &[]);
+    }
+}
+
+impl Instruments {
+    fn new(meter: &Meter) -> Self {
+        let seconds = |name: &'static str, what: &'static str| {
+            meter.f64_histogram(name).with_unit("s").with_description(what).with_boundaries(BUCKETS.to_vec()).build()
+        };
+        let gauge = |name: &'static str, unit: &'static str, what: &'static str| {
+            meter.i64_up_down_counter(name).with_unit(unit).with_description(what).build()
+        };
+        let counter = |name: &'static str, unit: &'static str, what: &'static str| {
+            meter.u64_counter(name).with_unit(unit).with_description(what).build()
+        };
+        let instruments = Self {
+            call_duration: seconds("rpc.server.call.duration", "How long calls took, streams to their end."),
+            request_duration: seconds(
+                "http.client.request.duration",
+                "How long requests to the platform took, each attempt by itself, to the end of the answer; event streams as long as they were open.",
+            ),
+            first_event: seconds("xpander.first_event.duration", "How long streaming calls took to their first event."),
+            calls: gauge("xpander.calls.active", "{call}", "Unary calls under way."),
+            streams: gauge("xpander.streams.active", "{call}", "Streaming calls under way."),
+            events: counter("xpander.events", "{event}", "Events sent to callers, by type."),
+            event_types: event_types(),
+            skipped: counter(
+                "xpander.events.skipped",
+                "{event}",
+                "Events of the platform that were left out: too large, or none.",
+            ),
+            gaps: counter("xpander.stream.gaps", "{gap}", "Gaps told to callers: events may be missing there."),
+            reconnects: counter(
+                "xpander.stream.reconnects",
+                "{attempt}",
+                "Attempts to open a broken event stream again.",
+            ),
+            retries: counter("xpander.platform.retries", "{request}", "Requests to the platform that were sent again."),
+            shed: counter("xpander.calls.shed", "{call}", "Calls refused because too many were under way."),
+            lookups: counter("xpander.agent.lookups", "{lookup}", "Agents looked up, by whether they were remembered."),
+            unknown_creates: counter(
+                "xpander.creates.unknown",
+                "{create}",
+                "Creates that may or may not have made a task.",
+            ),
+        };
+        instruments.begin_at_zero();
+        instruments
+    }
+
+    /// A counter that is not there until it counts hides its first step from whoever computes rates.
+    fn begin_at_zero(&self) {
+        self.calls.add(0, &[]);
+        self.streams.add(0, &[]);
+        for counter in [&self.skipped, &self.gaps, &self.reconnects, &self.unknown_creates] {
+            counter.add(0, &[]);
+        }
+        for event_type in &self.event_types {
+            self.events.add(0, event_type);
+        }
+        for route in Route::ALL {
+            self.retries.add(0, &route.attributes());
+        }
+        for method in Method::of_the_api() {
+            self.shed.add(0, &[KeyValue::new("rpc.method", method.name)]);
+        }
+        for is_known in [true, false] {
+            self.lookups.add(0, &[found(is_known)]);
+        }
+    }
+}
+
+/// Whether a status is the server's failure, and not its caller's, as the semantic conventions sort them.
+pub(super) fn is_error(code: &str) -> bool {
+    matches!(code, "UNKNOWN" | "DEADLINE_EXCEEDED" | "UNIMPLEMENTED" | "INTERNAL" | "UNAVAILABLE" | "DATA_LOSS")
+}
+
+fn found(is_known: bool) -> KeyValue {
+    KeyValue::new("xpander.result", if is_known { "hit" } else { "miss" })
+}
+
+/// The platform's word for each type, by number.
+fn event_types() -> Vec<[KeyValue; 1]> {
+    let known = (1..).map_while(|number| EventType::try_from(number).ok());
+    let words = known.map(|kind| kind.as_str_name().trim_start_matches("EVENT_TYPE_").to_lowercase());
+    let words = std::iter::once("other".to_owned()).chain(words);
+    words.map(|word| [KeyValue::new("xpander.event.type", word)]).collect()
+}

@@ -1,0 +1,150 @@
+//! What is sent over OTLP, and how: exporters, as the `OTEL_*` variables say, and the last words at shutdown.
+//!
+//! A collector that is down or slow never holds a call up: the SDK exports on threads of its own, from bounded queues.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use opentelemetry::{Key, KeyValue};
+use opentelemetry_otlp::{
+    ExporterBuildError, MetricExporter, Protocol, SpanExporter, WithExportConfig as _, WithTonicConfig as _,
+    tonic_types::transport::ClientTlsConfig,
+};
+use opentelemetry_sdk::{
+    Resource,
+    error::{OTelSdkError, OTelSdkResult},
+    metrics::{PeriodicReader, Temporality, data::ResourceMetrics, exporter::PushMetricExporter},
+    resource::{EnvResourceDetector, ResourceDetector as _, SdkProvidedResourceDetector, TelemetryResourceDetector},
+    trace::SdkTracerProvider,
+};
+use tokio::{sync::oneshot, time::timeout};
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::config::OtlpProtocol;
+
+/// How long the last export may take.
+const LAST_EXPORT: Duration = Duration::from_secs(3);
+/// How often a failure of the same kind is told.
+pub(super) const TOLD_EVERY: Duration = Duration::from_mins(1);
+
+/// Telemetry that cannot be exported as the settings say.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The `OTEL_*` variables cannot be followed.
+    #[error("OTLP: {0}")]
+    Otlp(#[from] ExporterBuildError),
+    /// The metrics cannot be gathered.
+    #[error("metrics: {0}")]
+    Metrics(#[from] OTelSdkError),
+}
+
+/// Where spans go: to a collector, in batches, sampled as the variables say.
+///
+/// # Errors
+/// When the `OTEL_*` variables cannot be followed.
+pub(super) fn traces(protocol: OtlpProtocol) -> Result<SdkTracerProvider, ExportError> {
+    let exporter = match protocol {
+        OtlpProtocol::Grpc => {
+            let secure = SpanExporter::builder().with_tonic().with_tls_config(tls()).build();
+            // Where the system has no roots, cleartext still works.
+            secure.or_else(|_| SpanExporter::builder().with_tonic().build())?
+        }
+        OtlpProtocol::HttpProtobuf => {
+            provide_tls();
+            SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).build()?
+        }
+    };
+    Ok(SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build())
+}
+
+/// Where metrics go: to a collector, from time to time.
+///
+/// # Errors
+/// When the `OTEL_*` variables cannot be followed.
+pub(super) fn metrics(protocol: OtlpProtocol) -> Result<PeriodicReader<Exporter>, ExportError> {
+    let exporter = match protocol {
+        OtlpProtocol::Grpc => {
+            let secure = MetricExporter::builder().with_tonic().with_tls_config(tls()).build();
+            secure.or_else(|_| MetricExporter::builder().with_tonic().build())?
+        }
+        OtlpProtocol::HttpProtobuf => {
+            provide_tls();
+            MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary).build()?
+        }
+    };
+    let exporter = Exporter { exporter, failed: AtomicU64::new(0), told: Mutex::new(None) };
+    Ok(PeriodicReader::builder(exporter).build())
+}
+
+/// Says who exports: the variables, else this binary's name; and which of its replicas.
+pub(super) fn resource() -> Resource {
+    let name = Key::from_static_str("service.name");
+    let named = SdkProvidedResourceDetector.detect().get(&name).filter(|name| !name.as_str().starts_with("unknown_"));
+    let instance = KeyValue::new("service.instance.id", Uuid::now_v7().to_string());
+    Resource::builder_empty()
+        .with_attributes([KeyValue::new("service.version", env!("CARGO_PKG_VERSION")), instance])
+        .with_detectors(&[Box::new(TelemetryResourceDetector), Box::new(EnvResourceDetector::new())])
+        .with_attribute(KeyValue::new(name, named.unwrap_or_else(|| env!("CARGO_PKG_NAME").into())))
+        .build()
+}
+
+/// Exports what is left, on a thread of its own: the SDK blocks, and a runtime would wait for it for ever.
+pub(super) async fn finish(last_export: impl FnOnce(Duration) -> OTelSdkResult + Send + 'static) {
+    let (done, is_done) = oneshot::channel();
+    thread::spawn(move || {
+        // Its failure is told where exports fail.
+        drop(last_export(LAST_EXPORT));
+        let _ = done.send(());
+    });
+    let _ = timeout(LAST_EXPORT + Duration::from_millis(500), is_done).await;
+}
+
+fn tls() -> ClientTlsConfig {
+    ClientTlsConfig::new().with_native_roots()
+}
+
+/// One TLS provider for the process; the HTTP client looks for it when it is made.
+fn provide_tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Tells of metrics that could not be exported, now and then; of spans the SDK does so itself.
+pub(super) struct Exporter {
+    exporter: MetricExporter,
+    failed: AtomicU64,
+    told: Mutex<Option<Instant>>,
+}
+
+impl PushMetricExporter for Exporter {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        let exported = self.exporter.export(metrics).await;
+        if let Err(error) = &exported {
+            let failed = self.failed.fetch_add(1, Relaxed) + 1;
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+                *told = Some(Instant::now());
+                warn!(%error, failed, "metrics could not be exported over OTLP");
+            }
+        }
+        exported
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self) -> Temporality {
+        self.exporter.temporality()
+    }
+}

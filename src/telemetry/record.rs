@@ -1,0 +1,278 @@
+//! What is told of one call: noted by every floor with one word each, told in one place (`call`).
+//!
+//! Work that outlives its call keeps the record of the call that began it: its requests still count, and belong to the
+//! call's trace. Nothing in here is a secret, a prompt, a result or a user's attribute.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use http::{HeaderMap, HeaderValue};
+
+use super::{Metrics, attempt::Route, method::Method, trace::Trace};
+use crate::proto::EventType;
+
+/// One call's record; shared by all who work on the call.
+pub struct Record {
+    pub(super) method: &'static Method,
+    pub(super) begun: Instant,
+    pub(super) metrics: Metrics,
+    pub(super) trace: Trace,
+    pub(super) request_id: OnceLock<HeaderValue>,
+    pub(super) caller: OnceLock<Arc<str>>,
+    pub(super) agent_id: OnceLock<String>,
+    pub(super) task_id: OnceLock<String>,
+    pub(super) deadline: OnceLock<tokio::time::Instant>,
+    pub(super) attached: AtomicU8,
+    pub(super) attempts: AtomicU32,
+    /// The HTTP status of the platform's last answer; zero before the first.
+    pub(super) platform_status: AtomicU16,
+    pub(super) retries: AtomicU32,
+    pub(super) events: AtomicU64,
+    pub(super) first_event: OnceLock<Duration>,
+    pub(super) skipped: AtomicU64,
+    pub(super) gaps: AtomicU64,
+    pub(super) reconnects: AtomicU32,
+    pub(super) bytes_in: AtomicU64,
+    pub(super) bytes_out: AtomicU64,
+    pub(super) reason: OnceLock<&'static str>,
+    pub(super) end: OnceLock<End>,
+    create_is_unknown: AtomicBool,
+}
+
+/// Why a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It was answered, with OK or with an error that is its own.
+    Finished,
+    /// Its caller did not wait for the answer.
+    CallerLeft,
+    /// Its deadline passed.
+    Deadline,
+    /// The platform failed: it could not be reached, broke off, was too slow, or answered with a 5xx or nonsense.
+    PlatformBroke,
+    /// Too much was under way.
+    Shed,
+    /// The proxy shut down, or aged the connection, and had no more time for it.
+    Drained,
+    /// Its caller has no right to it.
+    Refused,
+}
+
+/// What the proxy adds to a request by itself; told by kind, never by value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attached {
+    /// The version that the settings pin the agent to.
+    VersionPin = 1,
+    /// User details out of the call's metadata.
+    User = 2,
+    /// A principal that names the authenticated caller.
+    Principal = 4,
+}
+
+impl Record {
+    pub(super) fn new(metrics: &Metrics, method: &'static Method, headers: &HeaderMap) -> Self {
+        Self {
+            method,
+            begun: Instant::now(),
+            metrics: metrics.clone(),
+            trace: Trace::read(headers),
+            request_id: OnceLock::new(),
+            caller: OnceLock::new(),
+            agent_id: OnceLock::new(),
+            task_id: OnceLock::new(),
+            deadline: OnceLock::new(),
+            attached: AtomicU8::new(0),
+            attempts: AtomicU32::new(0),
+            platform_status: AtomicU16::new(0),
+            retries: AtomicU32::new(0),
+            events: AtomicU64::new(0),
+            first_event: OnceLock::new(),
+            skipped: AtomicU64::new(0),
+            gaps: AtomicU64::new(0),
+            reconnects: AtomicU32::new(0),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            reason: OnceLock::new(),
+            end: OnceLock::new(),
+            create_is_unknown: AtomicBool::new(false),
+        }
+    }
+
+    /// What is called.
+    #[must_use]
+    pub fn method(&self) -> &'static Method {
+        self.method
+    }
+
+    /// Notes the call's request id.
+    pub fn set_request_id(&self, id: HeaderValue) {
+        let _ = self.request_id.set(id);
+    }
+
+    /// Notes when the caller stops waiting.
+    pub fn set_deadline(&self, deadline: tokio::time::Instant) {
+        let _ = self.deadline.set(deadline);
+    }
+
+    /// Notes who the authenticated caller is, by name.
+    pub fn set_caller(&self, name: Arc<str>) {
+        let _ = self.caller.set(name);
+    }
+
+    /// Who the authenticated caller is.
+    pub fn caller(&self) -> Option<&Arc<str>> {
+        self.caller.get()
+    }
+
+    /// Notes the agent that the call is about; checked, since what a caller writes is not logged as it is.
+    pub fn set_agent_id(&self, id: &str) {
+        let _ = self.agent_id.set(id.to_owned());
+    }
+
+    /// Notes the task that the call is about; checked, as above.
+    pub fn set_task_id(&self, id: &str) {
+        let _ = self.task_id.set(id.to_owned());
+    }
+
+    /// The task that the call is about.
+    pub fn task_id(&self) -> Option<&str> {
+        self.task_id.get().map(String::as_str)
+    }
+
+    /// Notes what the proxy added to the request by itself.
+    pub fn attached(&self, kind: Attached) {
+        self.attached.fetch_or(kind as u8, Relaxed);
+    }
+
+    /// Notes an event that is on its way to the caller.
+    pub fn event(&self, kind: EventType) {
+        self.events.fetch_add(1, Relaxed);
+        self.metrics.event(kind.into());
+        // A heartbeat is no event of the task's.
+        if self.first_event.get().is_none() && kind != EventType::Heartbeat {
+            let after = self.begun.elapsed();
+            if self.first_event.set(after).is_ok() {
+                self.metrics.first_event(self.method, after);
+            }
+        }
+    }
+
+    /// Notes events of the platform that were left out.
+    pub fn skipped(&self, count: u64) {
+        if count > 0 {
+            self.skipped.fetch_add(count, Relaxed);
+            self.metrics.skipped(count);
+        }
+    }
+
+    /// Notes a gap that the caller is told of.
+    pub fn gap(&self) {
+        self.gaps.fetch_add(1, Relaxed);
+        self.metrics.gap();
+    }
+
+    /// Notes an attempt to open a broken event stream again.
+    pub fn reconnecting(&self) {
+        self.reconnects.fetch_add(1, Relaxed);
+        self.metrics.reconnect();
+    }
+
+    /// Notes that a request is going to be sent again.
+    pub fn retrying(&self, route: Route) {
+        self.retries.fetch_add(1, Relaxed);
+        self.metrics.retry(route);
+    }
+
+    /// Notes an agent that was looked up, and whether that needed no request of its own.
+    pub fn looked_up(&self, is_known: bool) {
+        self.metrics.lookup(is_known);
+    }
+
+    /// Notes a create that may or may not have made a task.
+    pub fn create_unknown(&self) {
+        if !self.create_is_unknown.swap(true, Relaxed) {
+            self.metrics.unknown_create();
+        }
+    }
+
+    /// Notes why the call fails, as its error's reason says, and how that ends it.
+    pub fn failed(&self, reason: &'static str, end: End) {
+        let _ = self.reason.set(reason);
+        self.ended(end);
+    }
+
+    /// Notes why the call ends, where that is not how calls usually do. The first word counts.
+    pub fn ended(&self, end: End) {
+        if self.end.set(end).is_ok() && end == End::Shed {
+            self.metrics.shed(self.method);
+        }
+    }
+
+    pub(super) fn platform_asked(&self) {
+        self.attempts.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn platform_answered(&self, status: u16) {
+        self.platform_status.store(status, Relaxed);
+    }
+
+    /// Adds to the bytes of messages that arrived, as they came over the wire.
+    pub fn received(&self, bytes: u64) {
+        self.bytes_in.fetch_add(bytes, Relaxed);
+    }
+
+    /// Adds to the bytes of messages that were sent, as they go over the wire.
+    pub fn sent(&self, bytes: u64) {
+        self.bytes_out.fetch_add(bytes, Relaxed);
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Record({})", self.method.name)
+    }
+}
+
+impl End {
+    /// The word for it in the log.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::CallerLeft => "caller left",
+            Self::Deadline => "deadline",
+            Self::PlatformBroke => "platform broke",
+            Self::Shed => "shed",
+            Self::Drained => "drained",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Attached {
+    /// The words for what these bits say, or None for none.
+    pub(super) fn words(bits: u8) -> Option<String> {
+        let kinds = [(Self::VersionPin, "version_pin"), (Self::User, "user"), (Self::Principal, "principal")];
+        let words: Vec<_> =
+            kinds.into_iter().filter(|(kind, _)| bits & *kind as u8 != 0).map(|(_, word)| word).collect();
+        (!words.is_empty()).then(|| words.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_attached_is_told_by_kind() {
+        assert_eq!(Attached::words(0), None);
+        assert_eq!(Attached::words(Attached::User as u8).as_deref(), Some("user"));
+        let all = Attached::VersionPin as u8 | Attached::User as u8 | Attached::Principal as u8;
+        assert_eq!(Attached::words(all).as_deref(), Some("version_pin,user,principal"));
+    }
+}
