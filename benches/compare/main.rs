@@ -1,0 +1,105 @@
+//! The proxy beside the floor and Envoy, in one run on one machine: `cargo bench --bench compare`.
+//!
+//! What is measured has a core of its own; load, platform and this process have the others. Rounds are interleaved, every
+//! answer is checked, and the platform's count is compared with the load's. The numbers go to standard output and, of a
+//! whole run, into docs/performance.md and docs/performance.svg. `-- --quick` takes about a minute and writes nothing;
+//! with `-- --check` a missed bar fails the run. Not for a busy machine: there only the ratios mean something.
+
+mod chart;
+mod envoy;
+mod floor;
+mod follow;
+mod h2load;
+mod idle;
+mod invoke;
+mod platform;
+mod process;
+mod report;
+mod scale;
+mod sizes;
+mod start;
+mod stats;
+mod streams;
+mod world;
+
+#[allow(dead_code, reason = "shared with the other benches")]
+#[path = "../shared/samples.rs"]
+mod samples;
+
+use std::{
+    env,
+    error::Error,
+    os::unix::process::CommandExt as _,
+    process::{Command, ExitCode},
+};
+
+use report::Report;
+use world::{Plan, World};
+
+/// As the floor has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Fault = Box<dyn Error + Send + Sync>;
+type Outcome<T = ()> = Result<T, Fault>;
+
+/// What this binary is told when it has the cores and the open files it needs.
+const READY: &str = "--ready";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether everything is as it should be.
+fn run(words: &[&str]) -> Outcome<bool> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    match *words {
+        ["--part", "platform"] => runtime.block_on(platform::serve())?,
+        ["--part", "floor", platform, kind] => runtime.block_on(floor::serve(platform, kind))?,
+        [READY, ref flags @ ..] => return runtime.block_on(compare(flags)),
+        _ => return Err(prepare(words)?.into()),
+    }
+    Ok(true)
+}
+
+/// Becomes this binary again, on the cores that are not measured and with as many open files as are allowed; returns
+/// only with the reason why not.
+fn prepare(words: &[&str]) -> Outcome<std::io::Error> {
+    if let Some(word) = words.iter().find(|word| !["--bench", "--quick", "--check"].contains(word)) {
+        return Err(format!("{word}? There are --quick and --check").into());
+    }
+    let script = r#"ulimit -n "$(ulimit -Hn)"; exec taskset -c "$0" "$@""#;
+    let mut command = Command::new("sh");
+    command.args(["-c", script, &process::other_cores()?]).arg(env::current_exe()?).arg(READY).args(words);
+    Ok(command.exec())
+}
+
+async fn compare(flags: &[&str]) -> Outcome<bool> {
+    let plan = if flags.contains(&"--quick") { Plan::quick() } else { Plan::whole() };
+    let world = World::start(plan).await?;
+    let mut report = Report::default();
+    let rows = invoke::compare(&world, &mut report).await?;
+    sizes::in_flight(&world, &rows, &mut report).await?;
+    sizes::bodies(&world, &rows, &mut report).await?;
+    streams::per_event(&world, &rows, &mut report).await?;
+    streams::delays(&world, &rows, &mut report).await?;
+    streams::large_events(&world, &rows, &mut report).await?;
+    drop(rows);
+    idle::streams(&world, &mut report).await?;
+    start::measure(&world, &mut report).await?;
+    scale::threads(&world, &mut report).await?;
+    print!("{}", report.text());
+    if world.plan.is_whole && !cfg!(debug_assertions) {
+        report.write()?;
+    }
+    Ok(!flags.contains(&"--check") || report.is_good())
+}

@@ -1,0 +1,167 @@
+//! The processes of a comparison: on which cores they run, where they listen, and what they cost, as the kernel counts it.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{self, AsyncBufReadExt as _, AsyncRead, BufReader},
+    net::TcpListener,
+    process::{Child, Command},
+};
+
+use crate::{Outcome, samples};
+
+/// The kernel's unit of processor time, fixed for user space: a hundredth of a second.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Where what is measured runs: one core of its own; and where everything else runs.
+pub const MEASURED: &str = "0";
+
+/// A process that listens; killed when it is dropped.
+pub struct Running {
+    pub address: SocketAddr,
+    pub id: u32,
+    _child: Child,
+}
+
+/// The cores for load and platform, and for this process.
+pub fn other_cores() -> Outcome<String> {
+    match thread::available_parallelism()?.get() {
+        1 => Err("one core is not enough: what is measured needs one of its own".into()),
+        2 => Ok("1".to_owned()),
+        cores => Ok(format!("2-{}", cores - 1)),
+    }
+}
+
+/// A command without an environment, on the cores of this process.
+pub fn here(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// The same on these cores. `taskset` becomes the command, so that it keeps its process id.
+pub fn on_cores(cores: &str, program: impl AsRef<OsStr>) -> Command {
+    let mut command = here("/usr/bin/taskset");
+    command.args(["-c", cores]).arg(program);
+    command
+}
+
+/// A free port of this machine for a part of the comparison, told to the process that started it.
+pub async fn listen() -> Outcome<TcpListener> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    println!("{{\"message\": \"serving\", \"grpc\": \"{}\"}}", listener.local_addr()?);
+    Ok(listener)
+}
+
+/// A port that was free just now, for programs that do not tell which one they took.
+pub async fn free_port() -> Outcome<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?.port())
+}
+
+/// A program of `target/tools/bin`.
+pub fn tool(name: &str) -> Outcome<PathBuf> {
+    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin").join(name);
+    if tool.is_file() { Ok(tool) } else { Err(format!("there is no {}: .ci/tools installs it", tool.display()).into()) }
+}
+
+impl Running {
+    /// This binary again, as one of its parts.
+    pub async fn part(cores: Option<&str>, arguments: &[&str]) -> Outcome<Self> {
+        let this = env::current_exe()?;
+        let mut command = cores.map_or_else(|| here(&this), |cores| on_cores(cores, &this));
+        let mut child = command.arg("--part").args(arguments).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
+        let out = child.stdout.take().ok_or("no output")?;
+        Self::once_serving(child, out).await
+    }
+
+    /// The proxy as users run it, with its defaults; its log goes through a pipe that is read, as a container's does.
+    pub async fn proxy(cores: &str, platform: &str, environment: &[(&str, &str)]) -> Outcome<Self> {
+        let mut child = Self::command(cores, platform, environment).stderr(Stdio::piped()).spawn()?;
+        let log = child.stderr.take().ok_or("no log")?;
+        Self::once_serving(child, log).await
+    }
+
+    /// The same on this port, and not waited for: its log is thrown away.
+    pub fn unready_proxy(cores: &str, platform: &str, port: u16) -> Outcome<Self> {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut command = Self::command(cores, platform, &[]);
+        let child = command.env("XPANDER_PROXY_SERVER__LISTEN", address.to_string()).spawn()?;
+        Self::new(child, address)
+    }
+
+    fn command(cores: &str, platform: &str, environment: &[(&str, &str)]) -> Command {
+        let mut command = on_cores(cores, env!("CARGO_BIN_EXE_xpander-grpc-proxy"));
+        command.arg("serve").envs([
+            ("XPANDER_PROXY_SERVER__LISTEN", "127.0.0.1:0"),
+            ("XPANDER_PROXY_SERVER__ADMIN_LISTEN", "127.0.0.1:0"),
+            ("XPANDER_API_KEY", "key-of-the-bench"),
+            ("XPANDER_ORGANIZATION_ID", samples::ORGANIZATION),
+            ("XPANDER_BASE_URL", platform),
+        ]);
+        command.envs(environment.iter().copied());
+        command
+    }
+
+    /// A process that listens here, or will.
+    pub fn new(child: Child, address: SocketAddr) -> Outcome<Self> {
+        let id = child.id().ok_or("it ended at once")?;
+        Ok(Self { address, id, _child: child })
+    }
+
+    /// Waits for the line that says where it listens; what follows is read and thrown away.
+    async fn once_serving(child: Child, lines: impl AsyncRead + Unpin + Send + 'static) -> Outcome<Self> {
+        let mut lines = BufReader::new(lines);
+        let address = loop {
+            let mut line = String::new();
+            if lines.read_line(&mut line).await? == 0 {
+                return Err("a process ended before it served".into());
+            }
+            let line: Value = serde_json::from_str(&line).map_err(|_| line)?;
+            if line["message"] == "serving" {
+                break line["grpc"].as_str().unwrap_or_default().parse()?;
+            }
+        };
+        tokio::spawn(async move { io::copy(&mut lines, &mut io::sink()).await });
+        Self::new(child, address)
+    }
+
+    /// The processor time it has used, in user space and in the kernel.
+    pub fn cpu(&self) -> Outcome<Duration> {
+        ticks(&format!("/proc/{}/stat", self.id))
+    }
+
+    /// The same for each of its threads that live.
+    pub fn cpu_of_threads(&self) -> Outcome<Vec<Duration>> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id))?;
+        threads.map(|thread| ticks(&thread?.path().join("stat").to_string_lossy())).collect()
+    }
+
+    /// Its resident memory in bytes.
+    pub fn resident(&self) -> Outcome<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let kilobytes: f64 = line.trim_end_matches("kB").trim().parse()?;
+        Ok(kilobytes * 1024.0)
+    }
+}
+
+/// utime and stime: the 14th and 15th field; the second is a name in parentheses that may hold anything.
+fn ticks(stat: &str) -> Outcome<Duration> {
+    let stat = fs::read_to_string(stat)?;
+    let fields = stat.rsplit_once(')').ok_or("no stat")?.1;
+    let mut times = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
+    match (times.next(), times.next()) {
+        (Some(user), Some(system)) => Ok(TICK * (user? + system?)),
+        _ => Err("no times in stat".into()),
+    }
+}
