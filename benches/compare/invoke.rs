@@ -36,17 +36,23 @@ pub struct Row {
     pub latency: Vec<f64>,
 }
 
-/// All rows, by what they are.
-pub struct Rows {
+/// The two that everything is measured of.
+pub struct Pair {
     pub proxy: Row,
     pub floor: Row,
+}
+
+/// All rows, by what they are.
+struct Rows {
+    proxy: Row,
+    floor: Row,
     traced: Row,
     envoy: Row,
     others: Vec<Row>,
 }
 
 /// Starts everything and measures it round by round.
-pub async fn compare(world: &World, report: &mut Report) -> Outcome<Rows> {
+pub async fn compare(world: &World, report: &mut Report) -> Outcome {
     let mut rows = start(world).await?;
     same_answers(&rows).await?;
     let before = world.counts().await?.spans;
@@ -62,12 +68,13 @@ pub async fn compare(world: &World, report: &mut Report) -> Outcome<Rows> {
     }
     let exported = world.counts().await?.spans - before;
     rows.tell(report, world.plan.rounds, exported);
-    Ok(rows)
+    Ok(())
 }
 
 async fn start(world: &World) -> Outcome<Rows> {
     let floor = async |kind| Running::part(Some(MEASURED), &["floor", &world.base_url, kind]).await;
     let proxy = async |environment: &[_]| Running::proxy(MEASURED, &world.base_url, environment).await;
+    let Pair { proxy: usual, floor: bare } = Pair::start(world).await?;
     let endpoint = format!("{}/v1/traces", world.base_url);
     let traced = [
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &*endpoint),
@@ -78,8 +85,8 @@ async fn start(world: &World) -> Outcome<Rows> {
     let http2 = [("XPANDER_PROXY_PLATFORM__HTTP2", "prior-knowledge")];
     let row = async |name, running| Row::new(world, name, running).await;
     Ok(Rows {
-        proxy: row("**the proxy**", proxy(&[]).await?).await?,
-        floor: row("**floor**", floor("hyper-http1").await?).await?,
+        proxy: usual,
+        floor: bare,
         traced: row("the proxy, every call traced and exported", proxy(&traced).await?).await?,
         envoy: row(ENVOY, envoy::start(world.platform.address, &world.folder).await?).await?,
         others: vec![
@@ -105,6 +112,18 @@ async fn same_answers(rows: &Rows) -> Outcome {
         (follow::invoke(rows.envoy.running.address, "bench").await?, floor.task.unwrap_or_default());
     let told = |task: &Task| (task.id.clone(), task.result.clone(), task.tokens, task.created_at, task.used_tools.clone());
     if told(&task) == told(&expected) { Ok(()) } else { Err("Envoy answers otherwise than the floor".into()) }
+}
+
+impl Pair {
+    /// The proxy with its defaults, and the floor.
+    pub async fn start(world: &World) -> Outcome<Self> {
+        let proxy = Running::proxy(MEASURED, &world.base_url, &[]).await?;
+        let floor = Running::part(Some(MEASURED), &["floor", &world.base_url, "hyper-http1"]).await?;
+        Ok(Self {
+            proxy: Row::new(world, "**the proxy**", proxy).await?,
+            floor: Row::new(world, "**floor**", floor).await?,
+        })
+    }
 }
 
 impl Row {

@@ -3,7 +3,7 @@
 //! What is measured has a core of its own; load, platform and this process have the others. Rounds are interleaved, every
 //! answer is checked, and the platform's count is compared with the load's. The numbers go to standard output and, of a
 //! whole run, into docs/performance.md and docs/performance.svg. `-- --quick` takes about a minute and writes nothing;
-//! with `-- --check` a missed bar fails the run. Not for a busy machine: there only the ratios mean something.
+//! with `-- --check` a missed bar fails the run; `-- streams` measures these alone. Not for a busy machine: there only the ratios mean something.
 
 mod chart;
 mod envoy;
@@ -33,6 +33,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
+use invoke::Pair;
 use report::Report;
 use world::{Plan, World};
 
@@ -43,6 +44,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Fault = Box<dyn Error + Send + Sync>;
 type Outcome<T = ()> = Result<T, Fault>;
 
+/// What can be measured by itself.
+const SECTIONS: [&str; 6] = ["invoke", "sizes", "streams", "idle", "start", "scale"];
 /// What this binary is told when it has the cores and the open files it needs.
 const READY: &str = "--ready";
 
@@ -74,8 +77,9 @@ fn run(words: &[&str]) -> Outcome<bool> {
 /// Becomes this binary again, on the cores that are not measured and with as many open files as are allowed; returns
 /// only with the reason why not.
 fn prepare(words: &[&str]) -> Outcome<std::io::Error> {
-    if let Some(word) = words.iter().find(|word| !["--bench", "--quick", "--check"].contains(word)) {
-        return Err(format!("{word}? There are --quick and --check").into());
+    let is_known = |word: &&&str| ["--bench", "--quick", "--check"].contains(word) || SECTIONS.contains(word);
+    if let Some(word) = words.iter().find(|word| !is_known(word)) {
+        return Err(format!("{word}? There are --quick, --check and, to measure less, {}", SECTIONS.join(", ")).into());
     }
     let script = r#"ulimit -n "$(ulimit -Hn)"; exec taskset -c "$0" "$@""#;
     let mut command = Command::new("sh");
@@ -83,23 +87,39 @@ fn prepare(words: &[&str]) -> Outcome<std::io::Error> {
     Ok(command.exec())
 }
 
-async fn compare(flags: &[&str]) -> Outcome<bool> {
-    let plan = if flags.contains(&"--quick") { Plan::quick() } else { Plan::whole() };
+/// Measures all sections, or those that are named.
+async fn compare(words: &[&str]) -> Outcome<bool> {
+    let plan = if words.contains(&"--quick") { Plan::quick() } else { Plan::whole() };
+    let is_whole = !words.iter().any(|word| SECTIONS.contains(word));
+    let is_wanted = |section: &str| is_whole || words.contains(&section);
     let world = World::start(plan).await?;
     let mut report = Report::default();
-    let rows = invoke::compare(&world, &mut report).await?;
-    sizes::in_flight(&world, &rows, &mut report).await?;
-    sizes::bodies(&world, &rows, &mut report).await?;
-    streams::per_event(&world, &rows, &mut report).await?;
-    streams::delays(&world, &rows, &mut report).await?;
-    streams::large_events(&world, &rows, &mut report).await?;
-    drop(rows);
-    idle::streams(&world, &mut report).await?;
-    start::measure(&world, &mut report).await?;
-    scale::threads(&world, &mut report).await?;
+    if is_wanted("invoke") {
+        invoke::compare(&world, &mut report).await?;
+    }
+    let pair = Pair::start(&world).await?;
+    if is_wanted("sizes") {
+        sizes::in_flight(&world, &pair, &mut report).await?;
+        sizes::bodies(&world, &pair, &mut report).await?;
+    }
+    if is_wanted("streams") {
+        streams::per_event(&world, &pair, &mut report).await?;
+        streams::delays(&world, &pair, &mut report).await?;
+        streams::large_events(&world, &pair, &mut report).await?;
+    }
+    drop(pair);
+    if is_wanted("idle") {
+        idle::streams(&world, &mut report).await?;
+    }
+    if is_wanted("start") {
+        start::measure(&world, &mut report).await?;
+    }
+    if is_wanted("scale") {
+        scale::threads(&world, &mut report).await?;
+    }
     print!("{}", report.text());
-    if world.plan.is_whole && !cfg!(debug_assertions) {
+    if is_whole && world.plan.is_whole && !cfg!(debug_assertions) {
         report.write()?;
     }
-    Ok(!flags.contains(&"--check") || report.is_good())
+    Ok(!words.contains(&"--check") || report.is_good())
 }

@@ -3,7 +3,7 @@
 use crate::{
     Outcome,
     h2load::{self, Load, ONE, USUAL},
-    invoke::{Row, Rows},
+    invoke::{Pair, Row},
     report::Report,
     stats::{Bar, Spread},
     world::World,
@@ -22,7 +22,7 @@ const MOVED: u32 = 64 << 20;
 const FEW: Load = Load { connections: 4, calls: 2 };
 
 /// From one call under way to a thousand.
-pub async fn in_flight(world: &World, rows: &Rows, report: &mut Report) -> Outcome {
+pub async fn in_flight(world: &World, pair: &Pair, report: &mut Report) -> Outcome {
     report.title("Invoke, by calls under way");
     report.line("| calls under way | the proxy, µs a call | floor, µs a call | × floor |");
     report.line("|---|---|---|---|");
@@ -32,7 +32,7 @@ pub async fn in_flight(world: &World, rows: &Rows, report: &mut Report) -> Outco
         world.say(&format!("{calls} calls under way"));
         let mut measured = [Vec::new(), Vec::new()];
         for _ in 0..world.plan.repeats {
-            for (row, measured) in [&rows.proxy, &rows.floor].into_iter().zip(&mut measured) {
+            for (row, measured) in [&pair.proxy, &pair.floor].into_iter().zip(&mut measured) {
                 // Alone, a call waits longer than it costs.
                 let count = if calls == 1 { row.calls / 4 } else { row.calls };
                 measured.push(row.measure(world, &world.request(), load, count).await?.0);
@@ -45,7 +45,7 @@ pub async fn in_flight(world: &World, rows: &Rows, report: &mut Report) -> Outco
 }
 
 /// From an answer of 1 KB to one of 4 MB.
-pub async fn bodies(world: &World, rows: &Rows, report: &mut Report) -> Outcome {
+pub async fn bodies(world: &World, pair: &Pair, report: &mut Report) -> Outcome {
     report.title("Invoke, by size of the result");
     report.line("| result | the proxy, µs a KB | floor, µs a KB | × floor |");
     report.line("|---|---|---|---|");
@@ -56,7 +56,7 @@ pub async fn bodies(world: &World, rows: &Rows, report: &mut Report) -> Outcome 
         h2load::write_request(&request, &format!("size-{size}"))?;
         let mut measured = [Vec::new(), Vec::new()];
         for _ in 0..world.plan.repeats {
-            for (row, measured) in [&rows.proxy, &rows.floor].into_iter().zip(&mut measured) {
+            for (row, measured) in [&pair.proxy, &pair.floor].into_iter().zip(&mut measured) {
                 measured.push(cost_of(world, row, &request, size).await?);
             }
         }

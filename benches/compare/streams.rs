@@ -2,7 +2,7 @@
 
 use crate::{
     Outcome, follow,
-    invoke::Rows,
+    invoke::Pair,
     process::Running,
     report::Report,
     sizes::tell,
@@ -20,7 +20,7 @@ const MOVED: u32 = 48;
 const LINEAR: f64 = 1.5;
 
 /// Processor time per event, in both shapes.
-pub async fn per_event(world: &World, rows: &Rows, report: &mut Report) -> Outcome {
+pub async fn per_event(world: &World, pair: &Pair, report: &mut Report) -> Outcome {
     report.title("Streams");
     report.line("| events | the proxy, µs an event | floor, µs an event | × floor |");
     report.line("|---|---|---|---|");
@@ -30,7 +30,7 @@ pub async fn per_event(world: &World, rows: &Rows, report: &mut Report) -> Outco
         let events = world.plan.events * more;
         let mut measured = [Vec::new(), Vec::new()];
         for _ in 0..2 * world.plan.repeats {
-            for (row, measured) in [&rows.proxy, &rows.floor].into_iter().zip(&mut measured) {
+            for (row, measured) in [&pair.proxy, &pair.floor].into_iter().zip(&mut measured) {
                 measured.push(cost(&row.running, &format!("{shape}-{events}"), events).await?);
             }
         }
@@ -54,10 +54,10 @@ async fn cost(running: &Running, task_id: &str, events: u32) -> Outcome<f64> {
 }
 
 /// How long a chunk is on its way, from the platform's hand to the caller's.
-pub async fn delays(world: &World, rows: &Rows, report: &mut Report) -> Outcome {
+pub async fn delays(world: &World, pair: &Pair, report: &mut Report) -> Outcome {
     world.say("chunks on their way");
     let mut p99 = Vec::new();
-    for row in [&rows.proxy, &rows.floor] {
+    for row in [&pair.proxy, &pair.floor] {
         let delays = follow::delays(row.running.address, &format!("paced-{}", world.plan.chunks)).await?;
         if delays.len() != world.plan.chunks as usize {
             return Err(format!("{} chunks of {} came", delays.len(), world.plan.chunks).into());
@@ -72,7 +72,7 @@ pub async fn delays(world: &World, rows: &Rows, report: &mut Report) -> Outcome 
 }
 
 /// Events of megabytes cost by the byte.
-pub async fn large_events(world: &World, rows: &Rows, report: &mut Report) -> Outcome {
+pub async fn large_events(world: &World, pair: &Pair, report: &mut Report) -> Outcome {
     report.title("Large events");
     report.line("| one event of | the proxy, µs a KB | floor, µs a KB | × floor |");
     report.line("|---|---|---|---|");
@@ -81,7 +81,7 @@ pub async fn large_events(world: &World, rows: &Rows, report: &mut Report) -> Ou
         world.say(&format!("events of {size} MB"));
         let mut measured = [Vec::new(), Vec::new()];
         for _ in 0..world.plan.repeats {
-            for (row, measured) in [&rows.proxy, &rows.floor].into_iter().zip(&mut measured) {
+            for (row, measured) in [&pair.proxy, &pair.floor].into_iter().zip(&mut measured) {
                 measured.push(cost_of_bytes(&row.running, size).await?);
             }
         }

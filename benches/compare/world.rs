@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{Outcome, floor::http::Http, h2load, process::Running};
@@ -32,6 +32,7 @@ pub struct World {
     /// For files that other programs read.
     pub folder: PathBuf,
     http: Http,
+    begun: Instant,
 }
 
 /// What the platform has counted.
@@ -76,7 +77,7 @@ impl World {
         h2load::write_request(&folder.join("bench"), "bench")?;
         let platform = Running::part(None, &["platform"]).await?;
         let base_url = format!("http://{}", platform.address);
-        Ok(Self { plan, platform, base_url, folder, http: Http::new("hyper-http1")? })
+        Ok(Self { plan, platform, base_url, folder, http: Http::new("hyper-http1")?, begun: Instant::now() })
     }
 
     /// The file with the usual request.
@@ -91,8 +92,8 @@ impl World {
         Ok(Counts { creates, spans })
     }
 
-    /// What the whole run is told of a step.
+    /// Tells who waits what is being done.
     pub fn say(&self, text: &str) {
-        eprintln!("compare: {text}");
+        eprintln!("compare: {:4} s  {text}", self.begun.elapsed().as_secs());
     }
 }

@@ -9,7 +9,7 @@ pub const ORGANIZATION: &str = "org-bench";
 /// An attribute of every task and event.
 const TIME: &str = "2026-04-10T19:01:36.500100Z";
 
-/// A task that the platform has just created, with most attributes: 1.7 KB.
+/// A task that the platform has just created, with most attributes: 1.7 KB; its lines are joined.
 const TASK: &str = r#"{"id":"@ID@","agent_id":"bench","organization_id":"org-bench","status":"@STATUS@",
 "input":{"text":"Compare the two sales reports, region by region, and say where they differ.","files":["https://files.example.com/a.pdf"],"user":{"id":"user-4711","email":"ada@example.com","first_name":"Ada","additional_attributes":{"tier":"gold","seats":12,"ratio":0.5,"flags":[true,null]}}},
 "created_at":"2026-04-10T19:01:36.500100Z","started_at":"2026-04-10T19:01:36.500100Z","paused_at":null,
@@ -56,7 +56,7 @@ pub fn free_json() -> Struct {
 /// A task of 1.7 KB, or one with this result. No text here has a character that JSON escapes.
 pub fn task_json(id: &str, status: &str, result: Option<&str>) -> String {
     let result = result.unwrap_or("Nothing yet: the agent has only just begun to read.");
-    TASK.replace("@ID@", id).replace("@STATUS@", status).replace("@RESULT@", result)
+    TASK.replace('\n', "").replace("@ID@", id).replace("@STATUS@", status).replace("@RESULT@", result)
 }
 
 /// The data of one chunk event.
