@@ -1,0 +1,99 @@
+//! The pure parts of a call, each as something to run again and again: nothing here waits, reads a clock or does I/O.
+
+use std::hint::black_box;
+
+use prost::Message as _;
+use xpander_grpc_proxy::{
+    platform::{sse::Decoder, wire},
+    proto::{InvokeRequest, InvokeResponse, json::Struct},
+    translate,
+};
+
+use crate::samples;
+
+/// As the settings have it.
+const MAX_EVENT: usize = 16 << 20;
+/// Events in one piece of work of the event decoder.
+pub const EVENTS: u32 = 64;
+
+/// A part with its input.
+pub struct Workload {
+    pub name: String,
+    pub run: Box<dyn Fn()>,
+}
+
+/// All of them, in the order of a call.
+pub fn all() -> Vec<Workload> {
+    let mut all = Vec::from(unary());
+    // A stream's bytes come in pieces of any size.
+    all.extend([1, 16, 100, 1_000, 8_192, usize::MAX].map(event_decoder));
+    all.extend(events());
+    all.extend(free_json());
+    all
+}
+
+fn workload(name: impl Into<String>, run: impl Fn() + 'static) -> Workload {
+    Workload { name: name.into(), run: Box::new(run) }
+}
+
+/// What an Invoke goes through.
+fn unary() -> [Workload; 4] {
+    let request = samples::invoke_request("bench");
+    let (encoded, json) = (request.encode_to_vec(), samples::task_json("task-1", "pending", None));
+    let answer = InvokeResponse { task: Some(translate::task(task(&json))) };
+    [
+        workload("request decoded", move || drop(black_box(InvokeRequest::decode(black_box(&*encoded))))),
+        workload("request translated", move || {
+            let body = translate::invocation(black_box(&request), None).map(|invocation| invocation.body);
+            drop(black_box(body.map(|body| serde_json::to_vec(&body))));
+        }),
+        workload("task parsed", move || drop(black_box(translate::task(task(black_box(&json)))))),
+        workload("answer encoded", move || drop(black_box(black_box(&answer).encode_to_vec()))),
+    ]
+}
+
+fn task(json: &str) -> wire::Task {
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("a sample that is no task: {error}"))
+}
+
+/// The decoder alone, fed by this many bytes at a time.
+fn event_decoder(piece: usize) -> Workload {
+    let stream: String = (0..EVENTS).map(|at| format!("data: {}\n\n", chunk(at))).collect();
+    let size = if piece == usize::MAX { "in one piece".to_owned() } else { format!("by {piece} bytes") };
+    workload(format!("{EVENTS} events decoded, {size}"), move || {
+        let mut decoder = Decoder::new(MAX_EVENT);
+        for piece in black_box(stream.as_bytes()).chunks(piece) {
+            decoder.push(piece);
+            while let Some(frame) = decoder.next_frame() {
+                drop(black_box(frame));
+            }
+        }
+    })
+}
+
+fn chunk(at: u32) -> String {
+    samples::chunk_json("task-1", &format!("word {at} "))
+}
+
+/// An event's data into the message that is sent.
+fn events() -> [Workload; 2] {
+    let finished = samples::event_json("task_finished", "task-1", &samples::task_json("task-1", "completed", None));
+    [("chunk event translated", chunk(7)), ("task event translated", finished)].map(|(name, data)| {
+        workload(name, move || {
+            let event = translate::event(None, black_box(data.as_bytes()), false);
+            drop(black_box(event.map(|event| event.encode_to_vec())));
+        })
+    })
+}
+
+/// A Struct off the wire and onto it.
+fn free_json() -> [Workload; 2] {
+    let object = samples::free_json();
+    let encoded = object.encode_to_vec();
+    [
+        workload("Struct decoded", move || drop(black_box(Struct::decode(black_box(&*encoded))))),
+        workload("Struct made and encoded", move || {
+            drop(black_box(Struct::new(black_box(object.fields().clone())).encode_to_vec()));
+        }),
+    ]
+}
