@@ -22,6 +22,7 @@ mod errors_details;
 mod faults;
 mod hostile;
 mod layering;
+mod platform_connections;
 mod promtool;
 mod recordings;
 mod server;
