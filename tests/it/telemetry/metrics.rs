@@ -45,6 +45,8 @@ struct Scrape(String);
 
 impl Scrape {
     async fn of(admin: &str) -> Self {
+        // reqwest looks for one, also where it speaks cleartext; another test may have been here first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         let answer = within("a scrape", client.get(format!("{admin}/metrics")).send()).await.expect("an answer");
         assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4");
