@@ -64,6 +64,16 @@ impl Auth {
         self.tokens.store(Arc::new(all.collect()));
     }
 
+    /// Who may call, in words for the operator.
+    pub fn callers(&self) -> &'static str {
+        match (self.takes_tokens, self.takes_certificates) {
+            (false, false) => "everybody",
+            (true, false) => "with a token",
+            (false, true) => "with a certificate",
+            (true, true) => "with a token or a certificate",
+        }
+    }
+
     /// The caller's name, where callers have names.
     ///
     /// # Errors

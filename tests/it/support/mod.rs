@@ -2,11 +2,17 @@
 
 pub mod binary;
 pub mod calls;
+pub mod certificates;
 pub mod collector;
 pub mod course;
 pub mod direct;
+pub mod envoy;
+pub mod fleet;
+pub mod follower;
+pub mod gate;
 pub mod http2;
 pub mod live;
+pub mod load;
 pub mod platform;
 pub mod proxy;
 pub mod request;
