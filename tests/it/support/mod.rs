@@ -3,6 +3,7 @@
 pub mod binary;
 pub mod calls;
 pub mod certificates;
+pub mod collector;
 pub mod course;
 pub mod direct;
 pub mod envoy;
