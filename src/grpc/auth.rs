@@ -77,6 +77,10 @@ impl Auth {
         if is_open || !(self.takes_tokens || self.takes_certificates) {
             return Ok(None);
         }
+        // A wrong one could hide behind a right one.
+        if self.takes_tokens && headers.get_all(header::AUTHORIZATION).iter().nth(1).is_some() {
+            return Err(Kind::Unauthenticated("authorization must be given once"));
+        }
         if self.takes_tokens
             && let Some(token) = bearer(headers)
         {
