@@ -10,8 +10,9 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, ChildStderr, Command},
 };
+use tonic::transport::Endpoint;
 
-use super::live::within;
+use super::{live::within, proxy::Client};
 
 /// How a command ended and what it printed.
 #[derive(Debug)]
@@ -89,17 +90,29 @@ impl Serving {
 
     /// The next line of the log that says this.
     pub async fn line(&mut self, message: &str) -> HashMap<String, Value> {
+        self.line_after(message).await.0
+    }
+
+    /// The next line of the log that says this, and all text up to its end.
+    pub async fn line_after(&mut self, message: &str) -> (HashMap<String, Value>, String) {
+        let mut text = String::new();
         within(message, async {
             loop {
                 let mut line = String::new();
                 assert_ne!(self.err.read_line(&mut line).await.expect("UTF-8"), 0, "the log ended without {message}");
+                text += &line;
                 let line: HashMap<String, Value> = serde_json::from_str(&line).expect(&line);
-                if line["message"] == message {
-                    return line;
+                if line.get("message").is_some_and(|said| said == message) {
+                    return (line, text);
                 }
             }
         })
         .await
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> Client {
+        Client::new(Endpoint::new(self.grpc.clone()).expect("a URL").connect_lazy())
     }
 
     /// Runs a client command against it.

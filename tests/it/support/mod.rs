@@ -1,9 +1,11 @@
 //! What the tests share: a running proxy, a scripted platform, and statuses with their details.
 
 pub mod binary;
+pub mod callers;
 pub mod calls;
 pub mod course;
 pub mod direct;
+pub mod folder;
 pub mod http2;
 pub mod live;
 pub mod platform;
@@ -11,4 +13,5 @@ pub mod proxy;
 pub mod request;
 pub mod sandbox;
 pub mod secure;
+pub mod secure_caller;
 pub mod status;
