@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     io,
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tracing::{Level, Metadata, Subscriber, callsite::Identifier};
@@ -14,8 +14,11 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::{otlp::TOLD_EVERY, trace};
+use super::trace;
 use crate::config::{LogFormat, Telemetry};
+
+/// How often the exporters may say the same thing.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
 
 /// The layer that writes lines.
 ///

@@ -38,7 +38,7 @@ fn speaking(settings: &mut Settings, callers: &[&str]) {
     settings.users.callers = callers.iter().map(|caller| (*caller).to_owned()).collect();
 }
 
-fn told(token: &'static str, user: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+fn told<'a>(token: &'a str, user: &[(&'static str, &'a str)]) -> Vec<(&'static str, &'a str)> {
     [&[("authorization", token)], user].concat()
 }
 
@@ -115,10 +115,9 @@ async fn what_cannot_be_a_users_is_refused_by_its_key_and_nothing_is_created() {
         ("x-user-email", vec!["eve@acme.io", "zoe@acme.io"]),
         ("x-user-id", vec!["u-1", "u-2"]),
     ] {
-        let mut metadata =
-            told("Bearer t-gateway", &EVERYTHING).into_iter().filter(|(key, _)| *key != name).collect::<Vec<_>>();
-        let values: Vec<(&'static str, &str)> = values.into_iter().map(|value| (name, value)).collect();
-        metadata.extend(values.iter().map(|(name, value)| (*name, &*value.to_string().leak())));
+        let mut metadata = told("Bearer t-gateway", &EVERYTHING);
+        metadata.retain(|(key, _)| *key != name);
+        metadata.extend(values.iter().map(|value| (name, *value)));
         let request = InvokeStreamRequest { invocation: Some(invoke("echo")), heartbeat: None };
         let stream = failure(within("an answer", client.invoke_stream(with(request, &metadata))).await);
         let unary = failure(within("an answer", client.invoke(with(invoke("echo"), &metadata))).await);
