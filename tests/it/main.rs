@@ -4,6 +4,8 @@
 
 mod support;
 
+mod attach;
+mod auth;
 mod bad_input;
 mod bad_input_answers;
 mod bad_input_bytes;

@@ -10,8 +10,9 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, ChildStderr, Command},
 };
+use tonic::transport::Endpoint;
 
-use super::live::within;
+use super::{live::within, proxy::Client};
 
 /// How a command ended and what it printed.
 #[derive(Debug)]
@@ -108,6 +109,18 @@ impl Serving {
             }
         })
         .await
+    }
+
+    /// The next line of the log that says this, and all text up to its end that was not read before.
+    pub async fn line_after(&mut self, message: &str) -> (HashMap<String, Value>, String) {
+        let read = self.log.len();
+        let line = self.line(message).await;
+        (line, self.log[read..].to_owned())
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> Client {
+        Client::new(Endpoint::new(self.grpc.clone()).expect("a URL").connect_lazy())
     }
 
     /// Ends it; its log from the first line to the last.
