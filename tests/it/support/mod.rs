@@ -8,6 +8,7 @@ pub mod http2;
 pub mod live;
 pub mod platform;
 pub mod proxy;
+pub mod raw;
 pub mod request;
 pub mod sandbox;
 pub mod secure;
