@@ -1,6 +1,6 @@
 # The front door: `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox serve-sandbox check test lint fmt deny docs clients ci clean
+.PHONY: help demo sandbox serve-sandbox check test lint fmt deny docs clients envoy ci clean
 
 tools := target/tools/bin
 export PATH := $(CURDIR)/$(tools):$(PATH)
@@ -42,6 +42,9 @@ docs: ## render docs/configuration.md from the code
 
 clients: tools ## the tests with clients in other languages
 	tests/clients/run
+
+envoy: tools ## the tests behind a real Envoy, and promtool's
+	cargo test --locked --test it -- --ignored envoy promtool
 
 ci: ## all that a change must pass
 	.ci/run

@@ -8,7 +8,7 @@ use axum::{Router, http::StatusCode, routing::get};
 use http::header::CONTENT_TYPE;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::reload::Source;
 use crate::{
@@ -86,6 +86,9 @@ impl Bound {
             tls: Tls::new(&settings.server, &settings.auth)?.map(Arc::new),
             metrics: metrics.clone(),
         };
+        if !settings.users.metadata.is_empty() && settings.users.callers.is_empty() {
+            warn!("users.metadata does nothing: users.callers names nobody whose metadata is believed");
+        }
         let files = files(settings, &parts).map_err(StartError::File)?;
         let server = Server::new(settings, parts).await?;
         let grpc = listen("server.listen", settings.server.listen).await?;
@@ -113,7 +116,7 @@ impl Bound {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { grpc, admin, server, files, metrics, readiness, starting } = self;
         if let (Ok(grpc), Ok(admin)) = (grpc.local_addr(), admin.local_addr()) {
-            info!(%grpc, %admin, "serving");
+            info!(%grpc, %admin, tls = server.is_secure(), callers = server.callers(), "serving");
         }
         let over = CancellationToken::new();
         let admin_is_over = over.clone();

@@ -6,6 +6,7 @@ use futures_util::TryFutureExt as _;
 use tokio::time::{Instant, timeout_at};
 use tonic::{
     Code, Request, Response, Status, Streaming,
+    metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
 
@@ -23,9 +24,10 @@ const GRACE: Duration = Duration::from_millis(500);
 /// A client of agents.
 pub type Agents = AgentServiceClient<Channel>;
 
-/// A connected proxy.
+/// A connected proxy, and what it is shown.
 pub struct Proxy {
     channel: Channel,
+    authorization: Option<MetadataValue<Ascii>>,
     timeout: Option<Duration>,
 }
 
@@ -42,19 +44,22 @@ impl Proxy {
     /// Connects, so that a proxy that is not there is told apart from one that fails.
     pub async fn connect(connection: &Connection) -> Result<Self, Failure> {
         let server = with_scheme(&connection.server);
-        if server.starts_with("https://") {
-            return Err(Failure::Usage(format!("--server: {server}: this client speaks cleartext only, use http://")));
-        }
-        let endpoint = Endpoint::from_shared(server.clone())
+        let mut endpoint = Endpoint::from_shared(server.clone())
             .and_then(|endpoint| endpoint.user_agent(concat!("xpander-grpc-proxy-cli/", env!("CARGO_PKG_VERSION"))))
             .map_err(|_| Failure::Usage(format!("--server: `{server}` is no URL, e.g. http://127.0.0.1:50051")))?;
+        let authorization = connection.security.authorization(endpoint.uri())?;
+        if let Some(tls) = connection.security.tls(endpoint.uri())? {
+            endpoint = endpoint
+                .tls_config(tls)
+                .map_err(|error| Failure::Usage(format!("TLS cannot be set up: {}", root_cause(&error))))?;
+        }
         let limit = connection.timeout.map_or(CONNECT_TIMEOUT, |timeout| timeout.min(CONNECT_TIMEOUT));
         let channel = endpoint
             .connect_timeout(limit)
             .connect()
             .await
             .map_err(|error| Status::unavailable(format!("cannot connect to {server}: {}", root_cause(&error))))?;
-        Ok(Self { channel, timeout: connection.timeout })
+        Ok(Self { channel, authorization, timeout: connection.timeout })
     }
 
     /// The connection, for services other than the agents'.
@@ -102,6 +107,9 @@ impl Proxy {
         if let Some(timeout) = self.timeout {
             request.set_timeout(timeout);
         }
+        if let Some(value) = &self.authorization {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
         (request, Deadline(self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))))
     }
 }
@@ -142,10 +150,11 @@ fn root_cause(error: &tonic::transport::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::security::Security, *};
 
     fn connection(server: &str) -> Connection {
-        Connection { server: server.to_owned(), timeout: Some(Duration::from_secs(2)), json: false }
+        let security = Security::default();
+        Connection { server: server.to_owned(), timeout: Some(Duration::from_secs(2)), json: false, security }
     }
 
     #[test]
@@ -164,7 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_is_no_url_is_wrong_usage() {
-        for wrong in ["http://", "not a url", "https://proxy"] {
+        for wrong in ["http://", "not a url"] {
             assert!(matches!(Proxy::connect(&connection(wrong)).await, Err(Failure::Usage(_))), "{wrong}");
         }
     }

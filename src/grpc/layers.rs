@@ -1,13 +1,13 @@
 //! One request through the layers, the outermost first: the access log, the request id, who may call, a share of what the
 //! proxy does at once, tonic's own refusals put into this API's terms, the services.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, error::Error as _, sync::Arc};
 
 use http::{HeaderValue, Request, Response};
 use hyper::{body::Incoming, server::conn::http2};
 use hyper_util::rt::TokioExecutor;
 use tokio_util::sync::CancellationToken;
-use tonic::{body::Body, service::Routes};
+use tonic::{Status, body::Body, service::Routes};
 use tower::Service as _;
 
 use super::{
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     calls::{Error, Kind},
     config,
+    proto::TooLong,
     telemetry::{Call, MethodKind, Metrics, Record},
 };
 
@@ -112,8 +113,16 @@ async fn serve(edge: &Edge, admitted: Admitted, mut request: Request<Incoming>) 
     let path = request.uri().path().to_owned();
     let request = request.map(|body| Body::new(Received::new(body, record.clone(), limit)));
     let response = edge.routes.clone().call(request).await?;
+    if let Some(list) = too_long(&response) {
+        return Ok(refuse_at_the_door(&record, Error::invalid(&list.field, list.to_string())).into_http());
+    }
     Ok(match status::of_tonic(&path, response.headers()) {
         Some(status) => status.into_http(),
         None => response,
     })
+}
+
+/// The list for which the request was not even decoded.
+fn too_long(response: &Response<Body>) -> Option<&TooLong> {
+    response.extensions().get::<Status>()?.source()?.downcast_ref()
 }

@@ -103,6 +103,18 @@ impl Server {
         Ok(Self { edge: Arc::new(edge), health, calls, drain_delay, drain_timeout })
     }
 
+    /// Whether the port speaks TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.edge.tls.is_some()
+    }
+
+    /// Who may call, in words.
+    #[must_use]
+    pub fn callers(&self) -> &'static str {
+        self.edge.auth.callers()
+    }
+
     /// Serves until `shutdown` comes, then drains: goes on serving while balancers learn of it, takes no more
     /// connections, lets calls finish, and ends what is left with a status.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {

@@ -138,7 +138,9 @@ mod tests {
             (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).expect("a value"))
         });
         let mut headers = HeaderMap::new();
-        pairs.for_each(|(name, value)| drop(headers.append(name, value)));
+        for (name, value) in pairs {
+            headers.append(name, value);
+        }
         headers
     }
 

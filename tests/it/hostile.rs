@@ -2,6 +2,7 @@
 //! that is `bad_input_*`.
 
 mod bytes;
+mod requests;
 
 use std::{
     fs, iter,

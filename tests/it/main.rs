@@ -4,6 +4,8 @@
 
 mod support;
 
+mod attach;
+mod auth;
 mod bad_input;
 mod bad_input_answers;
 mod bad_input_bytes;
@@ -15,6 +17,7 @@ mod commands;
 mod corpora;
 mod docs;
 mod drain;
+mod envoy;
 mod errors;
 mod errors_abandoned;
 mod errors_create;
@@ -23,7 +26,10 @@ mod faults;
 mod hostile;
 mod layering;
 mod load;
+mod platform_connections;
+mod promtool;
 mod recordings;
 mod server;
 mod streams;
+mod telemetry;
 mod tls;

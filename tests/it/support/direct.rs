@@ -29,7 +29,12 @@ pub struct Direct {
 
 impl Direct {
     pub async fn connect(proxy: &Proxy) -> Self {
-        let origin: Uri = proxy.grpc.parse().expect("a URL");
+        Self::to(&proxy.grpc).await
+    }
+
+    /// A connection to the gRPC port at this URL.
+    pub async fn to(url: &str) -> Self {
+        let origin: Uri = url.parse().expect("a URL");
         let address = origin.authority().expect("an address").as_str();
         let socket = TcpStream::connect(address).await.expect("connects");
         socket.set_nodelay(true).expect("connected");

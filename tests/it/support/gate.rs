@@ -1,0 +1,68 @@
+//! A way to the platform that can be held: requests go on through it, answers stay away.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+    task::JoinHandle,
+};
+
+/// The way; takes no more connections when it is dropped.
+pub struct Gate {
+    address: SocketAddr,
+    is_held: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+impl Gate {
+    /// A way to this address.
+    pub async fn to(platform: SocketAddr) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (is_held, held) = watch::channel(false);
+        let accepting = tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let Ok(far) = TcpStream::connect(platform).await else { continue };
+                let _ = (near.set_nodelay(true), far.set_nodelay(true));
+                let ((from_near, to_near), (from_far, to_far)) = (near.into_split(), far.into_split());
+                tokio::spawn(carry(from_near, to_far, None));
+                tokio::spawn(carry(from_far, to_near, Some(held.clone())));
+            }
+        });
+        Self { address, is_held, accepting }
+    }
+
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// From now on no answer comes through: none at all to a request that is sent later.
+    pub fn hold(&self) {
+        self.is_held.send_replace(true);
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// Carries bytes until either side ends, which ends the other side too.
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, held: Option<watch::Receiver<bool>>) {
+    let mut bytes = vec![0; 16 << 10];
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        if let Some(mut held) = held.clone() {
+            // An error is the gate's end.
+            let _ = held.wait_for(|is_held| !is_held).await;
+        }
+        if to.write_all(&bytes[..count]).await.is_err() {
+            return;
+        }
+    }
+}

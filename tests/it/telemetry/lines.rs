@@ -1,0 +1,141 @@
+//! One line of the log for each call.
+
+use std::{collections::HashMap, time::Duration};
+
+use serde_json::{Value, json};
+use xpander_grpc_proxy::proto::GetTaskRequest;
+
+use super::{PARENT, TRACE_ID, client, with};
+use crate::support::{
+    binary::Serving,
+    calls::{follow, invoke},
+    live::{Followed, Live, within},
+    platform::{Platform, Reply, task},
+};
+
+/// A caller and the SHA-256 of its token, which is `token`.
+const TOKEN: &str = "billing=3c469e9d6c5875d37a43f353d4f88e61fcf812c66eee3457465a40b0da4153e0";
+
+fn get(task_id: &str) -> GetTaskRequest {
+    GetTaskRequest { task_id: task_id.to_owned() }
+}
+
+fn told<const N: usize>(line: &HashMap<String, Value>, names: [&str; N]) -> [Value; N] {
+    names.map(|name| line.get(name).cloned().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_finished_call_is_told_with_everything_that_is_known_of_it() {
+    let platform = Platform::with_agents(|_| Reply::json(200, &task("task-1", "pending"))).await;
+    let variables = [
+        ("XPANDER_PROXY_AUTH__TOKENS", TOKEN),
+        ("XPANDER_PROXY_AGENTS__PINS", "agent-1=7"),
+        ("XPANDER_PROXY_USERS__PRINCIPAL", "true"),
+        ("XPANDER_PROXY_USERS__METADATA", "email=x-user-email"),
+        ("XPANDER_PROXY_USERS__CALLERS", "billing"),
+    ];
+    let mut serving = Serving::before(&platform.base_url(), &variables).await;
+    let metadata = [
+        ("authorization", "Bearer token"),
+        ("traceparent", PARENT),
+        ("x-request-id", "r-1"),
+        ("x-user-email", "a-secret@example.com"),
+    ];
+    within("a task", client(&serving).invoke(with(invoke("agent-1"), &metadata))).await.expect("OK");
+    let line = serving.line("call").await;
+    let method = json!("xpander.agent.v1.AgentService/Invoke");
+    assert_eq!(
+        told(&line, ["method", "code", "end", "level"]),
+        [method, json!("OK"), json!("finished"), json!("INFO")]
+    );
+    assert_eq!(told(&line, ["caller", "agent_id", "task_id"]), [json!("billing"), json!("agent-1"), json!("task-1")]);
+    assert_eq!(told(&line, ["request_id", "trace_id"]), [json!("r-1"), json!(TRACE_ID)]);
+    assert_eq!(told(&line, ["platform_status", "platform_attempts", "events"]), [json!(200), json!(2), json!(0)]);
+    assert_eq!(line["attached"], json!("version_pin,user,principal"));
+    assert!(line["bytes_in"].as_u64() > Some(10) && line["bytes_out"].as_u64() > Some(50), "{line:?}");
+    assert!(line["duration_ms"].as_f64() > Some(0.0));
+    assert!(!format!("{line:?}").contains("a-secret") && !format!("{line:?}").contains("Bearer"), "{line:?}");
+
+    let wrong = with(get("task-1"), &[("authorization", "Bearer wrong")]);
+    within("an end", client(&serving).get_task(wrong)).await.expect_err("refused");
+    let line = serving.line("call").await;
+    assert_eq!(told(&line, ["code", "end", "caller"]), [json!("UNAUTHENTICATED"), json!("refused"), Value::Null]);
+    assert_eq!(told(&line, ["reason", "platform_attempts"])[1], json!(0));
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_and_a_deadline_that_passes_are_told_apart() {
+    let live = Live::executing().await;
+    let mut serving = Serving::before(&live.platform.base_url(), &[]).await;
+    let mut followed = Followed::begin(&mut client(&serving)).await;
+    live.chunk("a");
+    followed.text().await;
+    drop(followed);
+    let line = serving.line("call").await;
+    assert_eq!(told(&line, ["code", "end", "events"]), [json!("CANCELLED"), json!("caller left"), json!(1)]);
+    assert!(line["first_event_ms"].is_number());
+
+    let platform = Platform::start(|_| Reply::Silence).await;
+    let mut serving = Serving::before(&platform.base_url(), &[]).await;
+    let mut request = with(get("task-1"), &[]);
+    request.set_timeout(Duration::from_millis(200));
+    within("the deadline", client(&serving).get_task(request)).await.expect_err("too late");
+    let line = serving.line("call").await;
+    assert_eq!(told(&line, ["code", "end"]), [json!("DEADLINE_EXCEEDED"), json!("deadline")]);
+    assert_eq!(told(&line, ["platform_status", "platform_attempts"]), [Value::Null, json!(1)]);
+}
+
+#[tokio::test]
+async fn a_platform_that_breaks_is_told() {
+    let platform = Platform::start(|request| match request.path.contains("gone") {
+        true => Reply::Raw(Vec::new()),
+        false => Reply::json(502, &json!({ "detail": "a-secret-detail" })),
+    })
+    .await;
+    let mut serving = Serving::before(&platform.base_url(), &[("XPANDER_PROXY_PLATFORM__RETRIES", "1")]).await;
+    for (id, reason, status) in
+        [("gone", "PLATFORM_CONNECTION_LOST", Value::Null), ("bad", "PLATFORM_UNAVAILABLE", json!(502))]
+    {
+        within("an end", client(&serving).get_task(get(id))).await.expect_err("fails");
+        let line = serving.line("call").await;
+        assert_eq!(told(&line, ["end", "reason"]), [json!("platform broke"), json!(reason)]);
+        assert_eq!(told(&line, ["platform_status", "platform_attempts", "retries"]), [status, json!(2), json!(1)]);
+        assert!(!format!("{line:?}").contains("a-secret-detail"));
+    }
+}
+
+#[tokio::test]
+async fn a_shed_call_and_a_drained_stream_are_told() {
+    let live = Live::executing().await;
+    let variables = [
+        ("XPANDER_PROXY_SERVER__MAX_STREAMS", "1"),
+        ("XPANDER_PROXY_SERVER__DRAIN_DELAY", "0s"),
+        ("XPANDER_PROXY_SERVER__DRAIN_TIMEOUT", "100ms"),
+    ];
+    let mut serving = Serving::before(&live.platform.base_url(), &variables).await;
+    let mut followed = Followed::begin(&mut client(&serving)).await;
+    within("an end", client(&serving).stream_events(follow("task-1"))).await.expect_err("shed");
+    let line = serving.line("call").await;
+    assert_eq!(told(&line, ["code", "end"]), [json!("RESOURCE_EXHAUSTED"), json!("shed")]);
+    serving.signal("TERM").await;
+    followed.try_next().await.expect_err("drained");
+    let line = serving.line("call").await;
+    assert_eq!(
+        told(&line, ["code", "end", "reason"]),
+        [json!("UNAVAILABLE"), json!("drained"), json!("PROXY_DRAINING")]
+    );
+    assert_eq!(serving.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn probes_and_what_does_not_exist_are_told_at_debug_level_only() {
+    let filter = ("XPANDER_PROXY_TELEMETRY__LOG_FILTER", "xpander_grpc_proxy=debug");
+    let mut serving = Serving::sandbox(&[filter]).await;
+    serving.run(&["health"]).await.good();
+    let line = serving.line("call").await;
+    assert_eq!(told(&line, ["level", "method"]), [json!("DEBUG"), json!("grpc.health.v1.Health/Check")]);
+    let mut serving = Serving::sandbox(&[]).await;
+    serving.run(&["health"]).await.good();
+    serving.run(&["get", "nope"]).await;
+    assert_eq!(serving.line("call").await["method"], json!("xpander.agent.v1.AgentService/GetTask"));
+}
