@@ -14,7 +14,7 @@ use super::{
     auth::Auth,
     bodies::{Received, Sent},
     connection::Connection,
-    limits::{Limits, Permit},
+    limits::{Hold, Limits, Permit},
     metadata,
     status::{self, refuse_at_the_door},
     tls::Tls,
@@ -55,8 +55,8 @@ pub struct Admitted {
     pub request_id: HeaderValue,
     /// What is told of the call.
     pub record: Arc<Record>,
-    /// The call's share; none for what is no call of the API.
-    pub permit: Option<Permit>,
+    /// What the call holds.
+    pub hold: Arc<Hold>,
     /// The connection it came on.
     pub connection: Arc<Connection>,
 }
@@ -72,19 +72,20 @@ pub async fn answer(
     let record = Arc::clone(call.record());
     let request_id = metadata::request_id(request.headers());
     record.set_request_id(request_id.clone());
-    let (permit, mut response) = match admit(&edge, &connection, &record, &request) {
+    let (hold, mut response) = match admit(&edge, &connection, &record, &request) {
         Ok(permit) => {
+            let hold = Arc::new(Hold::new(under_way, permit));
             let (request_id, record) = (request_id.clone(), Arc::clone(&record));
-            let admitted = Admitted { request_id, record, permit: permit.clone(), connection };
-            (permit, serve(&edge, admitted, request).await?)
+            let admitted = Admitted { request_id, record, hold: Arc::clone(&hold), connection };
+            (hold, serve(&edge, admitted, request).await?)
         }
-        Err(kind) => (None, refuse_at_the_door(&record, Error::new(kind)).into_http()),
+        Err(kind) => (Arc::new(Hold::new(under_way, None)), refuse_at_the_door(&record, Error::new(kind)).into_http()),
     };
     if record.method().is_of_the_api() {
         response.headers_mut().insert("x-request-id", request_id);
     }
     let (head, body) = response.into_parts();
-    let body = Sent::new(body, call, under_way, permit, &head.headers);
+    let body = Sent::new(body, call, hold, &head.headers);
     Ok(Response::from_parts(head, Body::new(body)))
 }
 

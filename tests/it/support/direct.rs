@@ -50,14 +50,18 @@ impl Direct {
 
     /// Sends a body as it is, frames and all; the status of the answer, wherever it stands.
     pub async fn post(&mut self, method: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Status {
+        self.post_body(method, headers, axum::body::Body::from(body)).await
+    }
+
+    /// The same with a body that comes bit by bit.
+    pub async fn post_body(&mut self, method: &str, headers: &[(&str, &str)], body: axum::body::Body) -> Status {
         let mut request = Request::post(format!("{}xpander.agent.v1.AgentService/{method}", self.origin))
             .header("content-type", "application/grpc")
             .header("te", "trailers");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = Body::new(axum::body::Body::from(body));
-        let request = request.body(body).expect("a request");
+        let request = request.body(Body::new(body)).expect("a request");
         let response = self.requests.send_request(request).await.expect("an answer");
         if let Some(status) = Status::from_header_map(response.headers()) {
             return status;

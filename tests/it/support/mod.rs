@@ -17,6 +17,7 @@ pub mod live;
 pub mod load;
 pub mod platform;
 pub mod proxy;
+pub mod raw;
 pub mod request;
 pub mod sandbox;
 pub mod secure;

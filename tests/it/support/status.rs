@@ -34,3 +34,16 @@ pub fn failure<T>(result: Result<T, Status>) -> Failure {
         pushback: status.metadata().get("grpc-retry-pushback-ms").map(|v| v.to_str().expect("ASCII").to_owned()),
     }
 }
+
+/// Whether a caller's own library never sent the call: it was told to leave (GOAWAY) while the call was still in its queue.
+/// Other libraries than tonic send such a call again by themselves.
+pub fn was_never_sent(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
