@@ -43,6 +43,8 @@ impl Pools {
     /// # Errors
     /// When there are none.
     pub fn new(settings: &config::Platform) -> Result<Self, BuildError> {
+        // The process's one, where libraries look for it; a second client finds it there already.
+        let _ = ring::default_provider().install_default();
         let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let tls = match &settings.ca_file {

@@ -4,6 +4,8 @@
 
 mod support;
 
+mod attach;
+mod auth;
 mod bad_input;
 mod bad_input_answers;
 mod bad_input_bytes;
@@ -23,6 +25,7 @@ mod errors_details;
 mod faults;
 mod hostile;
 mod layering;
+mod platform_connections;
 mod promtool;
 mod recordings;
 mod server;
