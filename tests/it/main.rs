@@ -13,6 +13,7 @@ mod bad_input_events;
 mod bad_input_secrets;
 mod bad_input_transfer;
 mod calls;
+mod canary;
 mod commands;
 mod corpora;
 mod docs;
