@@ -9,5 +9,6 @@ use xpander_grpc_proxy::cli::{self, Cli};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    cli::run(Cli::parse()).await
+    // On the heap: it holds whatever a command does.
+    Box::pin(cli::run(Cli::parse())).await
 }
