@@ -1,7 +1,11 @@
 //! How a client command proves who it is, and whom it trusts: TLS, a client certificate, a bearer token. Not the server's
 //! side of it: that is `grpc`.
 
-use std::{env, fs, net::IpAddr, path::PathBuf};
+use std::{
+    env, fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use http::Uri;
 use rustls::{
@@ -21,7 +25,6 @@ const TOKEN: &str = "XPANDER_GRPC_TOKEN";
 
 /// TLS and credentials.
 #[derive(clap::Args, Default)]
-#[expect(clippy::struct_field_names, reason = "they are the names of the flags")]
 pub struct Security {
     /// For https: a PEM file with the authorities to trust instead of the system's
     #[arg(long, value_name = "FILE", env = "XPANDER_GRPC_CA_FILE")]
@@ -35,7 +38,7 @@ pub struct Security {
     /// For https: the name in the proxy's certificate, where it is not the URL's host
     #[arg(long, value_name = "NAME")]
     pub server_name: Option<String>,
-    /// A file with the bearer token to show [default: the token in XPANDER_GRPC_TOKEN, if any]
+    /// A file with the bearer token to show; without one, the variable `XPANDER_GRPC_TOKEN` may hold it
     #[arg(long, value_name = "FILE", env = "XPANDER_GRPC_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
 }
@@ -102,7 +105,7 @@ impl Security {
 }
 
 /// Looks into the file, since tonic leaves out what it cannot use.
-fn authorities(path: &PathBuf) -> Result<Certificate, Failure> {
+fn authorities(path: &Path) -> Result<Certificate, Failure> {
     let pem = read("--ca-file", path)?;
     let mut roots = RootCertStore::empty();
     for authority in chain("--ca-file", path, &pem)? {
@@ -111,14 +114,14 @@ fn authorities(path: &PathBuf) -> Result<Certificate, Failure> {
     Ok(Certificate::from_pem(pem))
 }
 
-fn identity(certificate: &PathBuf, key: &PathBuf) -> Result<Identity, Failure> {
+fn identity(certificate: &Path, key: &Path) -> Result<Identity, Failure> {
     let (chain_pem, key_pem) = (read("--cert-file", certificate)?, read("--key-file", key)?);
     chain("--cert-file", certificate, &chain_pem)?;
     PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| wrong("--key-file", key, &error))?;
     Ok(Identity::from_pem(chain_pem, key_pem))
 }
 
-fn chain(flag: &str, path: &PathBuf, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Failure> {
+fn chain(flag: &str, path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let chain: Vec<_> =
         CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|error| wrong(flag, path, &error))?;
     if chain.is_empty() {
@@ -127,11 +130,11 @@ fn chain(flag: &str, path: &PathBuf, pem: &[u8]) -> Result<Vec<CertificateDer<'s
     Ok(chain)
 }
 
-fn read(flag: &str, path: &PathBuf) -> Result<Vec<u8>, Failure> {
+fn read(flag: &str, path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|error| usage(format!("{flag}: cannot read {}: {error}", path.display())))
 }
 
-fn wrong(flag: &str, path: &PathBuf, why: &dyn std::fmt::Display) -> Failure {
+fn wrong(flag: &str, path: &Path, why: &dyn std::fmt::Display) -> Failure {
     usage(format!("{flag}: {}: {why}", path.display()))
 }
 
