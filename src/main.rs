@@ -9,6 +9,5 @@ use xpander_grpc_proxy::cli::{self, Cli};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // On the heap: it holds whatever a command does.
     Box::pin(cli::run(Cli::parse())).await
 }

@@ -28,6 +28,7 @@ pub type Agents = AgentServiceClient<Channel>;
 pub struct Proxy {
     channel: Channel,
     authorization: Option<MetadataValue<Ascii>>,
+    is_secure: bool,
     timeout: Option<Duration>,
 }
 
@@ -48,7 +49,9 @@ impl Proxy {
             .and_then(|endpoint| endpoint.user_agent(concat!("xpander-grpc-proxy-cli/", env!("CARGO_PKG_VERSION"))))
             .map_err(|_| Failure::Usage(format!("--server: `{server}` is no URL, e.g. http://127.0.0.1:50051")))?;
         let authorization = connection.security.authorization(endpoint.uri())?;
-        if let Some(tls) = connection.security.tls(endpoint.uri())? {
+        let tls = connection.security.tls(endpoint.uri())?;
+        let is_secure = tls.is_some();
+        if let Some(tls) = tls {
             endpoint = endpoint
                 .tls_config(tls)
                 .map_err(|error| Failure::Usage(format!("TLS cannot be set up: {}", root_cause(&error))))?;
@@ -59,7 +62,7 @@ impl Proxy {
             .connect()
             .await
             .map_err(|error| Status::unavailable(format!("cannot connect to {server}: {}", root_cause(&error))))?;
-        Ok(Self { channel, authorization, timeout: connection.timeout })
+        Ok(Self { channel, authorization, is_secure, timeout: connection.timeout })
     }
 
     /// The connection, for services other than the agents'.
@@ -74,8 +77,8 @@ impl Proxy {
         rpc: impl AsyncFnOnce(Agents, Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, Failure> {
         let (request, deadline) = self.request(question);
-        let answer = deadline.bound(rpc(self.agents(), request)).await?;
-        Ok(answer.into_inner())
+        let answer = deadline.bound(rpc(self.agents(), request)).await;
+        Ok(answer.map_err(|status| self.explained(status))?.into_inner())
     }
 
     /// Asks and awaits the beginning of the answers.
@@ -85,7 +88,8 @@ impl Proxy {
         rpc: impl AsyncFnOnce(Agents, Request<Q>) -> Result<Response<Streaming<M>>, Status>,
     ) -> Result<Messages<M>, Failure> {
         let (request, deadline) = self.request(question);
-        let stream = deadline.bound(rpc(self.agents(), request)).await?.into_inner();
+        let stream = deadline.bound(rpc(self.agents(), request)).await;
+        let stream = stream.map_err(|status| self.explained(status))?.into_inner();
         Ok(Messages { stream, deadline })
     }
 
@@ -96,6 +100,18 @@ impl Proxy {
         rpc: impl AsyncFnOnce(Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, Failure> {
         self.call(question, async |_, request| rpc(request).await).await
+    }
+
+    /// Says why a TLS connection ends before the answer. A proxy that wants another certificate, or one at all, hangs up
+    /// only when the handshake is over for its client, and tonic's word for it is "canceled".
+    fn explained(&self, status: Status) -> Status {
+        let is_our_own = status.source().is_some();
+        match status.code() {
+            Code::Cancelled | Code::Unknown | Code::Unavailable if self.is_secure && is_our_own => Status::unavailable(
+                "the proxy hung up before it answered; it may want a certificate that it trusts (--cert-file, --key-file)",
+            ),
+            _ => status,
+        }
     }
 
     fn agents(&self) -> Agents {

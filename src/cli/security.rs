@@ -38,7 +38,7 @@ pub struct Security {
     /// For https: the name in the proxy's certificate, where it is not the URL's host
     #[arg(long, value_name = "NAME")]
     pub server_name: Option<String>,
-    /// A file with the bearer token to show [default: the token in `XPANDER_GRPC_TOKEN`, if any]
+    /// A file with the bearer token to show; without one, the variable `XPANDER_GRPC_TOKEN` may hold it
     #[arg(long, value_name = "FILE", env = "XPANDER_GRPC_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
 }

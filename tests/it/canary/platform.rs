@@ -33,7 +33,7 @@ pub fn failing() -> Vec<String> {
 
 /// Whether the platform's own words about this id repeat the prompt: they are for its caller, and for nobody else.
 pub fn repeats_the_prompt(id: &str) -> bool {
-    ["words", "list", "text"].iter().any(|body| id.ends_with(body))
+    ["words", "list", "text", "refused"].iter().any(|end| id.ends_with(end))
 }
 
 /// What the platform answers; `release` lets the answers come that are held back.
