@@ -211,12 +211,12 @@ async fn floods_of_small_frames_do_not_harm_other_connections() {
     }
     let mut client = busy.proxy.client();
     let mut times = Vec::new();
-    for _ in 0..200 {
+    for _ in 0..50 {
         let begun = Instant::now();
         within("an answer", client.get_task(get("task-1"))).await.expect("OK");
         times.push(begun.elapsed());
     }
     stop.cancel();
     times.sort();
-    assert!(times[100] < Duration::from_millis(500), "median {:?}, slowest {:?}", times[100], times[199]);
+    assert!(times[25] < Duration::from_millis(500), "median {:?}, slowest {:?}", times[25], times[49]);
 }

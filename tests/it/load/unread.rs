@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
+use tokio::io::AsyncWriteExt;
 
 use super::{Busy, until_a_call_is_admitted};
 use crate::support::{
@@ -11,7 +12,7 @@ use crate::support::{
     direct::frame,
     live::{Live, within},
     proxy::{Proxy, settings},
-    raw::{closed, socket},
+    raw::{DATA, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, SETTINGS, WINDOW_UPDATE, bytes, head, socket},
     status::failure,
 };
 
@@ -90,16 +91,23 @@ async fn a_connection_that_reads_nothing_at_all_is_closed_in_time() {
     settings.server.max_streams = 1;
     (settings.server.keepalive_interval, settings.server.keepalive_timeout) = (SOON, SOON);
     let proxy = Proxy::with(&settings).await;
-    let (mut read, mut write) = socket(&proxy).await.into_split();
-    use crate::support::raw::{DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, WINDOW_UPDATE, bytes, head};
+    let (read, mut write) = socket(&proxy).await.into_split();
     // Windows as wide as they can be.
     let settings = bytes(SETTINGS, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]);
     let window = bytes(WINDOW_UPDATE, 0, 0, &[0x7f, 0, 0, 0]);
     let call =
         [bytes(HEADERS, END_HEADERS, 1, &head("StreamEvents")), bytes(DATA, END_STREAM, 1, &frame(b"\x0a\x06task-1"))];
     let words = [PREFACE, &settings, &window, &call.concat()].concat();
-    tokio::io::AsyncWriteExt::write_all(&mut write, &words).await.expect("connected");
+    write.write_all(&words).await.expect("connected");
     (0..1_000).for_each(|_| live.chunk(&"x".repeat(64 << 10)));
     within("the closing of the platform's stream", live.platform.hung_up(1)).await;
-    closed(&mut read).await;
+    // It is seen in what is written: to read would let the proxy write again.
+    let ping = bytes(PING, 0, 0, &[7; 8]);
+    within("the connection's end", async {
+        while write.write_all(&ping).await.is_ok() {
+            tokio::time::sleep(SOON / 10).await;
+        }
+    })
+    .await;
+    drop(read);
 }
