@@ -22,6 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .extern_path(".google.protobuf.Value", "crate::proto::json::Value")
         // Prompts, results and tokens never reach a Debug print.
         .skip_debug(["."])
+        // Lists are counted before they are decoded.
+        .codec_path("crate::proto::codec::Codec")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -111,7 +111,8 @@ impl Calls {
                 if error.may_have_created() {
                     context.record.create_unknown();
                 }
-                warn!(request_id, may_have_created = error.may_have_created(), %error, "a create failed after its caller left");
+                let may_have_created = error.may_have_created();
+                warn!(request_id, may_have_created, error = error.summary(), "a create failed after its caller left");
                 return;
             }
         };
@@ -120,7 +121,9 @@ impl Calls {
         if self.shared.stop_abandoned && translate::is_id(&task_id) {
             match self.shared.platform.stop_task(context, &task_id).await {
                 Ok(_) => info!(request_id, task_id, "the abandoned task was stopped"),
-                Err(error) => warn!(request_id, task_id, %error, "the abandoned task could not be stopped"),
+                Err(error) => {
+                    warn!(request_id, task_id, error = error.summary(), "the abandoned task could not be stopped");
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{fs, io::Read as _, time::Duration};
 
-use super::failure::Failure;
+use super::{failure::Failure, security::Security};
 
 /// The longest duration that can be asked for: gRPC carries a deadline in at most eight digits.
 const MAX_DURATION: Duration = Duration::from_hours(30 * 24);
@@ -10,7 +10,7 @@ const MAX_DURATION: Duration = Duration::from_hours(30 * 24);
 /// Which proxy to call, and how to print its answer.
 #[derive(clap::Args)]
 pub struct Connection {
-    /// The running proxy
+    /// The running proxy; https:// for TLS
     #[arg(long, value_name = "URL", env = "XPANDER_GRPC_SERVER", default_value = "http://127.0.0.1:50051")]
     pub server: String,
     /// Deadline of each call, e.g. 500ms, 30s or 2m
@@ -19,6 +19,9 @@ pub struct Connection {
     /// Print each message of the proxy as one line of proto JSON
     #[arg(long)]
     pub json: bool,
+    /// TLS and credentials.
+    #[command(flatten)]
+    pub security: Security,
 }
 
 /// Reads `250ms`, `10s`, `1m30s` and the like.

@@ -11,6 +11,7 @@ mod invoke;
 pub mod proto_json;
 mod proxy;
 pub mod render;
+mod security;
 mod serve;
 mod tasks;
 
@@ -115,6 +116,7 @@ mod tests {
             "x wait t --for 30s --timeout 1m",
             "x stop t --server localhost:1",
             "x health --service xpander.agent.v1.AgentService",
+            "x get t --server https://p --ca-file c --cert-file c --key-file k --server-name n --token-file t",
         ] {
             assert_eq!(usage(line), Ok(()), "{line}");
         }
@@ -126,5 +128,13 @@ mod tests {
         assert_eq!(usage("x invoke"), Err(MissingRequiredArgument));
         assert_eq!(usage("x invoke --request {}"), Ok(()));
         assert_eq!(usage("x invoke p --stream --wait"), Err(ArgumentConflict));
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_come_together() {
+        use clap::error::ErrorKind::MissingRequiredArgument;
+        for flag in ["--cert-file", "--key-file"] {
+            assert_eq!(usage(&format!("x get t --server https://p {flag} f")), Err(MissingRequiredArgument), "{flag}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use futures_util::TryFutureExt as _;
 use tokio::time::{Instant, timeout_at};
 use tonic::{
     Code, Request, Response, Status, Streaming,
+    metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
 
@@ -23,9 +24,11 @@ const GRACE: Duration = Duration::from_millis(500);
 /// A client of agents.
 pub type Agents = AgentServiceClient<Channel>;
 
-/// A connected proxy.
+/// A connected proxy, and what it is shown.
 pub struct Proxy {
     channel: Channel,
+    authorization: Option<MetadataValue<Ascii>>,
+    is_secure: bool,
     timeout: Option<Duration>,
 }
 
@@ -42,19 +45,24 @@ impl Proxy {
     /// Connects, so that a proxy that is not there is told apart from one that fails.
     pub async fn connect(connection: &Connection) -> Result<Self, Failure> {
         let server = with_scheme(&connection.server);
-        if server.starts_with("https://") {
-            return Err(Failure::Usage(format!("--server: {server}: this client speaks cleartext only, use http://")));
-        }
-        let endpoint = Endpoint::from_shared(server.clone())
+        let mut endpoint = Endpoint::from_shared(server.clone())
             .and_then(|endpoint| endpoint.user_agent(concat!("xpander-grpc-proxy-cli/", env!("CARGO_PKG_VERSION"))))
             .map_err(|_| Failure::Usage(format!("--server: `{server}` is no URL, e.g. http://127.0.0.1:50051")))?;
+        let authorization = connection.security.authorization(endpoint.uri())?;
+        let tls = connection.security.tls(endpoint.uri())?;
+        let is_secure = tls.is_some();
+        if let Some(tls) = tls {
+            endpoint = endpoint
+                .tls_config(tls)
+                .map_err(|error| Failure::Usage(format!("TLS cannot be set up: {}", root_cause(&error))))?;
+        }
         let limit = connection.timeout.map_or(CONNECT_TIMEOUT, |timeout| timeout.min(CONNECT_TIMEOUT));
         let channel = endpoint
             .connect_timeout(limit)
             .connect()
             .await
             .map_err(|error| Status::unavailable(format!("cannot connect to {server}: {}", root_cause(&error))))?;
-        Ok(Self { channel, timeout: connection.timeout })
+        Ok(Self { channel, authorization, is_secure, timeout: connection.timeout })
     }
 
     /// The connection, for services other than the agents'.
@@ -69,8 +77,8 @@ impl Proxy {
         rpc: impl AsyncFnOnce(Agents, Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, Failure> {
         let (request, deadline) = self.request(question);
-        let answer = deadline.bound(rpc(self.agents(), request)).await?;
-        Ok(answer.into_inner())
+        let answer = deadline.bound(rpc(self.agents(), request)).await;
+        Ok(answer.map_err(|status| self.explained(status))?.into_inner())
     }
 
     /// Asks and awaits the beginning of the answers.
@@ -80,7 +88,8 @@ impl Proxy {
         rpc: impl AsyncFnOnce(Agents, Request<Q>) -> Result<Response<Streaming<M>>, Status>,
     ) -> Result<Messages<M>, Failure> {
         let (request, deadline) = self.request(question);
-        let stream = deadline.bound(rpc(self.agents(), request)).await?.into_inner();
+        let stream = deadline.bound(rpc(self.agents(), request)).await;
+        let stream = stream.map_err(|status| self.explained(status))?.into_inner();
         Ok(Messages { stream, deadline })
     }
 
@@ -93,6 +102,18 @@ impl Proxy {
         self.call(question, async |_, request| rpc(request).await).await
     }
 
+    /// Says why a TLS connection ends before the answer. A proxy that wants another certificate, or one at all, hangs up
+    /// only when the handshake is over for its client, and tonic's word for it is "canceled".
+    fn explained(&self, status: Status) -> Status {
+        let is_our_own = status.source().is_some();
+        match status.code() {
+            Code::Cancelled | Code::Unknown | Code::Unavailable if self.is_secure && is_our_own => Status::unavailable(
+                "the proxy hung up before it answered; it may want a certificate that it trusts (--cert-file, --key-file)",
+            ),
+            _ => status,
+        }
+    }
+
     fn agents(&self) -> Agents {
         Agents::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
@@ -101,6 +122,9 @@ impl Proxy {
         let mut request = Request::new(question);
         if let Some(timeout) = self.timeout {
             request.set_timeout(timeout);
+        }
+        if let Some(value) = &self.authorization {
+            request.metadata_mut().insert("authorization", value.clone());
         }
         (request, Deadline(self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))))
     }
@@ -142,10 +166,11 @@ fn root_cause(error: &tonic::transport::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::security::Security, *};
 
     fn connection(server: &str) -> Connection {
-        Connection { server: server.to_owned(), timeout: Some(Duration::from_secs(2)), json: false }
+        let security = Security::default();
+        Connection { server: server.to_owned(), timeout: Some(Duration::from_secs(2)), json: false, security }
     }
 
     #[test]
@@ -164,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_is_no_url_is_wrong_usage() {
-        for wrong in ["http://", "not a url", "https://proxy"] {
+        for wrong in ["http://", "not a url"] {
             assert!(matches!(Proxy::connect(&connection(wrong)).await, Err(Failure::Usage(_))), "{wrong}");
         }
     }

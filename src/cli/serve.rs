@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Outcome, args::Connection, failure::Failure, invoke, proxy::Proxy};
+use super::{Outcome, args::Connection, failure::Failure, invoke, proxy::Proxy, security::Security};
 use crate::{
     app::Bound,
     config::{self, Flags, LogFormat, Secret, Settings},
@@ -94,7 +94,8 @@ pub async fn demo() -> Result<Outcome, Failure> {
     let serving = tokio::spawn(bound.run(async { drop(told.await) }));
 
     let request = InvokeRequest { agent_id: "tools".to_owned(), prompt: DEMO_PROMPT.to_owned(), ..Default::default() };
-    let proxy = Proxy::connect(&Connection { server, timeout: None, json: false }).await?;
+    let connection = Connection { server, timeout: None, json: false, security: Security::default() };
+    let proxy = Proxy::connect(&connection).await?;
     let outcome = invoke::follow(&proxy, request, None, false).await;
     drop((shut_down, proxy));
     serving.await.map_err(broken)?;

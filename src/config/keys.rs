@@ -102,7 +102,7 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
          Read again when it changes."),
     ("auth.allowed_clients", Kind::Clients(|s| &mut s.auth.allowed_clients),
         "The SPIFFE ids and DNS names whose certificates may call; needs `server.tls_client_ca_file`. Empty: all that it \
-         vouches for."),
+         vouches for, if they have such a name."),
     ("auth.agents", Kind::Rights(|s| &mut s.auth.agents),
         "The agents that each caller may invoke, by the caller's name; the name `*` stands for every other caller, the agent \
          `*` for any. A caller without a line and without a `*` may invoke none."),

@@ -31,7 +31,7 @@ impl Attach {
     /// Attaches what the request does not say itself.
     ///
     /// # Errors
-    /// When a field of the metadata is no text, or too long: a task for the wrong user is worse than none.
+    /// When a field of the metadata is no text, too long, or given twice: a task for the wrong user is worse than none.
     pub fn to(&self, request: &mut InvokeRequest, record: &Record, headers: &HeaderMap) -> Result<(), Error> {
         let caller = record.caller().map(|caller| &**caller);
         if request.user_details.is_none()
@@ -57,12 +57,16 @@ impl Attach {
 
     /// The user in the metadata, if it names one: it takes an e-mail address to be one.
     fn user(&self, headers: &HeaderMap) -> Result<Option<User>, Error> {
-        let field = |field| match self.metadata.get(&field).and_then(|key| headers.get(key).map(|value| (key, value))) {
-            None => Ok(None),
-            Some((key, value)) => match std::str::from_utf8(value.as_bytes()) {
-                Ok(text) if text.len() <= MAX_FIELD => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
-                _ => Err(Error::invalid(key, format!("must be UTF-8 of at most {MAX_FIELD} bytes"))),
-            },
+        let field = |field| {
+            let Some(key) = self.metadata.get(&field) else { return Ok(None) };
+            let mut values = headers.get_all(key).iter();
+            let Some(value) = values.next() else { return Ok(None) };
+            match std::str::from_utf8(value.as_bytes()) {
+                Ok(text) if text.len() <= MAX_FIELD && values.next().is_none() => {
+                    Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+                }
+                _ => Err(Error::invalid(key, format!("must be given once, in UTF-8 of at most {MAX_FIELD} bytes"))),
+            }
         };
         let Some(email) = field(UserField::Email)? else { return Ok(None) };
         Ok(Some(User {

@@ -31,8 +31,8 @@ pub struct Auth {
     takes_certificates: bool,
     allowed_clients: BTreeSet<String>,
     agents: BTreeMap<String, BTreeSet<String>>,
-    open_health: bool,
-    open_reflection: bool,
+    /// What needs no right.
+    open: Vec<MethodKind>,
 }
 
 /// Token hashes by the caller's name.
@@ -41,6 +41,7 @@ pub type Tokens = BTreeMap<String, Vec<TokenHash>>;
 impl Auth {
     /// The rights as the settings have them, still without the tokens that `tokens_file` holds.
     pub fn new(settings: &config::Auth, takes_certificates: bool) -> Self {
+        let open = [(settings.open_health, MethodKind::Health), (settings.open_reflection, MethodKind::Reflection)];
         let auth = Self {
             written: settings.tokens.clone(),
             tokens: ArcSwap::default(),
@@ -48,8 +49,7 @@ impl Auth {
             takes_certificates,
             allowed_clients: settings.allowed_clients.clone(),
             agents: settings.agents.clone(),
-            open_health: settings.open_health,
-            open_reflection: settings.open_reflection,
+            open: open.into_iter().filter(|(is_open, _)| *is_open).map(|(_, kind)| kind).collect(),
         };
         auth.replace_tokens(&Tokens::new());
         auth
@@ -79,13 +79,12 @@ impl Auth {
     /// # Errors
     /// When the caller does not prove who it is, or may not call.
     pub fn admit(&self, method: &Method, headers: &HeaderMap, peer: &Peer) -> Result<Option<Arc<str>>, Kind> {
-        let is_open = match method.kind {
-            MethodKind::Health => self.open_health,
-            MethodKind::Reflection => self.open_reflection,
-            MethodKind::Unary | MethodKind::Streaming | MethodKind::Nothing => false,
-        };
-        if is_open || !(self.takes_tokens || self.takes_certificates) {
+        if self.open.contains(&method.kind) || !(self.takes_tokens || self.takes_certificates) {
             return Ok(None);
+        }
+        // A wrong one could hide behind a right one.
+        if self.takes_tokens && headers.get_all(header::AUTHORIZATION).iter().nth(1).is_some() {
+            return Err(Kind::Unauthenticated("authorization must be given once"));
         }
         if self.takes_tokens
             && let Some(token) = bearer(headers)

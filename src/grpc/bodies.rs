@@ -15,13 +15,12 @@ use tokio::time::{Sleep, sleep};
 use tonic::{Code, Status, body::Body};
 
 use super::{
-    limits::Permit,
+    limits::Hold,
     status::{code_name, refuse_at_the_door},
-    traffic::UnderWay,
 };
 use crate::{
     calls::{Error, Kind},
-    telemetry::{Call, Record},
+    telemetry::{Call, MethodKind, Record},
 };
 
 /// A request's body, counted, and given up when it takes too long: a caller that sends byte by byte holds nothing for
@@ -34,12 +33,12 @@ pub struct Received {
     time: Option<Pin<Box<Sleep>>>,
 }
 
-/// A response's body, with what the call holds until its last byte is sent, or it is reset.
+/// A response's body. What a stream holds is given back with its last word, or when it is reset; what a unary call holds
+/// with its answer, or a caller that opens no window could keep all shares there are.
 pub struct Sent {
     body: Body,
     call: Call,
-    under_way: UnderWay,
-    _permit: Option<Permit>,
+    hold: Arc<Hold>,
 }
 
 impl Received {
@@ -83,16 +82,15 @@ impl http_body::Body for Received {
 }
 
 impl Sent {
-    /// Holds these as long as the body is sent.
-    pub fn new(body: Body, mut call: Call, under_way: UnderWay, permit: Option<Permit>, head: &HeaderMap) -> Self {
+    /// Holds these as long as the body is sent, or as long as they are needed.
+    pub fn new(body: Body, mut call: Call, hold: Arc<Hold>, head: &HeaderMap) -> Self {
         if let Some(code) = code(head) {
             call.answered(code_name(code));
         }
-        let mut sent = Self { body, call, under_way, _permit: permit };
-        if sent.body.is_end_stream() {
-            sent.under_way.finish();
+        if body.is_end_stream() || call.record().method().kind == MethodKind::Unary {
+            hold.release();
         }
-        sent
+        Self { body, call, hold }
     }
 }
 
@@ -110,10 +108,10 @@ impl http_body::Body for Sent {
                     if let Some(code) = code(trailers) {
                         self.call.answered(code_name(code));
                     }
-                    self.under_way.finish();
+                    self.hold.release();
                 }
             }
-            Poll::Ready(_) => self.under_way.finish(),
+            Poll::Ready(_) => self.hold.release(),
             Poll::Pending => {}
         }
         frame

@@ -8,7 +8,7 @@ use prost::Message;
 use tokio::time::sleep_until;
 use tonic::{Response, Status};
 
-use super::{connection::Connection, leash::Leash, status::refuse};
+use super::{connection::Connection, leash::Leash, limits::Hold, status::refuse};
 use crate::{
     calls::{Error, Kind, Outcome},
     platform::Context,
@@ -24,6 +24,7 @@ pub type Responses<M> = Pin<Box<dyn Stream<Item = Result<M, Status>> + Send>>;
 pub struct Call {
     pub context: Context,
     pub connection: Arc<Connection>,
+    pub hold: Arc<Hold>,
     pub max_response_bytes: usize,
 }
 
@@ -53,13 +54,15 @@ impl Call {
     }
 
     pub fn stream<T: Send + 'static, M: Message + 'static>(
-        self,
+        mut self,
         items: Result<impl Stream<Item = Result<T, Error>> + Send + 'static, Error>,
         message: impl Fn(T) -> M + Send + 'static,
         event: impl Fn(&M) -> Option<&TaskEvent> + Send + 'static,
     ) -> Result<Response<Responses<M>>, Status> {
         let items = items.map_err(|error| self.refuse(&error))?;
         let record = Arc::clone(&self.context.record);
+        // What the stream still needs of the share, its items hold.
+        self.context.permit = None;
         // From now on, not from when its caller begins to read.
         let mut items = Leash::new(items, self.end());
         let messages = stream! {
@@ -84,9 +87,10 @@ impl Call {
         Ok(Response::new(Box::pin(messages)))
     }
 
-    /// Comes when the stream has to end, and says why.
+    /// Comes when the stream has to end, and says why. What it holds is given back then, also when its caller does not read.
     fn end(&self) -> impl Future<Output = Kind> + Send + use<> {
-        let (deadline, connection) = (self.context.deadline, Arc::clone(&self.connection));
+        let (deadline, connection, hold) =
+            (self.context.deadline, Arc::clone(&self.connection), Arc::clone(&self.hold));
         async move {
             let passed = async {
                 match deadline {
@@ -94,10 +98,12 @@ impl Call {
                     None => future::pending().await,
                 }
             };
-            tokio::select! {
+            let kind = tokio::select! {
                 () = passed => Kind::Deadline,
                 kind = connection.closed() => kind,
-            }
+            };
+            hold.release();
+            kind
         }
     }
 

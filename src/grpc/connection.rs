@@ -24,7 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{first_words::FirstWords, layers, layers::Edge, tls::Peer, traffic::Traffic};
+use super::{layers, layers::Edge, patience::Patience, tls::Peer, traffic::Traffic};
 use crate::calls::Kind;
 
 /// What the calls of one connection share.
@@ -91,7 +91,9 @@ async fn serve_http2(io: impl Read + Write + Unpin, by: Instant, peer: Peer, edg
         let (edge, connection) = (Arc::clone(&edge), Arc::clone(&connection));
         service_fn(move |request| layers::answer(Arc::clone(&edge), Arc::clone(&connection), request))
     };
-    let mut http2 = pin!(edge.http2.serve_connection(FirstWords::new(io, by), service));
+    // As long as the answer to a ping.
+    let most = edge.settings.keepalive_interval + edge.settings.keepalive_timeout;
+    let mut http2 = pin!(edge.http2.serve_connection(Patience::new(io, by, most), service));
     let leave = tokio::select! {
         result = http2.as_mut() => return note(result),
         leave = leave(&edge, &connection) => leave,
@@ -110,7 +112,11 @@ async fn serve_http2(io: impl Read + Write + Unpin, by: Instant, peer: Peer, edg
         result = http2.as_mut() => return note(result),
         () = end_streams => {}
     }
-    note(http2.await);
+    // A caller that goes on answering pings, but does not take the rest of what it is sent, is not waited for.
+    tokio::select! {
+        result = http2.as_mut() => note(result),
+        () = idle(&connection.traffic, Instant::now(), edge.settings.max_connection_idle) => {}
+    }
 }
 
 /// Comes when the connection has to leave.
@@ -120,15 +126,15 @@ async fn leave(edge: &Edge, connection: &Connection) -> Leave {
     tokio::select! {
         () = edge.draining.cancelled() => Leave::Drain,
         () = sleep(age) => Leave::Age,
-        () = idle(&connection.traffic, edge.settings.max_connection_idle) => Leave::Idle,
+        () = idle(&connection.traffic, Instant::now(), edge.settings.max_connection_idle) => Leave::Idle,
         () = connection.traffic.resets_too_much() => Leave::Resets,
     }
 }
 
-/// Comes when there has been no call for so long.
-async fn idle(traffic: &Traffic, most: Duration) {
+/// Comes when there has been no call for so long, counted from `begun` on.
+async fn idle(traffic: &Traffic, begun: Instant, most: Duration) {
     loop {
-        let since = traffic.idle_since().unwrap_or_else(Instant::now);
+        let since = traffic.idle_since().unwrap_or_else(Instant::now).max(begun);
         if since.elapsed() >= most {
             return;
         }

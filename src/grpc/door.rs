@@ -74,14 +74,14 @@ impl Door {
     }
 
     fn call(&self, admitted: Admitted, metadata: &MetadataMap) -> Result<Call, Error> {
-        let Admitted { request_id, record, permit, connection } = admitted;
+        let Admitted { request_id, record, hold, connection } = admitted;
         let deadline = metadata::deadline(metadata)?;
         if let Some(deadline) = deadline {
             record.set_deadline(deadline);
         }
         let credentials = self.credentials(metadata)?;
-        let context = Context { credentials, request_id, deadline, record, permit };
-        Ok(Call { context, connection, max_response_bytes: self.max_response_bytes })
+        let context = Context { credentials, request_id, deadline, record, permit: hold.permit() };
+        Ok(Call { context, connection, hold, max_response_bytes: self.max_response_bytes })
     }
 
     /// The caller's own key where that is switched on and it brings one, else the proxy's.

@@ -1,20 +1,20 @@
 //! One request through the layers, the outermost first: the access log, the request id, who may call, a share of what the
 //! proxy does at once, tonic's own refusals put into this API's terms, the services.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, error::Error as _, sync::Arc};
 
 use http::{HeaderValue, Request, Response};
 use hyper::{body::Incoming, server::conn::http2};
 use hyper_util::rt::TokioExecutor;
 use tokio_util::sync::CancellationToken;
-use tonic::{body::Body, service::Routes};
+use tonic::{Status, body::Body, service::Routes};
 use tower::Service as _;
 
 use super::{
     auth::Auth,
     bodies::{Received, Sent},
     connection::Connection,
-    limits::{Limits, Permit},
+    limits::{Hold, Limits, Permit},
     metadata,
     status::{self, refuse_at_the_door},
     tls::Tls,
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     calls::{Error, Kind},
     config,
+    proto::TooLong,
     telemetry::{Call, MethodKind, Metrics, Record},
 };
 
@@ -54,8 +55,8 @@ pub struct Admitted {
     pub request_id: HeaderValue,
     /// What is told of the call.
     pub record: Arc<Record>,
-    /// The call's share; none for what is no call of the API.
-    pub permit: Option<Permit>,
+    /// What the call holds.
+    pub hold: Arc<Hold>,
     /// The connection it came on.
     pub connection: Arc<Connection>,
 }
@@ -71,19 +72,20 @@ pub async fn answer(
     let record = Arc::clone(call.record());
     let request_id = metadata::request_id(request.headers());
     record.set_request_id(request_id.clone());
-    let (permit, mut response) = match admit(&edge, &connection, &record, &request) {
+    let (hold, mut response) = match admit(&edge, &connection, &record, &request) {
         Ok(permit) => {
+            let hold = Arc::new(Hold::new(under_way, permit));
             let (request_id, record) = (request_id.clone(), Arc::clone(&record));
-            let admitted = Admitted { request_id, record, permit: permit.clone(), connection };
-            (permit, serve(&edge, admitted, request).await?)
+            let admitted = Admitted { request_id, record, hold: Arc::clone(&hold), connection };
+            (hold, serve(&edge, admitted, request).await?)
         }
-        Err(kind) => (None, refuse_at_the_door(&record, Error::new(kind)).into_http()),
+        Err(kind) => (Arc::new(Hold::new(under_way, None)), refuse_at_the_door(&record, Error::new(kind)).into_http()),
     };
     if record.method().is_of_the_api() {
         response.headers_mut().insert("x-request-id", request_id);
     }
     let (head, body) = response.into_parts();
-    let body = Sent::new(body, call, under_way, permit, &head.headers);
+    let body = Sent::new(body, call, hold, &head.headers);
     Ok(Response::from_parts(head, Body::new(body)))
 }
 
@@ -111,8 +113,16 @@ async fn serve(edge: &Edge, admitted: Admitted, mut request: Request<Incoming>) 
     let path = request.uri().path().to_owned();
     let request = request.map(|body| Body::new(Received::new(body, record.clone(), limit)));
     let response = edge.routes.clone().call(request).await?;
+    if let Some(list) = too_long(&response) {
+        return Ok(refuse_at_the_door(&record, Error::invalid(&list.field, list.to_string())).into_http());
+    }
     Ok(match status::of_tonic(&path, response.headers()) {
         Some(status) => status.into_http(),
         None => response,
     })
+}
+
+/// The list for which the request was not even decoded.
+fn too_long(response: &Response<Body>) -> Option<&TooLong> {
+    response.extensions().get::<Status>()?.source()?.downcast_ref()
 }

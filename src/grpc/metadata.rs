@@ -58,14 +58,25 @@ pub fn request_id(headers: &HeaderMap) -> HeaderValue {
 /// # Errors
 /// When they cannot be what they should be; the words never repeat the key.
 pub fn platform_key(metadata: &MetadataMap) -> Result<(Option<&str>, Option<&str>), Error> {
-    let text = |name| metadata.get(name).map(|value| value.to_str().unwrap_or_default());
+    let text = |name| {
+        let mut values = metadata.get_all(name).iter();
+        let value = values.next()?.to_str().unwrap_or_default();
+        // Which of two is meant is nobody's to guess: it counts as one that cannot be.
+        Some(if values.next().is_none() { value } else { "" })
+    };
     let (key, organization) = (text("x-api-key"), text("x-organization-id"));
     let is_key = |key: &str| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
     if key.is_some_and(|key| !is_key(key)) {
-        return Err(Error::invalid("x-api-key", "must be printable ASCII without spaces, at most 1024 bytes"));
+        return Err(Error::invalid(
+            "x-api-key",
+            "must be given once, in printable ASCII without spaces, at most 1024 bytes",
+        ));
     }
     if organization.is_some_and(|organization| !translate::is_id(organization)) {
-        return Err(Error::invalid("x-organization-id", "must match [A-Za-z0-9._~-]{1,128} and not be . or .."));
+        return Err(Error::invalid(
+            "x-organization-id",
+            "must be given once, match [A-Za-z0-9._~-]{1,128} and not be . or ..",
+        ));
     }
     Ok((key, organization))
 }

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use rustls::{
     RootCertStore, ServerConfig, ServerConnection,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::{VerifierBuilderError, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use tokio_rustls::TlsAcceptor;
@@ -37,22 +37,29 @@ pub enum TlsError {
         /// Why.
         error: io::Error,
     },
-    /// A file is no PEM, or holds nothing that is looked for.
-    #[error("{setting} {path}: {error}")]
-    Pem {
+    /// A file does not hold what it should. The library's own words would repeat its lines, which may be a key's.
+    #[error("{setting} {path}: it holds no readable {what} in PEM")]
+    Content {
         /// The setting that names it.
         setting: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
-        error: pem::Error,
+        /// What is looked for.
+        what: &'static str,
     },
     /// A certificate and a key that do not fit, or that the library refuses.
-    #[error("server.tls_cert_file and server.tls_key_file: {0}")]
-    Certificate(rustls::Error),
-    /// Authorities that the library refuses.
-    #[error("server.tls_client_ca_file: {0}")]
-    Authority(rustls::Error),
+    #[error("server.tls_cert_file {certificate} and server.tls_key_file {key}: {error}")]
+    Pair {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's.
+        key: PathBuf,
+        /// Why.
+        error: rustls::Error,
+    },
+    /// The library refuses its settings.
+    #[error("TLS on the gRPC port: {0}")]
+    Settings(#[from] rustls::Error),
     /// No verifier can be made from the authorities.
     #[error("server.tls_client_ca_file: {0}")]
     Verifier(#[from] VerifierBuilderError),
@@ -129,30 +136,41 @@ fn load(
     client_ca: Option<&PathBuf>,
     certificate_is_optional: bool,
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    let pem = |setting, path: &PathBuf| {
-        let path = path.clone();
-        move |error| TlsError::Pem { setting, path, error }
-    };
-    let chain = CertificateDer::pem_slice_iter(&read(CERTIFICATE, certificate)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(pem(CERTIFICATE, certificate))?;
-    let key_der = PrivateKeyDer::from_pem_slice(&read(KEY, key)?).map_err(pem(KEY, key))?;
+    let chain = certificates(CERTIFICATE, certificate, "certificate")?;
+    let none = || TlsError::Content { setting: KEY, path: key.clone(), what: "private key" };
+    let key_der = PrivateKeyDer::from_pem_slice(&read(KEY, key)?).map_err(|_| none())?;
     let provider = Arc::new(ring::default_provider());
     let verifier = match client_ca {
         None => WebPkiClientVerifier::no_client_auth(),
-        Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for authority in CertificateDer::pem_slice_iter(&read(CLIENT_CA, path)?) {
-                roots.add(authority.map_err(pem(CLIENT_CA, path))?).map_err(TlsError::Authority)?;
-            }
-            verifier(roots, &provider, certificate_is_optional)?
-        }
+        Some(path) => verifier(authorities(path)?, &provider, certificate_is_optional)?,
     };
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(TlsError::Certificate)?.with_client_cert_verifier(verifier);
-    let mut config = config.with_single_cert(chain, key_der).map_err(TlsError::Certificate)?;
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let config = config.with_client_cert_verifier(verifier).with_single_cert(chain, key_der);
+    let mut config =
+        config.map_err(|error| TlsError::Pair { certificate: certificate.clone(), key: key.clone(), error })?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The certificates in a file, one at least.
+fn certificates(
+    setting: &'static str,
+    path: &PathBuf,
+    what: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(setting, path)?).collect();
+    let found = found.ok().filter(|found| !found.is_empty());
+    found.ok_or_else(|| TlsError::Content { setting, path: path.clone(), what })
+}
+
+fn authorities(path: &PathBuf) -> Result<RootCertStore, TlsError> {
+    const WHAT: &str = "certificate authority";
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(CLIENT_CA, path, WHAT)? {
+        let added = roots.add(authority);
+        added.map_err(|_| TlsError::Content { setting: CLIENT_CA, path: path.clone(), what: WHAT })?;
+    }
+    Ok(roots)
 }
 
 fn verifier(

@@ -30,7 +30,7 @@ struct Counts {
     window: Instant,
 }
 
-/// A call under way; dropped before its end, it was reset.
+/// A call under way; dropped before it is finished, it was reset.
 pub struct UnderWay {
     traffic: Arc<Traffic>,
     begun: Instant,
@@ -89,7 +89,7 @@ impl Traffic {
 }
 
 impl UnderWay {
-    /// Its last byte is on its way.
+    /// Its work is over, and not for a reset.
     pub fn finish(&mut self) {
         self.is_over = true;
     }

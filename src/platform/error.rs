@@ -70,6 +70,15 @@ impl Error {
         }
     }
 
+    /// What it is, for the log: without the platform's own words, which may repeat what a caller asked.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Refused(refusal) => format!("the platform answered with HTTP status {}", refusal.status),
+            error => error.to_string(),
+        }
+    }
+
     /// Whether a create that failed so may have made a task all the same.
     #[must_use]
     pub fn may_have_created(&self) -> bool {

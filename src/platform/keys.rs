@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use http::header::InvalidHeaderValue;
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 
 use super::{
     credentials::{Credentials, Owner},
@@ -49,7 +49,12 @@ impl Keys {
             base_url: settings.base_url.clone(),
             organization: settings.organization_id.clone(),
             own: ArcSwapOption::empty(),
-            passed: Cache::builder().max_capacity(CAPACITY).time_to_idle(UNUSED).build(),
+            passed: Cache::builder()
+                .max_capacity(CAPACITY)
+                // Not the default policy, which may refuse a newcomer: each of its calls would make connections of its own.
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_idle(UNUSED)
+                .build(),
         };
         if let Some(key) = &settings.api_key {
             keys.replace_own(key.clone())?;

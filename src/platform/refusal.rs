@@ -14,8 +14,9 @@ const MAX_WORDS_DEPTH: usize = 8;
 /// The most field violations that are kept of one answer.
 const MAX_VIOLATIONS: usize = 64;
 
-/// An answer with an HTTP status that is no success.
-#[derive(Debug, Clone)]
+/// An answer with an HTTP status that is no success. Its Debug is without the platform's words, which may repeat what a
+/// caller asked.
+#[derive(Clone)]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
@@ -30,7 +31,7 @@ pub struct Refusal {
 }
 
 /// One field a 422 complains of.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Violation {
     /// Where it stands in the body, joined by dots without `body`.
     pub field: String,
@@ -80,6 +81,18 @@ impl fmt::Display for Refusal {
             Some(detail) => f.write_str(detail),
             None => write!(f, "the platform answered with HTTP status {}", self.status),
         }
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Refusal({}, {} violations)", self.status, self.violations.len())
+    }
+}
+
+impl fmt::Debug for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Violation({} bytes)", self.description.len())
     }
 }
 

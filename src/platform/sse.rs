@@ -3,15 +3,15 @@
 //! As the WHATWG specification has it, but for two things: the data stays bytes (the JSON reader judges them), and an
 //! event whose data is larger than the cap is left out and counted instead of kept.
 
-use std::{mem, time::Duration};
+use std::{fmt, mem, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 
 /// The longest `id` that is remembered, in bytes.
 const MAX_ID: usize = 1024;
 
-/// One event with data.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One event with data. Its Debug says only how much.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     /// The `id` the event itself carries.
     pub id: Option<String>,
@@ -20,7 +20,6 @@ pub struct Frame {
 }
 
 /// Takes a stream's bytes in pieces of any size and gives its events in order.
-#[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each says one thing about the bytes so far")]
 pub struct Decoder {
     /// The largest line and the largest data of one event, in bytes.
@@ -40,6 +39,12 @@ pub struct Decoder {
     oversized: bool,
     dropped: u64,
     retry: Option<Duration>,
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({} bytes)", self.data.len())
+    }
 }
 
 impl Decoder {
@@ -91,6 +96,12 @@ impl Decoder {
             self.field(&line);
         }
         self.dispatch()
+    }
+
+    /// How many bytes are held: a line, an event's data and its id.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.pending.len() + self.data.as_ref().map_or(0, BytesMut::len) + self.id.as_ref().map_or(0, String::len)
     }
 
     /// How many events were left out since the last call, for being larger than the cap.

@@ -94,12 +94,11 @@ impl Transport {
         sending: Sending,
         check: impl Fn(&Response) -> Result<(), &'static str>,
     ) -> Result<EventStream, Error> {
-        let (response, attempt) = self
-            .exchange(context, request, sending, async |response| match check(&response) {
-                Ok(()) => Ok(response),
-                Err(why) => Err(unreadable(sending, &response, why.to_owned())),
-            })
-            .await?;
+        let read = async |response: Response| match check(&response) {
+            Ok(()) => Ok(response),
+            Err(why) => Err(unreadable(sending, &response, why.to_owned())),
+        };
+        let (response, attempt) = Box::pin(self.exchange(context, request, sending, read)).await?;
         Ok(EventStream::new(response, attempt, self.limits.idle_timeout, self.limits.max_event_bytes))
     }
 
@@ -120,7 +119,8 @@ impl Transport {
                 unreadable(sending, &response, format!("{kind:?} error at line {line}, column {column}"))
             })
         };
-        let (answer, _) = self.exchange(context, request, sending, read).await?;
+        // Boxed, or every call's future would be as large as this.
+        let (answer, _) = Box::pin(self.exchange(context, request, sending, read)).await?;
         Ok(answer)
     }
 

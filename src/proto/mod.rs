@@ -1,6 +1,8 @@
-//! The gRPC surface, generated from `proto/`, and the free JSON inside it.
+//! The gRPC surface, generated from `proto/`, the free JSON inside it, and what is too long to be decoded.
 
+mod codec;
 pub mod json;
+mod lists;
 
 mod generated {
     #![allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated")]
@@ -10,6 +12,7 @@ mod generated {
 use std::fmt;
 
 pub use generated::*;
+pub use lists::{MAX_ELEMENTS, TooLong};
 use prost::Message;
 
 /// The compiled descriptors, for reflection and for proto JSON.

@@ -4,18 +4,21 @@ use std::{
     collections::HashMap,
     io,
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tracing::{Level, Metadata, Subscriber, callsite::Identifier};
 use tracing_subscriber::{
     EnvFilter, Layer,
-    filter::{FilterExt as _, ParseError, dynamic_filter_fn, filter_fn},
+    filter::{FilterExt as _, LevelFilter, ParseError, dynamic_filter_fn, filter_fn},
     registry::LookupSpan,
 };
 
-use super::{otlp::TOLD_EVERY, trace};
+use super::trace;
 use crate::config::{LogFormat, Telemetry};
+
+/// How often the exporters may say the same thing.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
 
 /// The layer that writes lines.
 ///
@@ -26,7 +29,8 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let chosen = EnvFilter::builder().parse(&settings.log_filter)?;
-    let spans = filter_fn(|metadata| metadata.target() != trace::TARGET);
+    // Filters without a hint would have every callsite of every library asked, down to trace level.
+    let spans = filter_fn(|metadata| metadata.target() != trace::TARGET).with_max_level_hint(LevelFilter::TRACE);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let lines = match settings.log_format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
@@ -34,6 +38,7 @@ where
     };
     let exporters = Exporters::default();
     let exporters = dynamic_filter_fn(move |metadata, _| exporters.let_through(metadata));
+    let exporters = exporters.with_max_level_hint(LevelFilter::TRACE);
     Ok(lines.with_filter(chosen.and(spans).and(exporters)))
 }
 

@@ -16,7 +16,7 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::{
     Layer as _,
-    filter::{ParseError, filter_fn},
+    filter::{LevelFilter, ParseError, filter_fn},
     layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
@@ -62,7 +62,9 @@ pub fn start(settings: &Settings) -> Result<Telemetry, StartError> {
             .with_target(false)
             .with_level(false)
             .with_tracked_inactivity(false)
-            .with_filter(filter_fn(|metadata| metadata.target() == trace::TARGET))
+            .with_filter(
+                filter_fn(|metadata| metadata.target() == trace::TARGET).with_max_level_hint(LevelFilter::INFO),
+            )
     });
     let logs = logs::layer(&settings.telemetry)?;
     let _ = tracing_subscriber::registry().with(spans).with(logs).try_init();

@@ -2,14 +2,7 @@
 //!
 //! A collector that is down or slow never holds a call up: the SDK exports on threads of its own, from bounded queues.
 
-use std::{
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_otlp::{
@@ -19,20 +12,17 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::{
     Resource,
     error::{OTelSdkError, OTelSdkResult},
-    metrics::{PeriodicReader, Temporality, data::ResourceMetrics, exporter::PushMetricExporter},
+    metrics::PeriodicReader,
     resource::{EnvResourceDetector, ResourceDetector as _, SdkProvidedResourceDetector, TelemetryResourceDetector},
     trace::SdkTracerProvider,
 };
 use tokio::{sync::oneshot, time::timeout};
-use tracing::warn;
 use uuid::Uuid;
 
 use crate::config::OtlpProtocol;
 
 /// How long the last export may take.
 const LAST_EXPORT: Duration = Duration::from_secs(3);
-/// How often a failure of the same kind is told.
-pub(super) const TOLD_EVERY: Duration = Duration::from_mins(1);
 
 /// Telemetry that cannot be exported as the settings say.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +58,7 @@ pub(super) fn traces(protocol: OtlpProtocol) -> Result<SdkTracerProvider, Export
 ///
 /// # Errors
 /// When the `OTEL_*` variables cannot be followed.
-pub(super) fn metrics(protocol: OtlpProtocol) -> Result<PeriodicReader<Exporter>, ExportError> {
+pub(super) fn metrics(protocol: OtlpProtocol) -> Result<PeriodicReader<MetricExporter>, ExportError> {
     let exporter = match protocol {
         OtlpProtocol::Grpc => {
             let secure = MetricExporter::builder().with_tonic().with_tls_config(tls()).build();
@@ -79,7 +69,6 @@ pub(super) fn metrics(protocol: OtlpProtocol) -> Result<PeriodicReader<Exporter>
             MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary).build()?
         }
     };
-    let exporter = Exporter { inner: exporter, failed: AtomicU64::new(0), told: Mutex::new(None) };
     Ok(PeriodicReader::builder(exporter).build())
 }
 
@@ -99,7 +88,7 @@ pub(super) fn resource() -> Resource {
 pub(super) async fn finish(last_export: impl FnOnce(Duration) -> OTelSdkResult + Send + 'static) {
     let (done, is_done) = oneshot::channel();
     thread::spawn(move || {
-        // Its failure is told where exports fail.
+        // The SDK tells of its failure by itself.
         drop(last_export(LAST_EXPORT));
         let _ = done.send(());
     });
@@ -113,38 +102,4 @@ fn tls() -> ClientTlsConfig {
 /// One TLS provider for the process; the HTTP client looks for it when it is made.
 fn provide_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
-/// Tells of metrics that could not be exported, now and then; of spans the SDK does so itself.
-pub(super) struct Exporter {
-    inner: MetricExporter,
-    failed: AtomicU64,
-    told: Mutex<Option<Instant>>,
-}
-
-impl PushMetricExporter for Exporter {
-    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let exported = self.inner.export(metrics).await;
-        if let Err(error) = &exported {
-            let failed = self.failed.fetch_add(1, Relaxed) + 1;
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
-                *told = Some(Instant::now());
-                warn!(%error, failed, "metrics could not be exported over OTLP");
-            }
-        }
-        exported
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn temporality(&self) -> Temporality {
-        self.inner.temporality()
-    }
 }

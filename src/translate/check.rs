@@ -3,12 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::{names::is_web_url, words::Words};
-use crate::proto::json;
+use crate::proto::{MAX_ELEMENTS, json};
 
 /// The most violations that are noted of one request.
 const MAX_VIOLATIONS: usize = 64;
-/// The most elements of a list: a few bytes of a request become hundreds of bytes each.
-const MAX_ELEMENTS: usize = 1_000;
 
 /// A field of a request that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The binary as its users run it: a process with arguments, an environment, two streams and an exit code.
 
+mod security;
 mod settings;
 mod signals;
 

@@ -3,14 +3,25 @@
 use std::{fs, path::Path};
 
 #[test]
-fn every_test_that_the_reliability_page_names_exists() {
-    let page = fs::read_to_string("docs/reliability.md").expect("the page");
-    let tests = code(Path::new("tests"));
-    let named = page.split('`').filter(|word| word.contains("::") && !word.contains(' '));
-    let missing: Vec<_> = named
-        .filter(|name| !tests.contains(&format!("fn {}(", name.rsplit("::").next().unwrap_or_default())))
-        .collect();
+fn every_test_that_a_page_names_exists_in_the_file_it_says() {
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for page in fs::read_dir("docs").expect("docs").map(|entry| entry.expect("an entry").path()) {
+        let text = fs::read_to_string(&page).unwrap_or_default();
+        let words = text.split('`').filter(|word| word.contains("::") && !word.contains(' '));
+        let is_test =
+            |name: &&str| Path::new(&format!("tests/it/{}.rs", name.split("::").next().unwrap_or_default())).exists();
+        for name in words.filter(is_test) {
+            count += 1;
+            let (module, test) = name.rsplit_once("::").expect("they have colons");
+            let file = Path::new("tests/it").join(module.replace("::", "/")).with_extension("rs");
+            if !fs::read_to_string(file).unwrap_or_default().contains(&format!("fn {test}(")) {
+                missing.push(format!("{}: {name}", page.display()));
+            }
+        }
+    }
     assert!(missing.is_empty(), "{missing:#?}");
+    assert!(count > 100, "only {count} tests are named");
 }
 
 #[test]
@@ -18,11 +29,4 @@ fn the_page_on_the_settings_is_what_the_code_renders() {
     let page = fs::read_to_string("docs/configuration.md").unwrap_or_default();
     let is_same = page == xpander_grpc_proxy::config::reference();
     assert!(is_same, "docs/configuration.md is not what src/config renders: run `make docs`");
-}
-
-fn code(folder: &Path) -> String {
-    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-    entries
-        .map(|path| if path.is_dir() { code(&path) } else { fs::read_to_string(&path).unwrap_or_default() })
-        .collect()
 }

@@ -4,6 +4,8 @@
 
 mod support;
 
+mod attach;
+mod auth;
 mod bad_input;
 mod bad_input_answers;
 mod bad_input_bytes;
@@ -11,9 +13,11 @@ mod bad_input_events;
 mod bad_input_secrets;
 mod bad_input_transfer;
 mod calls;
+mod canary;
 mod commands;
 mod corpora;
 mod docs;
+mod drain;
 mod envoy;
 mod errors;
 mod errors_abandoned;
@@ -22,6 +26,8 @@ mod errors_details;
 mod faults;
 mod hostile;
 mod layering;
+mod load;
+mod platform_connections;
 mod promtool;
 mod recordings;
 mod server;

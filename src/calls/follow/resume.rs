@@ -37,7 +37,8 @@ impl Follow {
         }
         self.wish = stream.retry().map_or(self.wish, |wish| wish.min(LONGEST_RETRY));
         drop(stream);
-        let (error, cause) = (why.as_ref().map(ToString::to_string), why.as_ref().and_then(platform::Error::cause));
+        let (error, cause) =
+            (why.as_ref().map(platform::Error::summary), why.as_ref().and_then(platform::Error::cause));
         info!(task_id = self.task_id, error, cause, "the platform's event stream ended early");
         if let Some(task) = self.read_over().await? {
             return self.read_tail(task).await;

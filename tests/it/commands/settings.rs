@@ -109,7 +109,6 @@ async fn wrong_flags_and_files_exit_2_as_well() {
         &["invoke", "x", "--stream", "--wait"],
         &["invoke", "x", "--output-schema", "/no/such/file.json"],
         &["wait", "t", "--for", "10"],
-        &["get", "t", "--server", "https://example.com"],
         &[],
     ] {
         let run = run(arguments, &[]).await;

@@ -1,5 +1,12 @@
 //! One replica dies in the middle of everything.
 
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+use tonic::Code;
 use xpander_grpc_proxy::sandbox::SeenRequest;
 
 use super::{followers, readable};
@@ -9,15 +16,16 @@ use crate::support::{
     load::{Ledger, Load},
 };
 
-use tonic::Code;
-
 const READERS: usize = 4;
 const CREATORS: usize = 4;
+/// The pause between two looks at what the platform has seen.
+const LOOK: Duration = Duration::from_millis(10);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Envoy: make envoy"]
 async fn a_killed_replica_loses_no_read_doubles_no_create_and_its_streams_are_resumed() {
-    let mut fleet = Fleet::start(&[]).await;
+    // Or the platform's answer that is held may be the agent, and there is no create yet.
+    let mut fleet = Fleet::start(&[("XPANDER_PROXY_PLATFORM__AGENT_CACHE_TTL", "1h")]).await;
     let task_id = readable(&fleet).await;
     let followers = followers(&fleet).await;
     let load = Load::start(&fleet.envoy, READERS, CREATORS, &task_id);
@@ -31,6 +39,7 @@ async fn a_killed_replica_loses_no_read_doubles_no_create_and_its_streams_are_re
     let before = fleet.seen().len();
     let held = within("calls under way on the victim", held(&fleet, before)).await;
     fleet.replicas[1].kill().await;
+    let gone = Instant::now();
 
     load.until_each_has_done(10).await;
     for follower in &followers {
@@ -40,7 +49,7 @@ async fn a_killed_replica_loses_no_read_doubles_no_create_and_its_streams_are_re
     assert!(fleet.envoy.counter("upstream_rq_retry").await > 0, "the reads under way were sent again");
     let ledger = load.stop().await;
     assert!(ledger.read_failures.is_empty(), "{:?}", ledger.read_failures);
-    check_creates(&fleet, &ledger, &held);
+    check_creates(&fleet, &ledger, &held, gone);
 
     let mut cuts = 0;
     for follower in followers {
@@ -59,7 +68,7 @@ async fn held(fleet: &Fleet, before: usize) -> Vec<String> {
         if !creates.is_empty() && seen.iter().any(reads) {
             return creates;
         }
-        tokio::task::yield_now().await;
+        sleep(LOOK).await;
     }
 }
 
@@ -70,17 +79,17 @@ fn title(request: &SeenRequest) -> Option<String> {
 
 /// Every create that was answered is there once; those that failed were under way on the victim, were told, and were not
 /// sent anywhere else.
-fn check_creates(fleet: &Fleet, ledger: &Ledger, held: &[String]) {
+fn check_creates(fleet: &Fleet, ledger: &Ledger, held: &[String], gone: Instant) {
     let there = fleet.titles();
     assert!(ledger.created.keys().all(|title| there.get(title) == Some(&1)), "not there once: {ledger:?}");
     assert!(there.values().all(|count| *count == 1), "there more than once: {there:?}");
     let failed = &ledger.create_failures;
     assert!(held.iter().all(|title| failed.contains_key(title)), "{held:?} were lost: {failed:?}");
-    assert!(failed.values().all(|status| status.code() == Code::Unavailable), "{failed:?}");
-    let mut unlucky = ledger.unlucky.clone();
-    unlucky.sort_unstable();
-    unlucky.dedup();
-    assert_eq!(unlucky.len(), failed.len(), "each caller had one create under way: {failed:?}");
+    assert!(failed.values().all(|failed| failed.status.code() == Code::Unavailable), "{failed:?}");
+    // A process dies one socket after the other: until it is gone, a caller may meet it twice. Then once at most, before
+    // Envoy looks at its connections.
+    let late = failed.values().filter(|failed| failed.begun > gone).map(|failed| failed.caller);
+    assert_eq!(late.clone().count(), late.collect::<BTreeSet<_>>().len(), "{failed:?}");
     let seen = fleet.seen();
     for lost in failed.keys() {
         let senders = seen.iter().filter(|request| title(request).as_ref() == Some(lost));

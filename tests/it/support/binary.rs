@@ -7,11 +7,12 @@ use std::{
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, ChildStderr, Command},
 };
+use tonic::transport::Endpoint;
 
-use super::live::within;
+use super::{live::within, proxy::Client};
 
 /// How a command ended and what it printed.
 #[derive(Debug)]
@@ -56,6 +57,8 @@ pub struct Serving {
     pub admin: String,
     child: Child,
     err: BufReader<ChildStderr>,
+    /// What was read of its log.
+    log: String,
 }
 
 impl Serving {
@@ -80,7 +83,7 @@ impl Serving {
     async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = binary(arguments, environment).spawn().expect("it runs");
         let err = BufReader::new(child.stderr.take().expect("piped"));
-        let mut serving = Self { grpc: String::new(), admin: String::new(), child, err };
+        let mut serving = Self { grpc: String::new(), admin: String::new(), child, err, log: String::new() };
         let line = serving.line("serving").await;
         let address = |name: &str| format!("http://{}", line[name].as_str().expect("an address"));
         (serving.grpc, serving.admin) = (address("grpc"), address("admin"));
@@ -89,17 +92,42 @@ impl Serving {
 
     /// The next line of the log that says this.
     pub async fn line(&mut self, message: &str) -> HashMap<String, Value> {
-        within(message, async {
+        self.line_with("message", message).await
+    }
+
+    /// The next line of the log with this value under this name.
+    pub async fn line_with(&mut self, name: &str, value: &str) -> HashMap<String, Value> {
+        within(value, async {
             loop {
                 let mut line = String::new();
-                assert_ne!(self.err.read_line(&mut line).await.expect("UTF-8"), 0, "the log ended without {message}");
+                assert_ne!(self.err.read_line(&mut line).await.expect("UTF-8"), 0, "the log ended without {value}");
+                self.log += &line;
                 let line: HashMap<String, Value> = serde_json::from_str(&line).expect(&line);
-                if line["message"] == message {
+                if line.get(name).is_some_and(|told| told == value) {
                     return line;
                 }
             }
         })
         .await
+    }
+
+    /// The next line of the log that says this, and all text up to its end that was not read before.
+    pub async fn line_after(&mut self, message: &str) -> (HashMap<String, Value>, String) {
+        let read = self.log.len();
+        let line = self.line(message).await;
+        (line, self.log[read..].to_owned())
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> Client {
+        Client::new(Endpoint::new(self.grpc.clone()).expect("a URL").connect_lazy())
+    }
+
+    /// Ends it; its log from the first line to the last.
+    pub async fn whole_log(mut self) -> String {
+        self.signal("TERM").await;
+        within("the end of the log", self.err.read_to_string(&mut self.log)).await.expect("UTF-8");
+        self.log
     }
 
     /// Runs a client command against it.

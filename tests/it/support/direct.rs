@@ -29,7 +29,12 @@ pub struct Direct {
 
 impl Direct {
     pub async fn connect(proxy: &Proxy) -> Self {
-        let origin: Uri = proxy.grpc.parse().expect("a URL");
+        Self::to(&proxy.grpc).await
+    }
+
+    /// A connection to the gRPC port at this URL.
+    pub async fn to(url: &str) -> Self {
+        let origin: Uri = url.parse().expect("a URL");
         let address = origin.authority().expect("an address").as_str();
         let socket = TcpStream::connect(address).await.expect("connects");
         socket.set_nodelay(true).expect("connected");
@@ -45,14 +50,18 @@ impl Direct {
 
     /// Sends a body as it is, frames and all; the status of the answer, wherever it stands.
     pub async fn post(&mut self, method: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Status {
+        self.post_body(method, headers, axum::body::Body::from(body)).await
+    }
+
+    /// The same with a body that comes bit by bit.
+    pub async fn post_body(&mut self, method: &str, headers: &[(&str, &str)], body: axum::body::Body) -> Status {
         let mut request = Request::post(format!("{}xpander.agent.v1.AgentService/{method}", self.origin))
             .header("content-type", "application/grpc")
             .header("te", "trailers");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = Body::new(axum::body::Body::from(body));
-        let request = request.body(body).expect("a request");
+        let request = request.body(Body::new(body)).expect("a request");
         let response = self.requests.send_request(request).await.expect("an answer");
         if let Some(status) = Status::from_header_map(response.headers()) {
             return status;

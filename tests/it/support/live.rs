@@ -15,6 +15,7 @@ use xpander_grpc_proxy::proto::{StreamEventsRequest, StreamEventsResponse, TaskE
 
 use super::{
     calls::follow,
+    direct::Direct,
     platform::{Platform, Reply, event, task},
     proxy::Client,
 };
@@ -99,6 +100,12 @@ impl Followed {
 
     pub async fn with(client: &mut Client, request: Request<StreamEventsRequest>) -> Self {
         let stream = within("the stream's beginning", client.stream_events(request)).await;
+        Self(stream.expect("a stream").into_inner())
+    }
+
+    /// Follows `task-1` over this connection and no other.
+    pub async fn with_direct(direct: &Direct) -> Self {
+        let stream = within("the stream's beginning", direct.client().stream_events(follow("task-1"))).await;
         Self(stream.expect("a stream").into_inner())
     }
 

@@ -1,6 +1,9 @@
 //! Callers that go on calling, one call at a time each, and write down what became of each call.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -20,10 +23,16 @@ pub struct Ledger {
     /// The creates that were answered: title and task id.
     pub created: BTreeMap<String, String>,
     /// Those that failed, by title.
-    pub create_failures: BTreeMap<String, Status>,
+    pub create_failures: BTreeMap<String, Failed>,
     pub read_failures: Vec<Status>,
-    /// The callers that a create failed for, each as often as it did.
-    pub unlucky: Vec<usize>,
+}
+
+/// A create that failed.
+#[derive(Debug)]
+pub struct Failed {
+    pub caller: usize,
+    pub begun: Instant,
+    pub status: Status,
 }
 
 /// The callers; they stop when they are told, or when this is dropped.
@@ -112,9 +121,9 @@ impl Caller {
     async fn create(mut self) {
         for count in 0.. {
             let title = format!("{}-{count}", self.nth);
-            let request = titled("echo", "hi", &title);
+            let (request, begun) = (titled("echo", "hi", &title), Instant::now());
             let answer = within("an answer", self.client.invoke(request)).await;
-            let nth = self.nth;
+            let caller = self.nth;
             let goes_on = self
                 .note(|ledger| match answer {
                     Ok(answer) => {
@@ -122,8 +131,7 @@ impl Caller {
                         ledger.created.insert(title, task.id);
                     }
                     Err(status) => {
-                        ledger.create_failures.insert(title, status);
-                        ledger.unlucky.push(nth);
+                        ledger.create_failures.insert(title, Failed { caller, begun, status });
                     }
                 })
                 .await;

@@ -28,6 +28,8 @@ pub struct Seen {
     pub path: String,
     pub headers: Vec<(String, String)>,
     pub body: Value,
+    /// Which of the proxy's connections it came on, counted from zero.
+    pub connection: usize,
 }
 
 /// What a request gets.
@@ -59,7 +61,7 @@ pub enum Reply {
 /// The platform; stops when it is dropped.
 pub struct Platform {
     pub address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Log,
     /// Connections that the proxy has closed while it was being answered.
     hung_up: watch::Receiver<usize>,
     accepting: JoinHandle<()>,
@@ -67,6 +69,7 @@ pub struct Platform {
 }
 
 type Script = Arc<dyn Fn(&Seen) -> Reply + Send + Sync>;
+type Log = Arc<Mutex<Vec<Seen>>>;
 
 impl Seen {
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -112,9 +115,11 @@ impl Platform {
         let connections = CancellationToken::new();
         let cut = connections.clone();
         let accepting = tokio::spawn(async move {
+            let mut connection = 0;
             while let Ok((socket, _)) = listener.accept().await {
-                let serving = serve(socket, Arc::clone(&script), Arc::clone(&log), count.clone());
+                let serving = serve(socket, connection, Arc::clone(&script), Arc::clone(&log), count.clone());
                 tokio::spawn(cut.clone().run_until_cancelled_owned(serving));
+                connection += 1;
             }
         });
         Self { address, seen, hung_up, accepting, connections }
@@ -188,10 +193,11 @@ pub fn event(kind: &str, data: &Value) -> String {
     format!("data: {event}\n\n")
 }
 
-async fn serve(socket: TcpStream, script: Script, seen: Arc<Mutex<Vec<Seen>>>, hung_up: watch::Sender<usize>) {
+async fn serve(socket: TcpStream, connection: usize, script: Script, seen: Log, hung_up: watch::Sender<usize>) {
     let (read, mut write) = socket.into_split();
     let mut read = BufReader::new(read);
     while let Some(request) = read_request(&mut read).await {
+        let request = Seen { connection, ..request };
         let reply = script(&request);
         seen.lock().expect("no panic").push(request);
         if let Reply::Reset(bytes) = &reply {

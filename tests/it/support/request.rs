@@ -25,5 +25,6 @@ pub async fn read_request(read: &mut (impl AsyncBufReadExt + Unpin)) -> Option<S
     let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, n)| n.parse().unwrap_or(0));
     let mut body = vec![0; length];
     read.read_exact(&mut body).await.ok()?;
-    Some(Seen { method, path, headers, body: serde_json::from_slice(&body).unwrap_or(Value::Null) })
+    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    Some(Seen { method, path, headers, body, connection: 0 })
 }

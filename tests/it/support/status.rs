@@ -34,3 +34,19 @@ pub fn failure<T>(result: Result<T, Status>) -> Failure {
         pushback: status.metadata().get("grpc-retry-pushback-ms").map(|v| v.to_str().expect("ASCII").to_owned()),
     }
 }
+
+/// Whether a call was not processed, as its caller's own library knows: it was told to leave (GOAWAY) while it had the call
+/// still in its hands. Other libraries than tonic send such a call again by themselves.
+pub fn was_never_sent(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        let is_canceled = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
+        let is_left_out =
+            |error: &h2::Error| error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR);
+        if is_canceled || error.downcast_ref::<h2::Error>().is_some_and(is_left_out) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

@@ -1,0 +1,63 @@
+//! How messages are read and written: as prost does, behind a look at the lists of what is read. Named in `build.rs`.
+
+use std::sync::Arc;
+
+use bytes::Buf as _;
+use prost::{Message, Name};
+use tonic::{
+    Status,
+    codec::{BufferSettings, DecodeBuf, Decoder},
+};
+use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
+
+use super::lists;
+
+/// The codec of all calls.
+pub struct Codec<T, U>(ProstCodec<T, U>);
+
+/// Reads a message whose lists are not too long.
+pub struct Bounded<U>(ProstDecoder<U>);
+
+impl<T, U> Default for Codec<T, U> {
+    fn default() -> Self {
+        Self(ProstCodec::new())
+    }
+}
+
+impl<T, U> tonic::codec::Codec for Codec<T, U>
+where
+    T: Message + Send + 'static,
+    U: Name + Default + Send + 'static,
+{
+    type Encode = T;
+    type Decode = U;
+    type Encoder = ProstEncoder<T>;
+    type Decoder = Bounded<U>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        self.0.encoder()
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        Bounded(self.0.decoder())
+    }
+}
+
+impl<U: Name + Default> Decoder for Bounded<U> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        // A message is handed over in one piece.
+        lists::check::<U>(buf.chunk()).map_err(|list| {
+            let mut status = Status::invalid_argument(format!("{} {list}", list.field));
+            status.set_source(Arc::new(list));
+            status
+        })?;
+        self.0.decode(buf)
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        self.0.buffer_settings()
+    }
+}

@@ -1,0 +1,5 @@
+//! The drain in the large: what becomes of every kind of call, and replicas that are replaced under load. What the drain
+//! does to one call and to health is in `server::drain`.
+
+mod ends;
+mod rolling;
