@@ -1,6 +1,6 @@
 # The front door: `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox serve-sandbox check test lint fmt deny docs clients envoy ci clean
+.PHONY: help demo sandbox serve-sandbox check test lint fmt deny docs clients envoy instructions ci clean
 
 tools := target/tools/bin
 export PATH := $(CURDIR)/$(tools):$(PATH)
@@ -45,6 +45,9 @@ clients: tools ## the tests with clients in other languages
 
 envoy: tools ## the tests behind a real Envoy, and promtool's
 	cargo test --locked --test it -- --ignored envoy promtool
+
+instructions: ## instructions of the pure parts, by callgrind: fails at 10 % more than before
+	cargo bench --locked --bench instructions
 
 ci: ## all that a change must pass
 	.ci/run

@@ -53,12 +53,12 @@ fn run(name: &str, times: &str) -> Outcome<bool> {
 fn compare(write: bool) -> Outcome<bool> {
     let baseline = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/instructions.txt");
     let before = read(&fs::read_to_string(&baseline).unwrap_or_default());
-    let (mut now, mut is_good) = (String::new(), true);
+    let (mut now, mut is_good) = (Vec::new(), true);
     println!("{:38} {:>12} {:>12}", "instructions of", "before", "now");
     for workload in workloads::all() {
         let name = &workload.name;
         let count = (count(name, MANY)? - count(name, FEW)?) / (MANY - FEW);
-        now.push_str(&format!("{count:>12}  {name}\n"));
+        now.push(format!("{count:>12}  {name}\n"));
         let Some(before) = before.get(name) else {
             println!("{name:38} {:>12} {count:>12}  not in the baseline", "");
             is_good = false;
@@ -71,7 +71,7 @@ fn compare(write: bool) -> Outcome<bool> {
         is_good &= rise <= MOST;
     }
     if write {
-        fs::write(&baseline, now)?;
+        fs::write(&baseline, now.concat())?;
     }
     Ok(is_good || write)
 }

@@ -47,7 +47,7 @@ pub async fn invoke<A: Message + Default + 'static>(address: SocketAddr, agent_i
 }
 
 /// Follows this task's stream to its end, so often at the same time; how many events came in all.
-pub async fn follow(address: SocketAddr, task_id: &str, at_once: usize) -> Outcome<u64> {
+pub async fn follow(address: SocketAddr, task_id: &str, at_once: u32) -> Outcome<u64> {
     let client = connect(address).await?;
     let following = (0..at_once).map(|_| async {
         let mut stream = open(client.clone(), task_id).await?;

@@ -24,7 +24,7 @@ pub async fn streams(world: &World, report: &mut Report) -> Outcome {
     for (http2, name, most) in KINDS {
         world.say(&format!("{count} idle streams, {name}"));
         let environment = [("XPANDER_PROXY_PLATFORM__HTTP2", http2)];
-        let proxy = Running::proxy(MEASURED, &world.base_url, &environment).await?;
+        let proxy = Running::proxy(world.proxy(MEASURED, &environment)).await?;
         // What the first stream of all costs is no stream's.
         drop(follow::hold(proxy.address, 1).await?);
         let empty = proxy.resident()?;
@@ -34,7 +34,7 @@ pub async fn streams(world: &World, report: &mut Report) -> Outcome {
         let each = (proxy.resident()? - empty) / held.len() as f64 / 1024.0;
         let used = proxy.cpu()?;
         sleep(world.plan.idle_time).await;
-        let used = (proxy.cpu()? - used).as_secs_f64() / world.plan.idle_time.as_secs_f64() * 100.0;
+        let used = (proxy.cpu()? - used) / 1e6 / world.plan.idle_time.as_secs_f64() * 100.0;
         report.line(&format!("| {name} | {} | {each:.1} KiB | {used:.2} % of a core |", held.len()));
         report.bar(Bar::at_most(format!("an idle stream, {name}"), each, most, "KiB"));
         report.bar(Bar::at_most(format!("idle streams, {name}"), used, IDLE, "% of a core"));

@@ -73,7 +73,7 @@ pub async fn compare(world: &World, report: &mut Report) -> Outcome {
 
 async fn start(world: &World) -> Outcome<Rows> {
     let floor = async |kind| Running::part(Some(MEASURED), &["floor", &world.base_url, kind]).await;
-    let proxy = async |environment: &[_]| Running::proxy(MEASURED, &world.base_url, environment).await;
+    let proxy = async |environment: &[_]| Running::proxy(world.proxy(MEASURED, environment)).await;
     let Pair { proxy: usual, floor: bare } = Pair::start(world).await?;
     let endpoint = format!("{}/v1/traces", world.base_url);
     let traced = [
@@ -110,14 +110,15 @@ async fn same_answers(rows: &Rows) -> Outcome {
     }
     let (task, expected): (Task, _) =
         (follow::invoke(rows.envoy.running.address, "bench").await?, floor.task.unwrap_or_default());
-    let told = |task: &Task| (task.id.clone(), task.result.clone(), task.tokens, task.created_at, task.used_tools.clone());
+    let told =
+        |task: &Task| (task.id.clone(), task.result.clone(), task.tokens, task.created_at, task.used_tools.clone());
     if told(&task) == told(&expected) { Ok(()) } else { Err("Envoy answers otherwise than the floor".into()) }
 }
 
 impl Pair {
     /// The proxy with its defaults, and the floor.
     pub async fn start(world: &World) -> Outcome<Self> {
-        let proxy = Running::proxy(MEASURED, &world.base_url, &[]).await?;
+        let proxy = Running::proxy(world.proxy(MEASURED, &[])).await?;
         let floor = Running::part(Some(MEASURED), &["floor", &world.base_url, "hyper-http1"]).await?;
         Ok(Self {
             proxy: Row::new(world, "**the proxy**", proxy).await?,
@@ -165,7 +166,7 @@ impl Row {
         if counted != if self.asks_platform { u64::from(count) } else { 0 } {
             return Err(format!("{}: {count} calls, but {counted} creates at the platform", self.name).into());
         }
-        Ok((used.as_secs_f64() * 1e6 / f64::from(count), loaded))
+        Ok((used / f64::from(count), loaded))
     }
 
     fn line(&self, floor: &Self) -> String {

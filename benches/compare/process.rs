@@ -8,7 +8,6 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
     thread,
-    time::Duration,
 };
 
 use serde_json::Value;
@@ -18,10 +17,10 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{Outcome, samples};
+use crate::Outcome;
 
-/// The kernel's unit of processor time, fixed for user space: a hundredth of a second.
-const TICK: Duration = Duration::from_millis(10);
+/// The kernel's unit of processor time, fixed for user space at a hundredth of a second; in microseconds.
+const TICK: f64 = 10_000.0;
 
 /// Where what is measured runs: one core of its own; and where everything else runs.
 pub const MEASURED: &str = "0";
@@ -79,37 +78,17 @@ impl Running {
     pub async fn part(cores: Option<&str>, arguments: &[&str]) -> Outcome<Self> {
         let this = env::current_exe()?;
         let mut command = cores.map_or_else(|| here(&this), |cores| on_cores(cores, &this));
-        let mut child = command.arg("--part").args(arguments).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
+        let mut child =
+            command.arg("--part").args(arguments).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
         let out = child.stdout.take().ok_or("no output")?;
         Self::once_serving(child, out).await
     }
 
-    /// The proxy as users run it, with its defaults; its log goes through a pipe that is read, as a container's does.
-    pub async fn proxy(cores: &str, platform: &str, environment: &[(&str, &str)]) -> Outcome<Self> {
-        let mut child = Self::command(cores, platform, environment).stderr(Stdio::piped()).spawn()?;
+    /// The proxy; its log goes through a pipe that is read, as a container's does.
+    pub async fn proxy(mut command: Command) -> Outcome<Self> {
+        let mut child = command.stderr(Stdio::piped()).spawn()?;
         let log = child.stderr.take().ok_or("no log")?;
         Self::once_serving(child, log).await
-    }
-
-    /// The same on this port, and not waited for: its log is thrown away.
-    pub fn unready_proxy(cores: &str, platform: &str, port: u16) -> Outcome<Self> {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut command = Self::command(cores, platform, &[]);
-        let child = command.env("XPANDER_PROXY_SERVER__LISTEN", address.to_string()).spawn()?;
-        Self::new(child, address)
-    }
-
-    fn command(cores: &str, platform: &str, environment: &[(&str, &str)]) -> Command {
-        let mut command = on_cores(cores, env!("CARGO_BIN_EXE_xpander-grpc-proxy"));
-        command.arg("serve").envs([
-            ("XPANDER_PROXY_SERVER__LISTEN", "127.0.0.1:0"),
-            ("XPANDER_PROXY_SERVER__ADMIN_LISTEN", "127.0.0.1:0"),
-            ("XPANDER_API_KEY", "key-of-the-bench"),
-            ("XPANDER_ORGANIZATION_ID", samples::ORGANIZATION),
-            ("XPANDER_BASE_URL", platform),
-        ]);
-        command.envs(environment.iter().copied());
-        command
     }
 
     /// A process that listens here, or will.
@@ -135,13 +114,13 @@ impl Running {
         Self::new(child, address)
     }
 
-    /// The processor time it has used, in user space and in the kernel.
-    pub fn cpu(&self) -> Outcome<Duration> {
+    /// The processor time it has used, in user space and in the kernel; in microseconds.
+    pub fn cpu(&self) -> Outcome<f64> {
         ticks(&format!("/proc/{}/stat", self.id))
     }
 
     /// The same for each of its threads that live.
-    pub fn cpu_of_threads(&self) -> Outcome<Vec<Duration>> {
+    pub fn cpu_of_threads(&self) -> Outcome<Vec<f64>> {
         let threads = fs::read_dir(format!("/proc/{}/task", self.id))?;
         threads.map(|thread| ticks(&thread?.path().join("stat").to_string_lossy())).collect()
     }
@@ -156,12 +135,12 @@ impl Running {
 }
 
 /// utime and stime: the 14th and 15th field; the second is a name in parentheses that may hold anything.
-fn ticks(stat: &str) -> Outcome<Duration> {
+fn ticks(stat: &str) -> Outcome<f64> {
     let stat = fs::read_to_string(stat)?;
     let fields = stat.rsplit_once(')').ok_or("no stat")?.1;
     let mut times = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
     match (times.next(), times.next()) {
-        (Some(user), Some(system)) => Ok(TICK * (user? + system?)),
+        (Some(user), Some(system)) => Ok(TICK * f64::from(user? + system?)),
         _ => Err("no times in stat".into()),
     }
 }

@@ -24,7 +24,7 @@ pub async fn threads(world: &World, report: &mut Report) -> Outcome {
     world.say("one worker thread and two");
     let mut rows = Vec::new();
     for threads in ["1", "2"] {
-        let running = Running::proxy(CORES, &world.base_url, &[("TOKIO_WORKER_THREADS", threads)]).await?;
+        let running = Running::proxy(world.proxy(CORES, &[("TOKIO_WORKER_THREADS", threads)])).await?;
         let row = Row::new(world, "the proxy", running).await?;
         // Nothing but what wakes the second thread up: its first turn is no part of the measure.
         row.measure(world, &world.request(), ONE, 100).await?;
@@ -55,6 +55,6 @@ async fn account(world: &World, row: &Row) -> Outcome<f64> {
     let before = row.running.cpu_of_threads()?;
     row.measure(world, &world.request(), USUAL, row.calls).await?;
     let after = row.running.cpu_of_threads()?;
-    let busiest = after.iter().zip(&before).map(|(after, before)| (*after - *before).as_secs_f64()).fold(0.0, f64::max);
-    Ok(f64::from(row.calls) / busiest)
+    let busiest = after.iter().zip(&before).map(|(after, before)| after - before).fold(0.0, f64::max);
+    Ok(f64::from(row.calls) / busiest * 1e6)
 }

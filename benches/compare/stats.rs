@@ -28,9 +28,9 @@ impl Spread {
         below + (above - below) * at.fract()
     }
 
-    /// These by those, measurement by measurement as they were taken.
-    pub fn ratios(these: &[f64], those: &[f64]) -> Self {
-        these.iter().zip(those).map(|(this, that)| this / that).collect()
+    /// Ratios, measurement by measurement as they were taken.
+    pub fn ratios(of: &[f64], to: &[f64]) -> Self {
+        of.iter().zip(to).map(|(of, to)| of / to).collect()
     }
 
     /// The median with the least and the most.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Streams at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: u32 = 4;
 /// `connected` and `task_finished`, around the chunks.
 const AROUND: u64 = 2;
 /// Millions of bytes of one event; how many bytes one measure moves; how much dearer a byte of the largest may be.
@@ -46,11 +46,11 @@ async fn cost(running: &Running, task_id: &str, events: u32) -> Outcome<f64> {
     let used = running.cpu()?;
     let came = follow::follow(running.address, task_id, AT_ONCE).await?;
     let used = running.cpu()? - used;
-    let expected = AT_ONCE as u64 * (u64::from(events) + AROUND);
+    let expected = u64::from(AT_ONCE) * (u64::from(events) + AROUND);
     if came != expected {
         return Err(format!("{came} events came, and not {expected}").into());
     }
-    Ok(used.as_secs_f64() * 1e6 / f64::from(events * AT_ONCE as u32))
+    Ok(used / f64::from(events) / f64::from(AT_ONCE))
 }
 
 /// How long a chunk is on its way, from the platform's hand to the caller's.
@@ -102,5 +102,5 @@ async fn cost_of_bytes(running: &Running, size: u32) -> Outcome<f64> {
         }
     }
     let used = running.cpu()? - used;
-    Ok(used.as_secs_f64() * 1e6 / f64::from(times * size * 1_000))
+    Ok(used / f64::from(times * size * 1_000))
 }

@@ -6,7 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Outcome, floor::http::Http, h2load, process::Running};
+use tokio::process::Command;
+
+use crate::{
+    Outcome,
+    floor::http::Http,
+    h2load,
+    process::{self, Running},
+    samples,
+};
 
 /// How much of everything.
 pub struct Plan {
@@ -27,6 +35,8 @@ pub struct Plan {
 /// The platform, and what is needed to ask it.
 pub struct World {
     pub plan: Plan,
+    /// The proxy's own: of this build, or another.
+    pub binary: PathBuf,
     pub platform: Running,
     pub base_url: String,
     /// For files that other programs read.
@@ -71,13 +81,29 @@ impl Plan {
 }
 
 impl World {
-    pub async fn start(plan: Plan) -> Outcome<Self> {
+    pub async fn start(plan: Plan, binary: Option<&str>) -> Outcome<Self> {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compare");
         fs::create_dir_all(&folder)?;
         h2load::write_request(&folder.join("bench"), "bench")?;
         let platform = Running::part(None, &["platform"]).await?;
+        let binary = fs::canonicalize(binary.unwrap_or(env!("CARGO_BIN_EXE_xpander-grpc-proxy")))?;
         let base_url = format!("http://{}", platform.address);
-        Ok(Self { plan, platform, base_url, folder, http: Http::new("hyper-http1")?, begun: Instant::now() })
+        let http = Http::new("hyper-http1")?;
+        Ok(Self { plan, binary, platform, base_url, folder, http, begun: Instant::now() })
+    }
+
+    /// The proxy with its defaults, and these settings.
+    pub fn proxy(&self, cores: &str, environment: &[(&str, &str)]) -> Command {
+        let mut command = process::on_cores(cores, &self.binary);
+        command.arg("serve").envs([
+            ("XPANDER_PROXY_SERVER__LISTEN", "127.0.0.1:0"),
+            ("XPANDER_PROXY_SERVER__ADMIN_LISTEN", "127.0.0.1:0"),
+            ("XPANDER_API_KEY", "key-of-the-bench"),
+            ("XPANDER_ORGANIZATION_ID", samples::ORGANIZATION),
+            ("XPANDER_BASE_URL", &self.base_url),
+        ]);
+        command.envs(environment.iter().copied());
+        command
     }
 
     /// The file with the usual request.

@@ -13,7 +13,7 @@ use crate::{Fault, Outcome};
 /// A client of the platform.
 #[derive(Clone)]
 pub enum Http {
-    HyperUtil(Client<HttpConnector, Full<Bytes>>),
+    HyperUtil(Box<Client<HttpConnector, Full<Bytes>>>),
     Reqwest(reqwest::Client),
 }
 
@@ -30,8 +30,8 @@ impl Http {
         connector.set_nodelay(true);
         let mut builder = Client::builder(TokioExecutor::new());
         Ok(match kind {
-            "hyper-http1" => Self::HyperUtil(builder.build(connector)),
-            "hyper-http2" => Self::HyperUtil(builder.http2_only(true).build(connector)),
+            "hyper-http1" => Self::HyperUtil(builder.build(connector).into()),
+            "hyper-http2" => Self::HyperUtil(builder.http2_only(true).build(connector).into()),
             "reqwest" => {
                 // TLS is never spoken here; reqwest wants a provider all the same.
                 let _ = rustls::crypto::ring::default_provider().install_default();

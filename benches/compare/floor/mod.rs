@@ -153,6 +153,7 @@ fn proto_task(json: &[u8]) -> Result<proto::Task, Status> {
     serde_json::from_slice::<wire::Task>(json).map(Into::into).map_err(internal)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as map_err gives it")]
 fn internal(error: impl ToString) -> Status {
     Status::internal(error.to_string())
 }

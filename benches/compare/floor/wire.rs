@@ -12,6 +12,7 @@ type Fields = Map<String, Value>;
 pub type Text = Option<String>;
 
 #[derive(Serialize, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "so many keys are booleans")]
 pub struct Create<'a> {
     pub id: Option<&'a str>,
     pub input: Input<'a>,
@@ -158,6 +159,7 @@ struct Step {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the keys are the platform contract's")]
 struct Tokens {
     completion_tokens: Option<i64>,
     prompt_tokens: Option<i64>,
