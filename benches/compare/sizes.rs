@@ -30,11 +30,16 @@ pub async fn in_flight(world: &World, pair: &Pair, report: &mut Report) -> Outco
     for load in LOADS {
         let calls = load.connections * load.calls;
         world.say(&format!("{calls} calls under way"));
+        let rows = [&pair.proxy, &pair.floor];
+        for row in rows {
+            // The connections to the platform are made here: as many as calls, and of a thousand they would cost the most.
+            row.measure(world, &world.request(), load, 2 * calls).await?;
+        }
         let mut measured = [Vec::new(), Vec::new()];
         for _ in 0..world.plan.repeats {
-            for (row, measured) in [&pair.proxy, &pair.floor].into_iter().zip(&mut measured) {
+            for (row, measured) in rows.into_iter().zip(&mut measured) {
                 // Alone, a call waits longer than it costs.
-                let count = if calls == 1 { row.calls / 4 } else { row.calls };
+                let count = if calls == 1 { row.calls / 4 } else { row.calls.max(4 * calls) };
                 measured.push(row.measure(world, &world.request(), load, count).await?.0);
             }
         }
