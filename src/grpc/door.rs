@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use http::Extensions;
 use tonic::{Request, Status, metadata::MetadataMap};
 
 use super::{attach::Attach, auth::Auth, call::Call, layers::Admitted, metadata, status::refuse_at_the_door};
@@ -36,11 +37,8 @@ impl Door {
     /// # Errors
     /// When its metadata is wrong; the platform has not been touched.
     pub fn begin<M>(&self, request: Request<M>) -> Result<(Call, M), Status> {
-        let admitted = admitted(&request)?;
-        let (metadata, _, message) = request.into_parts();
-        let record = Arc::clone(&admitted.record);
-        let call = self.call(admitted, &metadata).map_err(|error| refuse_at_the_door(&record, error))?;
-        Ok((call, message))
+        let (metadata, extensions, message) = request.into_parts();
+        Ok((self.enter(&metadata, &extensions)?, message))
     }
 
     /// Begins a call that creates a task, with what the proxy attaches to it.
@@ -52,14 +50,22 @@ impl Door {
         request: Request<M>,
         invocation: impl FnOnce(&mut M) -> Option<&mut InvokeRequest>,
     ) -> Result<(Call, M), Status> {
-        let metadata = request.metadata().clone();
-        let (call, mut message) = self.begin(request)?;
+        let (metadata, extensions, mut message) = request.into_parts();
+        let call = self.enter(&metadata, &extensions)?;
         if let Some(invocation) = invocation(&mut message) {
             call.of_agent(&invocation.agent_id);
             let prepared = self.prepare(&call.context.record, invocation, &metadata);
             prepared.map_err(|error| refuse_at_the_door(&call.context.record, error))?;
         }
         Ok((call, message))
+    }
+
+    fn enter(&self, metadata: &MetadataMap, extensions: &Extensions) -> Result<Call, Status> {
+        // Every request has passed the layers.
+        let admitted: Option<Admitted> = extensions.get().cloned();
+        let admitted = admitted.ok_or_else(|| Status::internal("internal error"))?;
+        let record = Arc::clone(&admitted.record);
+        self.call(admitted, metadata).map_err(|error| refuse_at_the_door(&record, error))
     }
 
     /// Checks that the caller may invoke the agent, and attaches what the request does not say itself.
@@ -100,9 +106,4 @@ impl Door {
         }
         self.keys.own().ok_or_else(|| Error::new(Kind::Unauthenticated("the platform's key is required in x-api-key")))
     }
-}
-
-/// What the layers have found out; every request has passed them.
-fn admitted<M>(request: &Request<M>) -> Result<Admitted, Status> {
-    request.extensions().get().cloned().ok_or_else(|| Status::internal("internal error"))
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use tracing::{Level, Metadata, Subscriber, callsite::Identifier};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::{FilterExt as _, LevelFilter, ParseError, dynamic_filter_fn, filter_fn},
@@ -20,18 +21,24 @@ use crate::config::{LogFormat, Telemetry};
 /// How often the exporters may say the same thing.
 const TOLD_EVERY: Duration = Duration::from_mins(1);
 
-/// The layer that writes lines.
+/// The most lines that wait for somebody to take them, about 10 MB; further ones are left out.
+const WAITING_LINES: usize = 16_384;
+
+/// The layer that writes lines, and what has them all written when it is dropped.
+///
+/// Lines are written by a thread of their own: whoever reads the log and stops reading must not stop the calls.
 ///
 /// # Errors
 /// When `telemetry.log_filter` cannot be read.
-pub(super) fn layer<S>(settings: &Telemetry) -> Result<impl Layer<S> + use<S>, ParseError>
+pub(super) fn layer<S>(settings: &Telemetry) -> Result<(impl Layer<S> + use<S>, WorkerGuard), ParseError>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let chosen = EnvFilter::builder().parse(&settings.log_filter)?;
     // Filters without a hint would have every callsite of every library asked, down to trace level.
     let spans = filter_fn(|metadata| metadata.target() != trace::TARGET).with_max_level_hint(LevelFilter::TRACE);
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let (writer, written) = NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).finish(io::stderr());
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match settings.log_format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
         LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).boxed(),
@@ -39,7 +46,7 @@ where
     let exporters = Exporters::default();
     let exporters = dynamic_filter_fn(move |metadata, _| exporters.let_through(metadata));
     let exporters = exporters.with_max_level_hint(LevelFilter::TRACE);
-    Ok(lines.with_filter(chosen.and(spans).and(exporters)))
+    Ok((lines.with_filter(chosen.and(spans).and(exporters)), written))
 }
 
 /// What the exporters say of themselves: nothing below a warning, since there they name the headers they send, which may

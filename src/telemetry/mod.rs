@@ -14,6 +14,7 @@ mod trace;
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{
     Layer as _,
     filter::{LevelFilter, ParseError, filter_fn},
@@ -46,6 +47,8 @@ pub enum StartError {
 #[must_use = "spans that are not flushed are lost"]
 pub struct Telemetry {
     traces: Option<SdkTracerProvider>,
+    /// Writes the last lines when it is dropped.
+    _lines: WorkerGuard,
 }
 
 /// Starts logging and, where an OTLP endpoint is set, tracing for the process; a second start changes nothing.
@@ -66,9 +69,9 @@ pub fn start(settings: &Settings) -> Result<Telemetry, StartError> {
                 filter_fn(|metadata| metadata.target() == trace::TARGET).with_max_level_hint(LevelFilter::INFO),
             )
     });
-    let logs = logs::layer(&settings.telemetry)?;
+    let (logs, lines) = logs::layer(&settings.telemetry)?;
     let _ = tracing_subscriber::registry().with(spans).with(logs).try_init();
-    Ok(Telemetry { traces })
+    Ok(Telemetry { traces, _lines: lines })
 }
 
 impl Telemetry {

@@ -139,3 +139,17 @@ async fn probes_and_what_does_not_exist_are_told_at_debug_level_only() {
     serving.run(&["get", "nope"]).await;
     assert_eq!(serving.line("call").await["method"], json!("xpander.agent.v1.AgentService/GetTask"));
 }
+
+/// Whoever collects the log may stall; a pipe holds 64 KiB.
+#[tokio::test]
+async fn a_log_that_nobody_reads_holds_up_neither_calls_nor_the_end() {
+    let serving = Serving::sandbox(&[("XPANDER_PROXY_SERVER__DRAIN_DELAY", "0s")]).await;
+    let mut client = serving.client();
+    for _ in 0..500 {
+        let request = GetTaskRequest { task_id: "a-task-that-is-not-there-but-has-a-long-name".to_owned() };
+        let refused = within("an answer", client.get_task(request)).await.expect_err("there is no such task");
+        assert_eq!(refused.code(), tonic::Code::NotFound);
+    }
+    serving.signal("TERM").await;
+    assert_eq!(serving.ended().await, Some(0));
+}
