@@ -59,6 +59,9 @@ impl Calls {
             return Err(Error::from(error).of_agent(&create.agent));
         }
         self.pin(context, &mut create.version, &agent_id);
+        // A reset that came right behind the request is heard before the create is sent: a storm of resets makes no
+        // storm of tasks.
+        yield_now().await;
         Ok((agent_id, create))
     }
 
@@ -75,9 +78,6 @@ impl Calls {
     /// Sends the create, once, and waits for its answer as long as the caller does.
     pub(super) async fn send(&self, context: &Context, agent_id: &str, create: Create) -> Result<proto::Task, Error> {
         let Create { agent, version, body } = create;
-        // A reset that came right behind the request is heard before the create is sent: a storm of resets makes no
-        // storm of tasks.
-        yield_now().await;
         if context.is_late() {
             return Err(Error::new(Kind::Deadline).of_agent(&agent));
         }
