@@ -52,6 +52,8 @@ struct Rows {
     traced: Row,
     envoy: Row,
     others: Vec<Row>,
+    /// What Envoy passes the calls on to; not measured there, and so on the other cores.
+    _service: Running,
 }
 
 /// Starts everything and measures it round by round.
@@ -89,17 +91,21 @@ async fn start(world: &World) -> Outcome<Rows> {
     ];
     let http2 = [("XPANDER_PROXY_PLATFORM__HTTP2", "prior-knowledge")];
     let row = async |name, running| Row::new(world, name, running).await;
+    let service = Running::part(None, &["floor", &world.base_url, "constant"]).await?;
     Ok(Rows {
         proxy: usual,
         floor: bare,
         traced: row("the proxy, every call traced and exported", proxy(&traced).await?).await?,
-        envoy: row(ENVOY, envoy::start(world.platform.address, &world.folder).await?).await?,
+        envoy: row(ENVOY, envoy::transcoder(world.platform.address, &world.folder).await?).await?,
         others: vec![
+            row("Envoy 1.40, plain gRPC pass-through", envoy::pass_through(service.address, &world.folder).await?)
+                .await?,
             row("the proxy, HTTP/2 to the platform", proxy(&http2).await?).await?,
             row("the floor with reqwest", floor("reqwest").await?).await?,
             row("the floor, HTTP/2 to the platform", floor("hyper-http2").await?).await?,
             row("bare tonic, constant answer", floor("constant").await?).await?,
         ],
+        _service: service,
     })
 }
 
