@@ -1,5 +1,5 @@
-//! Envoy: with its gRPC to JSON reverse transcoder, which does a part of the same job, and as what a mesh has anyway, which
-//! passes gRPC on as it comes.
+//! Envoy: with its gRPC to JSON reverse transcoder, which does a part of the same job; and as a mesh has it, which passes
+//! gRPC on as it comes.
 
 use std::{
     fs,

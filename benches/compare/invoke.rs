@@ -10,14 +10,31 @@ use crate::{
     Outcome, envoy, follow,
     h2load::{self, Load, Loaded, ONE, USUAL},
     process::{MEASURED, Running},
+    python::{self, Variant},
     report::Report,
     stats::{Bar, Spread},
     world::World,
 };
 
-/// How many calls a row is warmed up with, and its cost guessed from.
-const WARM_UP: u32 = 2_048;
+/// How much is asked of a row.
+#[derive(Clone, Copy, PartialEq)]
+struct Dose {
+    /// Calls it is warmed up with, and its cost guessed from.
+    warm_up: u32,
+    /// The fewest calls of one measure.
+    least: u32,
+    /// Calls with no other under way.
+    alone: u32,
+    /// In how many rounds, from the first one on.
+    rounds: usize,
+}
+
+const USUAL_DOSE: Dose = Dose { warm_up: 2_048, least: 512, alone: 300, rounds: usize::MAX };
+/// For what takes a hundred times as long.
+const SMALL_DOSE: Dose = Dose { warm_up: 64, least: 128, alone: 20, rounds: 3 };
 const ENVOY: &str = "Envoy 1.40, reverse transcoder";
+const OFFICIAL: &str = "official Python client behind grpc.aio";
+const SHARING: &str = "the same, patched to share one HTTP client";
 /// After this time the SDK has exported what there is: by the specification it waits for five seconds.
 const EXPORTED: Duration = Duration::from_secs(6);
 /// How many spans may be lost, in percent.
@@ -30,6 +47,7 @@ pub struct Row {
     /// The size of an answer with its frame.
     answer: usize,
     asks_platform: bool,
+    dose: Dose,
     /// So many take about the time of one measure.
     pub calls: u32,
     /// Microseconds of processor time a call, round by round.
@@ -52,6 +70,8 @@ struct Rows {
     traced: Row,
     envoy: Row,
     others: Vec<Row>,
+    /// None, unless it is asked for.
+    official: Vec<Row>,
     /// What Envoy passes the calls on to; not measured there, and so on the other cores.
     _service: Running,
 }
@@ -64,11 +84,11 @@ pub async fn compare(world: &World, report: &mut Report) -> Outcome {
     let before = world.counts().await?.spans;
     for round in 1..=world.plan.rounds {
         world.say(&format!("Invoke, round {round} of {}", world.plan.rounds));
-        for row in rows.all_mut() {
+        for row in rows.all_mut().filter(|row| round <= row.dose.rounds) {
             let (cost, loaded) = row.measure(world, &world.request(), USUAL, row.calls).await?;
             row.cost.push(cost);
             row.per_second.push(loaded.per_second);
-            let alone = row.measure(world, &world.request(), ONE, 300).await?.1;
+            let alone = row.measure(world, &world.request(), ONE, row.dose.alone).await?.1;
             row.latency.push(alone.latencies.into_iter().collect::<Spread>().median());
         }
     }
@@ -105,15 +125,25 @@ async fn start(world: &World) -> Outcome<Rows> {
             row("the floor, HTTP/2 to the platform", floor("hyper-http2").await?).await?,
             row("bare tonic, constant answer", floor("constant").await?).await?,
         ],
+        official: if world.plan.has_python { official(world).await? } else { Vec::new() },
         _service: service,
     })
+}
+
+async fn official(world: &World) -> Outcome<Vec<Row>> {
+    world.say("the official Python client");
+    let mut rows = Vec::new();
+    for (name, variant) in [(OFFICIAL, Variant::AsItIs), (SHARING, Variant::Shared)] {
+        rows.push(Row::dosed(world, name, python::start(world, variant).await?, SMALL_DOSE).await?);
+    }
+    Ok(rows)
 }
 
 /// All say the same, byte for byte; Envoy as far as its types go.
 async fn same_answers(rows: &Rows) -> Outcome {
     let floor: InvokeResponse = follow::invoke(rows.floor.running.address, "bench").await?;
     let expected = floor.encode_to_vec();
-    for row in [&rows.proxy, &rows.traced].into_iter().chain(&rows.others) {
+    for row in [&rows.proxy, &rows.traced].into_iter().chain(&rows.others).chain(&rows.official) {
         let answer: InvokeResponse = follow::invoke(row.running.address, "bench").await?;
         if answer.encode_to_vec() != expected {
             return Err(format!("{} answers otherwise than the floor", row.name).into());
@@ -141,6 +171,10 @@ impl Pair {
 impl Row {
     /// Something that answers, warmed up.
     pub async fn new(world: &World, name: &'static str, running: Running) -> Outcome<Self> {
+        Self::dosed(world, name, running, USUAL_DOSE).await
+    }
+
+    async fn dosed(world: &World, name: &'static str, running: Running, dose: Dose) -> Outcome<Self> {
         // What is wrong is told here: h2load does not say why a call fails. Envoy's answer is the task.
         match name {
             ENVOY => drop(follow::invoke::<Task>(running.address, "bench").await?),
@@ -150,9 +184,10 @@ impl Row {
         let answer = h2load::answer_size(running.address, &world.request()).await?;
         let asks_platform = world.counts().await?.creates > before;
         let (cost, per_second, latency) = (Vec::new(), Vec::new(), Vec::new());
-        let mut row = Self { name, running, answer, asks_platform, calls: WARM_UP, cost, per_second, latency };
-        let (cost, _) = row.measure(world, &world.request(), USUAL, WARM_UP).await?;
-        row.calls = calls_in(world.plan.time, cost);
+        let calls = dose.warm_up;
+        let mut row = Self { name, running, answer, asks_platform, dose, calls, cost, per_second, latency };
+        let (cost, _) = row.measure(world, &world.request(), USUAL, calls).await?;
+        row.calls = calls_in(world.plan.time, cost, dose.least);
         Ok(row)
     }
 
@@ -195,11 +230,12 @@ impl Row {
 
 impl Rows {
     fn all(&self) -> impl Iterator<Item = &Row> {
-        [&self.proxy, &self.traced, &self.floor, &self.envoy].into_iter().chain(&self.others)
+        [&self.proxy, &self.traced, &self.floor, &self.envoy].into_iter().chain(&self.others).chain(&self.official)
     }
 
     fn all_mut(&mut self) -> impl Iterator<Item = &mut Row> {
-        [&mut self.proxy, &mut self.traced, &mut self.floor, &mut self.envoy].into_iter().chain(&mut self.others)
+        let rows = [&mut self.proxy, &mut self.traced, &mut self.floor, &mut self.envoy].into_iter();
+        rows.chain(&mut self.others).chain(&mut self.official)
     }
 
     fn tell(&self, report: &mut Report, rounds: usize, spans: u64) {
@@ -208,10 +244,17 @@ impl Rows {
         report.line("|---|---|---|---|---|");
         for row in self.all() {
             report.line(&row.line(&self.floor));
-            report.chart(row.name, row.cost.iter().copied().collect());
+            // Beside what costs a hundred times as much, nothing else could be seen.
+            if row.dose == USUAL_DOSE {
+                report.chart(row.name, row.cost.iter().copied().collect());
+            }
         }
-        let calls = rounds as u64 * (u64::from(self.traced.calls) + 300);
+        let calls = rounds as u64 * u64::from(self.traced.calls + USUAL_DOSE.alone);
         report.line(&format!("\n{rounds} interleaved rounds; of {calls} traced calls {spans} spans arrived."));
+        if !self.official.is_empty() {
+            let (rounds, calls) = (SMALL_DOSE.rounds.min(rounds), SMALL_DOSE.least);
+            report.line(&format!("The Python rows: {rounds} rounds of at least {calls} calls, and not in the chart."));
+        }
         let ratio = |of: &[f64], to: &[f64]| Spread::ratios(of, to).median();
         report.bar(Bar::at_most("Invoke by the floor's", ratio(&self.proxy.cost, &self.floor.cost), 1.5, "×"));
         report.bar(Bar::at_most("Invoke by Envoy's", ratio(&self.proxy.cost, &self.envoy.cost), 0.3, "×"));
@@ -225,10 +268,10 @@ impl Rows {
     }
 }
 
-/// How many calls of this cost, in microseconds, take this time: a multiple of all that go at once, and not so many
-/// that a slow machine takes for ever.
+/// How many calls of this cost, in microseconds, take this time, but not fewer than these: a multiple of all that go at
+/// once, and not so many that a slow machine takes for ever.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-fn calls_in(time: Duration, cost: f64) -> u32 {
-    let calls = (time.as_secs_f64() * 1e6 / cost.max(1.0)).clamp(512.0, 65_536.0) as u32;
+fn calls_in(time: Duration, cost: f64, least: u32) -> u32 {
+    let calls = (time.as_secs_f64() * 1e6 / cost.max(1.0)).clamp(f64::from(least), 65_536.0) as u32;
     calls.next_multiple_of(128)
 }

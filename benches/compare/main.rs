@@ -3,8 +3,9 @@
 //! What is measured has a core of its own; load, platform and this process have the others. Rounds are interleaved, every
 //! answer is checked, and the platform's count is compared with the load's. The numbers go to standard output and, of a
 //! whole run, into docs/performance.md and docs/performance.svg. `-- --quick` takes about a minute and writes nothing;
-//! with `-- --check` a missed bar fails the run; `-- streams` measures
-//! these alone, and `-- --proxy=FILE` another binary. Not for a busy machine: there only the ratios mean something.
+//! with `-- --check` a missed bar fails the run; `-- --python` measures the official Python client, too; `-- streams`
+//! measures these alone, and `-- --proxy=FILE` another binary. Not for a busy machine: there only the ratios mean
+//! something.
 
 mod chart;
 mod envoy;
@@ -15,6 +16,7 @@ mod idle;
 mod invoke;
 mod platform;
 mod process;
+mod python;
 mod report;
 mod scale;
 mod sizes;
@@ -47,6 +49,8 @@ type Outcome<T = ()> = Result<T, Fault>;
 
 /// Names another binary of the proxy, an older one for example.
 const PROXY: &str = "--proxy=";
+/// Measures the official Python client, too, which `.ci/tools python` installs.
+const PYTHON: &str = "--python";
 /// What can be measured by itself.
 const SECTIONS: [&str; 6] = ["invoke", "sizes", "streams", "idle", "start", "scale"];
 /// What this binary is told when it has the cores and the open files it needs.
@@ -81,11 +85,14 @@ fn run(words: &[&str]) -> Outcome<bool> {
 /// only with the reason why not.
 fn prepare(words: &[&str]) -> Outcome<std::io::Error> {
     let is_known = |word: &str| {
-        ["--bench", "--quick", "--check"].contains(&word) || word.starts_with(PROXY) || SECTIONS.contains(&word)
+        ["--bench", "--quick", "--check", PYTHON].contains(&word) || word.starts_with(PROXY) || SECTIONS.contains(&word)
     };
     if let Some(word) = words.iter().find(|word| !is_known(word)) {
         let sections = SECTIONS.join(", ");
-        return Err(format!("{word}? There are --quick, --check, {PROXY}FILE and, to measure less, {sections}").into());
+        return Err(format!(
+            "{word}? There are --quick, --check, {PYTHON}, {PROXY}FILE and, to measure less, {sections}"
+        )
+        .into());
     }
     let script = r#"ulimit -n "$(ulimit -Hn)"; exec taskset -c "$0" "$@""#;
     let mut command = Command::new("sh");
@@ -96,12 +103,13 @@ fn prepare(words: &[&str]) -> Outcome<std::io::Error> {
 /// Measures all sections, or those that are named.
 async fn compare(words: &[&str]) -> Outcome<bool> {
     let plan = if words.contains(&"--quick") { Plan::quick() } else { Plan::whole() };
+    let plan = Plan { has_python: words.contains(&PYTHON), ..plan };
     let is_whole = !words.iter().any(|word| SECTIONS.contains(word));
     let is_wanted = |section: &str| is_whole || words.contains(&section);
     let world = World::start(plan, words.iter().find_map(|word| word.strip_prefix(PROXY))).await?;
     let mut report = Report::default();
     if is_wanted("invoke") {
-        invoke::compare(&world, &mut report).await?;
+        Box::pin(invoke::compare(&world, &mut report)).await?;
     }
     let pair = Pair::start(&world).await?;
     if is_wanted("sizes") {

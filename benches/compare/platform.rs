@@ -98,7 +98,7 @@ impl Platform {
             _ => counter.fetch_add(1, Relaxed),
         };
         match *path {
-            ["agents", id] => json(format!(r#"{{"id": "{id}", "organization_id": "{}"}}"#, samples::ORGANIZATION)),
+            ["agents", id] => json(agent(id)),
             ["agent-execution", id] => match number(id, "size-") {
                 Some(size) => {
                     let result = "0123456789abcdef".repeat(size as usize / 16);
@@ -119,6 +119,15 @@ impl Platform {
 fn json(body: impl Into<Bytes>) -> Outcome<Response<Body>> {
     let body = Full::new(body.into()).boxed_unsync();
     Ok(Response::builder().header(header::CONTENT_TYPE, "application/json").body(body)?)
+}
+
+/// An agent with what it must have: the official client wants more than an id.
+fn agent(id: &str) -> String {
+    serde_json::json!({
+        "id": id, "organization_id": samples::ORGANIZATION, "name": id, "unique_name": id, "framework": "agno",
+        "model_provider": "openai", "model_name": "gpt-5", "version": 7, "graph": [], "tools": [],
+    })
+    .to_string()
 }
 
 fn number(id: &str, prefix: &str) -> Option<u32> {

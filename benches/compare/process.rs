@@ -69,8 +69,13 @@ pub async fn free_port() -> Outcome<u16> {
 
 /// A program of `target/tools/bin`.
 pub fn tool(name: &str) -> Outcome<PathBuf> {
-    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin").join(name);
-    if tool.is_file() { Ok(tool) } else { Err(format!("there is no {}: .ci/tools installs it", tool.display()).into()) }
+    installed(&format!("bin/{name}"), ".ci/tools")
+}
+
+/// A file in `target/tools`, where this command puts it.
+pub fn installed(file: &str, by: &str) -> Outcome<PathBuf> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools").join(file);
+    if file.is_file() { Ok(file) } else { Err(format!("there is no {}: {by} installs it", file.display()).into()) }
 }
 
 impl Running {
@@ -78,8 +83,13 @@ impl Running {
     pub async fn part(cores: Option<&str>, arguments: &[&str]) -> Outcome<Self> {
         let this = env::current_exe()?;
         let mut command = cores.map_or_else(|| here(&this), |cores| on_cores(cores, &this));
-        let mut child =
-            command.arg("--part").args(arguments).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
+        command.arg("--part").args(arguments);
+        Self::told(command).await
+    }
+
+    /// What says on its standard output where it listens.
+    pub async fn told(mut command: Command) -> Outcome<Self> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
         let out = child.stdout.take().ok_or("no output")?;
         Self::once_serving(child, out).await
     }

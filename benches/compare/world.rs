@@ -19,6 +19,8 @@ use crate::{
 /// How much of everything.
 pub struct Plan {
     pub is_whole: bool,
+    /// Whether the official client is measured, too.
+    pub has_python: bool,
     /// Rounds of the main table.
     pub rounds: usize,
     /// Rounds of everything else.
@@ -56,6 +58,7 @@ impl Plan {
     pub fn whole() -> Self {
         Self {
             is_whole: true,
+            has_python: false,
             rounds: 20,
             repeats: 5,
             time: Duration::from_millis(700),
@@ -69,6 +72,7 @@ impl Plan {
     pub fn quick() -> Self {
         Self {
             is_whole: false,
+            has_python: false,
             rounds: 3,
             repeats: 1,
             time: Duration::from_millis(300),
@@ -98,12 +102,18 @@ impl World {
         command.arg("serve").envs([
             ("XPANDER_PROXY_SERVER__LISTEN", "127.0.0.1:0"),
             ("XPANDER_PROXY_SERVER__ADMIN_LISTEN", "127.0.0.1:0"),
+        ]);
+        command.envs(self.platform_settings()).envs(environment.iter().copied());
+        command
+    }
+
+    /// What the proxy and the official client read of the platform in their environment.
+    pub fn platform_settings(&self) -> [(&str, &str); 3] {
+        [
             ("XPANDER_API_KEY", "key-of-the-bench"),
             ("XPANDER_ORGANIZATION_ID", samples::ORGANIZATION),
             ("XPANDER_BASE_URL", &self.base_url),
-        ]);
-        command.envs(environment.iter().copied());
-        command
+        ]
     }
 
     /// The file with the usual request.
