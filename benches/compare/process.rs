@@ -1,8 +1,9 @@
 //! The processes of a comparison: on which cores they run, where they listen, and what they cost, as the kernel counts it.
 
 use std::{
+    collections::HashMap,
     env,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -30,6 +31,14 @@ pub struct Running {
     pub address: SocketAddr,
     pub id: u32,
     _child: Child,
+}
+
+/// A thread of a process, and its times in microseconds.
+pub struct Thread {
+    pub name: String,
+    pub ran: f64,
+    /// For a core, while it was ready to run.
+    pub waited: f64,
 }
 
 /// The cores for load and platform, and for this process.
@@ -126,13 +135,21 @@ impl Running {
 
     /// The processor time it has used, in user space and in the kernel; in microseconds.
     pub fn cpu(&self) -> Outcome<f64> {
-        ticks(&format!("/proc/{}/stat", self.id))
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id))?;
+        // utime and stime, the 14th and 15th field; the second is a name in parentheses that may hold anything.
+        let fields = stat.rsplit_once(')').ok_or("no stat")?.1;
+        let mut times = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
+        match (times.next(), times.next()) {
+            (Some(user), Some(system)) => Ok(TICK * f64::from(user? + system?)),
+            _ => Err("no times in stat".into()),
+        }
     }
 
-    /// The same for each of its threads that live.
-    pub fn cpu_of_threads(&self) -> Outcome<Vec<f64>> {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.id))?;
-        threads.map(|thread| ticks(&thread?.path().join("stat").to_string_lossy())).collect()
+    /// Its threads that live, by their ids.
+    pub fn threads(&self) -> Outcome<HashMap<OsString, Thread>> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.id))?.flatten();
+        // One that ends meanwhile is none.
+        Ok(tasks.filter_map(|task| Some((task.file_name(), Thread::read(&task.path())?))).collect())
     }
 
     /// Its resident memory in bytes.
@@ -144,13 +161,23 @@ impl Running {
     }
 }
 
-/// utime and stime: the 14th and 15th field; the second is a name in parentheses that may hold anything.
-fn ticks(stat: &str) -> Outcome<f64> {
-    let stat = fs::read_to_string(stat)?;
-    let fields = stat.rsplit_once(')').ok_or("no stat")?.1;
-    let mut times = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
-    match (times.next(), times.next()) {
-        (Some(user), Some(system)) => Ok(TICK * f64::from(user? + system?)),
-        _ => Err("no times in stat".into()),
+impl Thread {
+    /// By nanoseconds, where the kernel's `stat` has only hundredths of a second.
+    fn read(task: &Path) -> Option<Self> {
+        let name = fs::read_to_string(task.join("comm")).ok()?.trim_end().to_owned();
+        let times = fs::read_to_string(task.join("schedstat")).ok()?;
+        let mut times = times.split_whitespace().map_while(|time| Some(time.parse::<f64>().ok()? / 1e3));
+        Some(Self { name, ran: times.next()?, waited: times.next()? })
+    }
+
+    /// What it did since it was as it was before, or ever.
+    pub fn since(self, before: Option<&Self>) -> Self {
+        let (ran, waited) = before.map_or((0.0, 0.0), |before| (before.ran, before.waited));
+        Self { ran: self.ran - ran, waited: self.waited - waited, ..self }
+    }
+
+    /// How long it would have run, had there always been a core for it.
+    pub fn ready(&self) -> f64 {
+        self.ran + self.waited
     }
 }
