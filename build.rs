@@ -22,6 +22,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         .extern_path(".google.protobuf.Value", "crate::proto::json::Value")
         // Prompts, results and tokens never reach a Debug print.
         .skip_debug(["."])
+        // What most events do not have is not carried along by all of them.
+        .boxed(".xpander.agent.v1.TaskEvent.data.task")
+        .boxed(".xpander.agent.v1.TaskEvent.data.tool_call_request")
+        .boxed(".xpander.agent.v1.TaskEvent.data.tool_call_result")
+        .boxed(".xpander.agent.v1.TaskEvent.data.reasoning")
+        .boxed(".xpander.agent.v1.TaskEvent.data.sub_agent_trigger")
+        .boxed(".xpander.agent.v1.InvokeStreamResponse.item.task")
+        .boxed(".xpander.agent.v1.InvokeResponse.task")
+        .boxed(".xpander.agent.v1.GetTaskResponse.task")
+        .boxed(".xpander.agent.v1.WaitTaskResponse.task")
+        .boxed(".xpander.agent.v1.StopTaskResponse.task")
         // Lists are counted before they are decoded.
         .codec_path("crate::proto::codec::Codec")
         .compile_fds(descriptors)?;

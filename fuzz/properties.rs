@@ -91,14 +91,14 @@ pub fn event(data: &[u8]) {
 
 /// A task is what any protobuf reader can read, without the user's secrets, and with every attribute of tomorrow.
 pub fn task(data: &[u8]) {
-    let Ok(task) = serde_json::from_slice::<wire::Task>(data) else {
+    let Ok(task) = serde_json::from_slice::<Box<wire::Task>>(data) else {
         assert!(serde_json::from_slice::<Map<String, Value>>(data).is_err(), "an object was refused");
         return;
     };
     let task = translate::task(task);
     let written = task.encode_to_vec();
     goes_there_and_back::<Task>(&written);
-    to_json(&task).expect("within every reader's depth, and nothing that JSON cannot say");
+    to_json(&*task).expect("within every reader's depth, and nothing that JSON cannot say");
     let none = Map::new();
     let other = task.other.as_ref().map_or(&none, json::Struct::fields);
     assert!(!has_key(other, &USERS, !data.contains(&b'\\')), "a secret's name is left");

@@ -52,7 +52,7 @@ fn unary() -> [Workload; 4] {
     ]
 }
 
-fn task(json: &str) -> wire::Task {
+fn task(json: &str) -> Box<wire::Task> {
     serde_json::from_str(json).unwrap_or_else(|error| panic!("a sample that is no task: {error}"))
 }
 

@@ -12,7 +12,7 @@ use moka::{policy::EvictionPolicy, sync::Cache};
 use tokio::{sync::watch, time::timeout_at};
 use tracing::warn;
 
-use super::{Calls, Error, Kind, Outcome, invoke::Create};
+use super::{Calls, Error, Kind, Outcome, create::Create};
 use crate::{
     platform::{Context, Owner},
     proto,
@@ -26,7 +26,7 @@ const CAPACITY: u64 = 10_000;
 /// What is remembered holds a receiver of its own; every other one is a caller.
 const REMEMBERED_RECEIVERS: usize = 1;
 
-type Answer = Option<Result<proto::Task, Error>>;
+type Answer = Option<Result<Box<proto::Task>, Error>>;
 
 /// The invocations that were made with a request id.
 pub(super) struct Deduplicator {
@@ -68,7 +68,7 @@ impl Calls {
         context: &Context,
         request_id: &str,
         create: Create,
-    ) -> Result<proto::Task, Error> {
+    ) -> Result<Box<proto::Task>, Error> {
         let creates = &self.shared.creates;
         let agent = create.agent.clone();
         let fingerprint = creates.hasher.hash_one((&create.agent, &create.version, &create.body));
@@ -117,7 +117,7 @@ impl Calls {
         context: &Context,
         create: Create,
         publish: &watch::Sender<Answer>,
-    ) -> Result<proto::Task, Error> {
+    ) -> Result<Box<proto::Task>, Error> {
         let (agent_id, create) = self.load_agent(context, create).await?;
         if publish.receiver_count() <= REMEMBERED_RECEIVERS {
             return Err(Error::new(Kind::Deadline));
@@ -125,7 +125,11 @@ impl Calls {
         self.send(context, &agent_id, create).await
     }
 
-    async fn published(&self, context: &Context, mut answer: watch::Receiver<Answer>) -> Result<proto::Task, Error> {
+    async fn published(
+        &self,
+        context: &Context,
+        mut answer: watch::Receiver<Answer>,
+    ) -> Result<Box<proto::Task>, Error> {
         let waiting = answer.wait_for(Option::is_some);
         let published = match context.deadline {
             Some(deadline) => timeout_at(deadline, waiting).await.map_err(|_| may_be_created(Kind::Deadline))?,

@@ -94,9 +94,9 @@ impl Follow {
             Err(error) if !task.is_terminal() => return Err(cannot_open(error).of_task(task_id)),
             Ok(stream) if !task.is_terminal() => State::Live(Box::new(stream)),
             // What happened in a task that ended this fast, or that its caller has left in the middle, is told.
-            Ok(stream) if just_created || last_event_id.is_some() => State::Tail(resume::tail(stream), Box::new(task)),
-            Err(_) if just_created || last_event_id.is_some() => State::Over { task: Box::new(task), after_gap: true },
-            _ => State::Over { task: Box::new(task), after_gap: false },
+            Ok(stream) if just_created || last_event_id.is_some() => State::Tail(resume::tail(stream), task),
+            Err(_) if just_created || last_event_id.is_some() => State::Over { task, after_gap: true },
+            _ => State::Over { task, after_gap: false },
         };
         let last_id = last_event_id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
         let delivered_id = last_id.as_deref().map(Into::into);
@@ -205,7 +205,7 @@ impl Follow {
                 Some(self.gap(&self.outage))
             }
             State::Over { task, after_gap: false } => {
-                let task = translate::task(*task);
+                let task = translate::task(task);
                 Some(TaskEvent {
                     organization_id: Some(task.organization_id.clone()),
                     data: Some(Data::Task(task)),

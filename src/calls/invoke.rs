@@ -2,34 +2,26 @@
 
 use std::sync::Arc;
 
-use tokio::{sync::oneshot, task::yield_now, time::timeout_at};
-use tracing::{info, warn};
+use tokio::task::yield_now;
 
-use super::{Calls, Error, Kind, Outcome};
+use super::{Calls, Error, create::Create};
 use crate::{
-    platform::{self, Context, wire},
+    platform::{self, Context},
     proto,
     telemetry::Attached,
-    translate::{self, Invocation},
+    translate,
 };
-
-/// A create that is ready to be sent; owns everything, so that it can go on without its caller.
-pub(super) struct Create {
-    pub(super) agent: String,
-    pub(super) version: Option<String>,
-    pub(super) body: Vec<u8>,
-}
 
 impl Calls {
     /// Creates a task on an agent and returns it, or reads the task that the prompt names.
     ///
     /// # Errors
     /// Violations before the platform is touched, then as the platform says; with an [`Outcome`] always.
-    pub async fn invoke(&self, context: &Context, request: &proto::InvokeRequest) -> Result<proto::Task, Error> {
+    pub async fn invoke(&self, context: &Context, request: &proto::InvokeRequest) -> Result<Box<proto::Task>, Error> {
         self.try_invoke(context, request).await.map_err(|error| error.in_our_names().or_not_created())
     }
 
-    async fn try_invoke(&self, context: &Context, request: &proto::InvokeRequest) -> Result<proto::Task, Error> {
+    async fn try_invoke(&self, context: &Context, request: &proto::InvokeRequest) -> Result<Box<proto::Task>, Error> {
         let invocation = translate::invocation(request, self.shared.default_agent.as_deref())?;
         if let Some(task_id) = &invocation.existing {
             // Its failure is the call's: a new task is never created in its place.
@@ -44,7 +36,7 @@ impl Calls {
     }
 
     /// Loads the agent and creates the task.
-    async fn create(&self, context: &Context, create: Create) -> Result<proto::Task, Error> {
+    async fn create(&self, context: &Context, create: Create) -> Result<Box<proto::Task>, Error> {
         let (agent_id, create) = self.load_agent(context, create).await?;
         self.send(context, &agent_id, create).await
     }
@@ -74,70 +66,4 @@ impl Calls {
             context.record.attached(Attached::VersionPin);
         }
     }
-
-    /// Sends the create, once, and waits for its answer as long as the caller does.
-    pub(super) async fn send(&self, context: &Context, agent_id: &str, create: Create) -> Result<proto::Task, Error> {
-        let Create { agent, version, body } = create;
-        if context.is_late() {
-            return Err(Error::new(Kind::Deadline).of_agent(&agent));
-        }
-        let (answer, answered) = oneshot::channel();
-        let (calls, its_context) = (self.clone(), context.without_deadline());
-        let agent_id = agent_id.to_owned();
-        self.shared.background.spawn(async move {
-            let created = calls.shared.platform.create_task(&its_context, &agent_id, version.as_deref(), body).await;
-            if let Err(created) = answer.send(created) {
-                calls.abandoned(&its_context, created).await;
-            }
-        });
-        let created = match context.deadline {
-            Some(deadline) => timeout_at(deadline, answered).await.unwrap_or(Ok(Err(platform::Error::Deadline))),
-            None => answered.await,
-        };
-        let created = created.map_err(|_| unknown(Error::new(Kind::Internal)))?;
-        created.map(translate::task).map_err(|error| {
-            let may_have_created = error.may_have_created();
-            let error = Error::from(error).of_agent(&agent);
-            if may_have_created { unknown(error) } else { error }
-        })
-    }
-
-    /// What becomes of a create whose caller left before the answer came: it is accounted for in the log.
-    async fn abandoned(&self, context: &Context, created: Result<wire::Task, platform::Error>) {
-        let request_id = context.request_id.to_str().unwrap_or_default();
-        let task = match created {
-            Ok(task) => task,
-            Err(error) => {
-                if error.may_have_created() {
-                    context.record.create_unknown();
-                }
-                let may_have_created = error.may_have_created();
-                warn!(request_id, may_have_created, error = error.summary(), "a create failed after its caller left");
-                return;
-            }
-        };
-        let task_id = task.id.unwrap_or_default();
-        warn!(request_id, task_id, "a task was created after its caller left");
-        if self.shared.stop_abandoned && translate::is_id(&task_id) {
-            match self.shared.platform.stop_task(context, &task_id).await {
-                Ok(_) => info!(request_id, task_id, "the abandoned task was stopped"),
-                Err(error) => {
-                    warn!(request_id, task_id, error = error.summary(), "the abandoned task could not be stopped");
-                }
-            }
-        }
-    }
-}
-
-impl Create {
-    fn new(invocation: &Invocation<'_>) -> Result<Self, Error> {
-        let body = serde_json::to_vec(&invocation.body).map_err(|_| Error::new(Kind::Internal))?;
-        let version = invocation.agent_version.map(str::to_owned);
-        Ok(Self { agent: invocation.agent_id.to_owned(), version, body })
-    }
-}
-
-fn unknown(mut error: Error) -> Error {
-    error.outcome = Some(Outcome::Unknown);
-    error
 }

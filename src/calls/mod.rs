@@ -1,5 +1,6 @@
 //! What each call does, in terms of the platform and of protobuf messages, without gRPC and without HTTP.
 
+mod create;
 mod deduplicate;
 mod error;
 mod follow;

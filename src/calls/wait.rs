@@ -28,7 +28,7 @@ const PATIENCE: u32 = 5;
 /// How much of the time until the deadline is kept back to send the latest state, in parts of it and at the most.
 const RESERVE: (u32, Duration) = (10, Duration::from_millis(250));
 
-type Latest = Option<Result<(proto::Task, bool), Error>>;
+type Latest = Option<Result<(Box<proto::Task>, bool), Error>>;
 
 /// The tasks that are waited for.
 #[derive(Default)]
@@ -48,7 +48,11 @@ impl Calls {
     ///
     /// # Errors
     /// For a request that is wrong, and when the task cannot be read.
-    pub async fn wait_task(&self, context: &Context, request: &proto::WaitTaskRequest) -> Result<proto::Task, Error> {
+    pub async fn wait_task(
+        &self,
+        context: &Context,
+        request: &proto::WaitTaskRequest,
+    ) -> Result<Box<proto::Task>, Error> {
         let task_id = checked_task_id(&request.task_id)?;
         let patience = request.timeout.map(translate::positive).transpose();
         let patience = patience.map_err(|must| Error::invalid("timeout", must))?;

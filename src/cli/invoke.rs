@@ -45,7 +45,7 @@ pub async fn invoke(args: InvokeArgs) -> Result<Outcome, Failure> {
     }
     let answer = proxy.call(request, async |mut agents, request| agents.invoke(request).await).await?;
     if !args.wait {
-        print(json, &answer, answer.task.as_ref())?;
+        print(json, &answer, answer.task.as_deref())?;
         return Ok(Outcome::Good);
     }
     let id = answer.task.map(|task| task.id).unwrap_or_default();

@@ -70,7 +70,7 @@ pub async fn get(args: GetArgs) -> Result<Outcome, Failure> {
     let proxy = Proxy::connect(&args.connection).await?;
     let question = GetTaskRequest { task_id: args.task_id };
     let answer = proxy.call(question, async |mut agents, request| agents.get_task(request).await).await?;
-    print(args.connection.json, &answer, answer.task.as_ref())?;
+    print(args.connection.json, &answer, answer.task.as_deref())?;
     Ok(Outcome::Good)
 }
 
@@ -85,7 +85,7 @@ pub async fn stop(args: StopArgs) -> Result<Outcome, Failure> {
     let proxy = Proxy::connect(&args.connection).await?;
     let question = StopTaskRequest { task_id: args.task_id };
     let answer = proxy.call(question, async |mut agents, request| agents.stop_task(request).await).await?;
-    print(args.connection.json, &answer, answer.task.as_ref())?;
+    print(args.connection.json, &answer, answer.task.as_deref())?;
     Ok(Outcome::Good)
 }
 
@@ -118,7 +118,7 @@ pub async fn wait_for(
 ) -> Result<Outcome, Failure> {
     let question = WaitTaskRequest { task_id, timeout: patience.and_then(proto_duration) };
     let answer = proxy.call(question, async |mut agents, request| agents.wait_task(request).await).await?;
-    let task = print(json, &answer, answer.task.as_ref())?;
+    let task = print(json, &answer, answer.task.as_deref())?;
     Ok(outcome(task))
 }
 

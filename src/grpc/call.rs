@@ -38,7 +38,7 @@ impl Call {
     }
 
     /// Notes the task that the call brought.
-    pub fn with(&self, task: Task) -> Task {
+    pub fn with(&self, task: Box<Task>) -> Box<Task> {
         self.of_agent(&task.agent_id);
         self.of_task(&task.id);
         task

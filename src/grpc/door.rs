@@ -38,7 +38,7 @@ impl Door {
     /// When its metadata is wrong; the platform has not been touched.
     pub fn begin<M>(&self, request: Request<M>) -> Result<(Call, M), Status> {
         let (metadata, extensions, message) = request.into_parts();
-        Ok((self.enter(&metadata, &extensions)?, message))
+        Ok((self.enter(&metadata, extensions)?, message))
     }
 
     /// Begins a call that creates a task, with what the proxy attaches to it.
@@ -51,7 +51,7 @@ impl Door {
         invocation: impl FnOnce(&mut M) -> Option<&mut InvokeRequest>,
     ) -> Result<(Call, M), Status> {
         let (metadata, extensions, mut message) = request.into_parts();
-        let call = self.enter(&metadata, &extensions)?;
+        let call = self.enter(&metadata, extensions)?;
         if let Some(invocation) = invocation(&mut message) {
             call.of_agent(&invocation.agent_id);
             let prepared = self.prepare(&call.context.record, invocation, &metadata);
@@ -60,9 +60,9 @@ impl Door {
         Ok((call, message))
     }
 
-    fn enter(&self, metadata: &MetadataMap, extensions: &Extensions) -> Result<Call, Status> {
+    fn enter(&self, metadata: &MetadataMap, mut extensions: Extensions) -> Result<Call, Status> {
         // Every request has passed the layers.
-        let admitted: Option<Admitted> = extensions.get().cloned();
+        let admitted: Option<Admitted> = extensions.remove();
         let admitted = admitted.ok_or_else(|| Status::internal("internal error"))?;
         let record = Arc::clone(&admitted.record);
         self.call(admitted, metadata).map_err(|error| refuse_at_the_door(&record, error))

@@ -16,20 +16,24 @@ use super::{
     connection::Connection,
     limits::{Hold, Limits, Permit},
     metadata,
+    server::SERVICE,
+    service::Service,
     status::{self, refuse_at_the_door},
     tls::Tls,
 };
 use crate::{
     calls::{Error, Kind},
     config,
-    proto::TooLong,
+    proto::{TooLong, agent_service_server::AgentServiceServer},
     telemetry::{Call, MethodKind, Metrics, Record},
 };
 
 /// What all connections share.
 pub struct Edge {
-    /// The services.
-    pub routes: Routes,
+    /// The API.
+    pub agent: AgentServiceServer<Service>,
+    /// The other services.
+    pub others: Routes,
     /// Who may call.
     pub auth: Arc<Auth>,
     /// How much is done at once.
@@ -107,19 +111,26 @@ fn admit(
 
 async fn serve(edge: &Edge, admitted: Admitted, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let record = Arc::clone(&admitted.record);
+    let is_of_the_api = record.method().is_of_the_api();
+    // A method that our service does not have is refused in our terms, too.
+    let is_ours = is_of_the_api || is_of_our_service(request.uri().path());
     request.extensions_mut().insert(admitted);
     // Reflection is a stream both ways, whose caller may think as long as it likes.
     let limit = Some(edge.settings.receive_timeout).filter(|_| record.method().kind != MethodKind::Reflection);
-    let path = request.uri().path().to_owned();
-    let request = request.map(|body| Body::new(Received::new(body, record.clone(), limit)));
-    let response = edge.routes.clone().call(request).await?;
+    let request = request.map(|body| Received::new(body, record.clone(), limit));
+    let response = match is_of_the_api {
+        true => edge.agent.clone().call(request).await?,
+        false => edge.others.clone().call(request.map(Body::new)).await?,
+    };
     if let Some(list) = too_long(&response) {
         return Ok(refuse_at_the_door(&record, Error::invalid(&list.field, list.to_string())).into_http());
     }
-    Ok(match status::of_tonic(&path, response.headers()) {
-        Some(status) => status.into_http(),
-        None => response,
-    })
+    let refused = if is_ours { status::of_tonic(record.method().creates, response.headers()) } else { None };
+    Ok(refused.map_or(response, Status::into_http))
+}
+
+fn is_of_our_service(path: &str) -> bool {
+    path.strip_prefix('/').and_then(|path| path.strip_prefix(SERVICE)).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The list for which the request was not even decoded.

@@ -85,11 +85,12 @@ impl Server {
             max_response_bytes: settings.server.max_response_bytes,
         };
         let service = Service { calls: calls.clone(), door };
-        let mut routes = Routes::builder();
-        routes.add_service(agent_service(service, &settings.server)).add_service(health_service);
-        add_reflection(&mut routes)?;
+        let mut others = Routes::builder();
+        others.add_service(health_service);
+        add_reflection(&mut others)?;
         let edge = Edge {
-            routes: routes.routes().prepare(),
+            agent: agent_service(service, &settings.server),
+            others: others.routes().prepare(),
             auth,
             limits: Limits::new(&settings.server),
             tls,

@@ -9,7 +9,6 @@ use tonic::{
 };
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::server::SERVICE;
 use crate::{
     calls::{Error, Kind, Outcome},
     platform::{self, Refusal},
@@ -199,8 +198,7 @@ fn cut(text: &str, most: usize) -> &str {
 
 /// What tonic itself refuses, in this API's terms: it answers before a call begins and knows no details. None for a
 /// status that needs no other.
-pub fn of_tonic(path: &str, headers: &HeaderMap) -> Option<Status> {
-    let method = path.strip_prefix('/')?.strip_prefix(SERVICE)?.strip_prefix('/')?;
+pub fn of_tonic(creates: bool, headers: &HeaderMap) -> Option<Status> {
     let status = Status::from_header_map(headers)?;
     if matches!(status.code(), Code::Ok | Code::Cancelled) || !status.details().is_empty() {
         return None;
@@ -223,7 +221,6 @@ pub fn of_tonic(path: &str, headers: &HeaderMap) -> Option<Status> {
         ),
     };
     let outcome = ("outcome".to_owned(), "not_created".to_owned());
-    let creates = matches!(method, "Invoke" | "InvokeStream");
     let mut details = ErrorDetails::new();
     details.set_error_info(reason, DOMAIN, creates.then_some(outcome).into_iter().collect::<HashMap<_, _>>());
     let headers = status.metadata().clone();

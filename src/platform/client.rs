@@ -74,7 +74,7 @@ impl Client {
         agent_id: &str,
         version: Option<&str>,
         body: Vec<u8>,
-    ) -> Result<wire::Task, Error> {
+    ) -> Result<Box<wire::Task>, Error> {
         let url = format!("{}/agent-execution/{agent_id}", context.credentials.roots.rest);
         let body = Bytes::from(body);
         let mut attempts = self.retries.begin(context, Route::CreateTask);
@@ -94,7 +94,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Error`] says.
-    pub async fn task(&self, context: &Context, task_id: &str) -> Result<wire::Task, Error> {
+    pub async fn task(&self, context: &Context, task_id: &str) -> Result<Box<wire::Task>, Error> {
         let url = format!("{}/agent-execution/{task_id}/status", context.credentials.roots.rest);
         let mut attempts = self.retries.begin(context, Route::ReadTask);
         loop {
@@ -109,7 +109,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Error`] says.
-    pub async fn stop_task(&self, context: &Context, task_id: &str) -> Result<wire::Task, Error> {
+    pub async fn stop_task(&self, context: &Context, task_id: &str) -> Result<Box<wire::Task>, Error> {
         let url = format!("{}/agent-execution/{task_id}", context.credentials.roots.rest);
         let mut attempts = self.retries.begin(context, Route::StopTask);
         loop {
@@ -184,8 +184,13 @@ impl Client {
         self.transport.events(context, request, sending, check).await
     }
 
-    async fn task_of(&self, context: &Context, request: RequestBuilder, sending: Sending) -> Result<wire::Task, Error> {
-        let task: wire::Task = self.transport.json(context, request, sending).await?;
+    async fn task_of(
+        &self,
+        context: &Context,
+        request: RequestBuilder,
+        sending: Sending,
+    ) -> Result<Box<wire::Task>, Error> {
+        let task: Box<wire::Task> = self.transport.json(context, request, sending).await?;
         if task.id.as_ref().is_none_or(String::is_empty) {
             let what = sending.route.what();
             return Err(Error::Unreadable { what, why: "it is no task: it has no id".to_owned(), status: 200 });

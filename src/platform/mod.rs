@@ -1,6 +1,7 @@
 //! The HTTP client of the platform; knows no protobuf.
 
 mod agents;
+mod buffer;
 mod client;
 mod credentials;
 mod error;

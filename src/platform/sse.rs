@@ -7,6 +7,8 @@ use std::{fmt, mem, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::buffer::make_room;
+
 /// The longest `id` that is remembered, in bytes.
 const MAX_ID: usize = 1024;
 
@@ -34,8 +36,8 @@ pub struct Decoder {
     after_cr: bool,
     at_start: bool,
     id: Option<String>,
-    /// The data lines of the event so far.
-    data: Option<BytesMut>,
+    /// The data lines of the event so far; the first one as it came, until there is a second.
+    data: Option<Bytes>,
     oversized: bool,
     dropped: u64,
     retry: Option<Duration>,
@@ -67,7 +69,17 @@ impl Decoder {
     }
 
     /// Adds what has arrived.
-    pub fn push(&mut self, bytes: &[u8]) {
+    pub fn push(&mut self, mut bytes: &[u8]) {
+        // A line that becomes too large is given up before it is kept, so that no buffer grows beyond the cap.
+        if self.searched == self.pending.len() && self.pending.len() + bytes.len() > self.cap {
+            let rest = memchr::memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
+            if self.pending.len() + rest > self.cap {
+                self.throw_away();
+                self.after_cr = false;
+                bytes = &bytes[rest..];
+            }
+        }
+        make_room(&mut self.pending, bytes.len(), self.cap);
         self.pending.extend_from_slice(bytes);
     }
 
@@ -101,7 +113,7 @@ impl Decoder {
     /// How many bytes are held: a line, an event's data and its id.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.pending.len() + self.data.as_ref().map_or(0, BytesMut::len) + self.id.as_ref().map_or(0, String::len)
+        self.pending.len() + self.data.as_ref().map_or(0, Bytes::len) + self.id.as_ref().map_or(0, String::len)
     }
 
     /// How many events were left out since the last call, for being larger than the cap.
@@ -159,7 +171,7 @@ impl Decoder {
             value.advance(1);
         }
         match name {
-            b"data" => self.add_data(&value),
+            b"data" => self.add_data(value),
             b"id" if value.len() <= MAX_ID && !value.contains(&0) => {
                 self.id = String::from_utf8(value.into()).ok();
             }
@@ -172,20 +184,24 @@ impl Decoder {
         }
     }
 
-    fn add_data(&mut self, value: &[u8]) {
+    fn add_data(&mut self, value: Bytes) {
         // With the line feed between two lines.
         self.oversized |= self.data.as_ref().map_or(0, |data| data.len() + 1) + value.len() > self.cap;
+        let before = self.data.take();
         if self.oversized {
-            self.data = None;
             return;
         }
-        match &mut self.data {
-            None => self.data = Some(value.into()),
-            Some(data) => {
+        self.data = Some(match before {
+            None => value,
+            Some(before) => {
+                // Not a copy from the second time on: nobody else has a part of it then.
+                let mut data = BytesMut::from(before);
+                make_room(&mut data, value.len() + 1, self.cap);
                 data.extend_from_slice(b"\n");
-                data.extend_from_slice(value);
+                data.extend_from_slice(&value);
+                data.freeze()
             }
-        }
+        });
     }
 
     fn dispatch(&mut self) -> Option<Frame> {
@@ -194,7 +210,7 @@ impl Decoder {
             self.dropped += 1;
             return None;
         }
-        data.map(|data| Frame { id, data: data.freeze() })
+        data.map(|data| Frame { id, data })
     }
 }
 

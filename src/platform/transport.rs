@@ -4,6 +4,7 @@
 
 use std::{error::Error as _, io, iter, sync::Arc, time::Duration};
 
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::{Timestamp, fmt::rfc2822};
 use reqwest::{RequestBuilder, Response};
@@ -14,6 +15,7 @@ use tokio::{
 };
 
 use super::{
+    buffer::make_room,
     credentials::Credentials,
     error::{Cause, Error},
     events::EventStream,
@@ -113,8 +115,11 @@ impl Transport {
         let read = async |mut response: Response| {
             let body = read_body(&mut response, self.limits.max_answer_bytes).await?;
             let body = body.map_err(|why| unreadable(sending, &response, why))?;
+            // Looked at once as a whole, not attribute by attribute.
+            let text =
+                str::from_utf8(&body).map_err(|_| unreadable(sending, &response, "it is no UTF-8".to_owned()))?;
             // serde_json's own message quotes the value.
-            serde_json::from_slice(&body).map_err(|error| {
+            serde_json::from_str(text).map_err(|error| {
                 let (kind, line, column) = (error.classify(), error.line(), error.column());
                 unreadable(sending, &response, format!("{kind:?} error at line {line}, column {column}"))
             })
@@ -201,16 +206,21 @@ pub async fn until<T>(time: Option<Instant>, future: impl Future<Output = T>) ->
     }
 }
 
-/// The whole body, unless it is larger than `most` or its compression is broken.
-async fn read_body(response: &mut Response, most: usize) -> Result<Result<Vec<u8>, String>, Error> {
-    let mut body = Vec::new();
+/// The whole body, unless it is larger than `most` or its compression is broken. One that comes in one piece, as most
+/// do, is not copied.
+async fn read_body(response: &mut Response, most: usize) -> Result<Result<Bytes, String>, Error> {
+    let mut body = BytesMut::new();
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > most => {
                 return Ok(Err(format!("it is larger than {most} bytes")));
             }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(Ok(body)),
+            Ok(Some(chunk)) if body.is_empty() => body = chunk.into(),
+            Ok(Some(chunk)) => {
+                make_room(&mut body, chunk.len(), most);
+                body.extend_from_slice(&chunk);
+            }
+            Ok(None) => return Ok(Ok(body.freeze())),
             Err(error) if is_garbled(&error) => return Ok(Err("its compression is broken".to_owned())),
             Err(error) => return Err(lost(error)),
         }

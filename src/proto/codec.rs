@@ -6,14 +6,23 @@ use bytes::Buf as _;
 use prost::{Message, Name};
 use tonic::{
     Status,
-    codec::{BufferSettings, DecodeBuf, Decoder},
+    codec::{BufferSettings, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
 use super::lists;
 
+/// How large a call's buffers are at first, and how much is written at once, in bytes. Most messages are small, and a
+/// stream on which nothing happens holds its buffer too; tonic would begin with 8 KiB.
+fn buffers() -> BufferSettings {
+    BufferSettings::new(1 << 10, 32 << 10)
+}
+
 /// The codec of all calls.
 pub struct Codec<T, U>(ProstCodec<T, U>);
+
+/// Writes a message into a buffer that is as large as it needs.
+pub struct Fitting<T>(ProstEncoder<T>);
 
 /// Reads a message whose lists are not too long.
 pub struct Bounded<U>(ProstDecoder<U>);
@@ -31,15 +40,29 @@ where
 {
     type Encode = T;
     type Decode = U;
-    type Encoder = ProstEncoder<T>;
+    type Encoder = Fitting<T>;
     type Decoder = Bounded<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        self.0.encoder()
+        Fitting(self.0.encoder())
     }
 
     fn decoder(&mut self) -> Self::Decoder {
         Bounded(self.0.decoder())
+    }
+}
+
+impl<T: Message> Encoder for Fitting<T> {
+    type Item = T;
+    type Error = Status;
+
+    fn encode(&mut self, message: T, buf: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buf.reserve(message.encoded_len());
+        self.0.encode(message, buf)
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        buffers()
     }
 }
 
@@ -58,6 +81,6 @@ impl<U: Name + Default> Decoder for Bounded<U> {
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        self.0.buffer_settings()
+        buffers()
     }
 }

@@ -16,7 +16,7 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{
-    Layer as _,
+    Layer,
     filter::{LevelFilter, ParseError, filter_fn},
     layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
@@ -70,7 +70,9 @@ pub fn start(settings: &Settings) -> Result<Telemetry, StartError> {
             )
     });
     let (logs, lines) = logs::layer(&settings.telemetry)?;
-    let _ = tracing_subscriber::registry().with(spans).with(logs).try_init();
+    // A list, not an `Option`: a layer that may be there would have every span made, whether it is or not.
+    let layers = [Some(logs.boxed()), spans.map(Layer::boxed)].into_iter().flatten().collect::<Vec<_>>();
+    let _ = tracing_subscriber::registry().with(layers).try_init();
     Ok(Telemetry { traces, _lines: lines })
 }
 

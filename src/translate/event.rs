@@ -60,12 +60,16 @@ fn shaped(kind: EventType, raw: &RawValue, forward_access_tokens: bool, extra: &
         | EventType::SubTaskUpdated
         | EventType::SubTaskFinished => wire::parse(raw).ok().map(|data| Data::Task(task(data))),
         EventType::Chunk => wire::parse(raw).ok().map(Data::Chunk),
-        EventType::ToolCallRequest => read(raw, extra).map(|data| Data::ToolCallRequest(tool_call_request(data))),
-        EventType::ToolCallResult => read(raw, extra).map(|data| Data::ToolCallResult(tool_call_result(data))),
-        EventType::Think | EventType::Analyze => read(raw, extra).map(|data| Data::Reasoning(reasoning(data))),
+        EventType::ToolCallRequest => {
+            read(raw, extra).map(|data| Data::ToolCallRequest(tool_call_request(data).into()))
+        }
+        EventType::ToolCallResult => read(raw, extra).map(|data| Data::ToolCallResult(tool_call_result(data).into())),
+        EventType::Think | EventType::Analyze => read(raw, extra).map(|data| Data::Reasoning(reasoning(data).into())),
         EventType::PlanUpdated => read(raw, extra).map(|data| Data::Plan(plan(data))),
         EventType::AuthEvent => return auth(raw, forward_access_tokens, extra),
-        EventType::SubAgentTrigger => read(raw, extra).map(|data| Data::SubAgentTrigger(sub_agent_trigger(data))),
+        EventType::SubAgentTrigger => {
+            read(raw, extra).map(|data| Data::SubAgentTrigger(sub_agent_trigger(data).into()))
+        }
         _ => None,
     };
     shaped.unwrap_or_else(|| Data::Other(json::Value::new(wire::verbatim(raw))))

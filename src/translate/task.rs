@@ -11,7 +11,7 @@ use crate::{
 /// Translates a task. Every attribute is named, so that a new one cannot be forgotten here.
 #[must_use]
 #[expect(clippy::too_many_lines, reason = "one line an attribute")]
-pub fn task(task: wire::Task) -> proto::Task {
+pub fn task(task: Box<wire::Task>) -> Box<proto::Task> {
     let wire::Task {
         id,
         agent_id,
@@ -70,11 +70,11 @@ pub fn task(task: wire::Task) -> proto::Task {
         used_tools,
         duration,
         rest,
-    } = task;
+    } = *task;
     let other = rest.other;
     // An absent status means pending; an unknown one is in `other`, and nothing is made up for it.
     let status = status.or_else(|| (!other.contains_key("status")).then_some(wire::TaskStatus::Pending));
-    proto::Task {
+    Box::new(proto::Task {
         id: id.unwrap_or_default(),
         agent_id: agent_id.unwrap_or_default(),
         organization_id: organization_id.unwrap_or_default(),
@@ -138,7 +138,7 @@ pub fn task(task: wire::Task) -> proto::Task {
         used_tools: used_tools.unwrap_or_default(),
         duration: duration.map(seconds),
         other: rest_of(other),
-    }
+    })
 }
 
 /// A plan, of a task or of an event.

@@ -21,7 +21,7 @@ async fn read(answer: impl Into<Vec<u8>>) -> Result<Task, Status> {
     let platform = Platform::start(move |_| Reply::Http(200, Vec::new(), answer.clone())).await;
     let proxy = Proxy::start(&platform.base_url()).await;
     let answer = proxy.client().get_task(GetTaskRequest { task_id: "task-1".into() }).await?;
-    Ok(answer.into_inner().task.expect("a task"))
+    Ok(*answer.into_inner().task.expect("a task"))
 }
 
 /// A task with these attributes more, as JSON text.

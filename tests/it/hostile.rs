@@ -80,7 +80,7 @@ impl Process {
 
     async fn get(&self, id: &str) -> Result<Task, Status> {
         let answer = within("an answer", self.client().get_task(GetTaskRequest { task_id: id.to_owned() })).await?;
-        Ok(answer.into_inner().task.expect("a task"))
+        Ok(*answer.into_inner().task.expect("a task"))
     }
 }
 

@@ -77,7 +77,7 @@ async fn an_invocation_is_on_the_wire_what_the_official_client_sends() {
             None => {
                 let task =
                     answer.unwrap_or_else(|status| panic!("{name}: {status}")).into_inner().task.expect("a task");
-                let task: Value = serde_json::from_str(&to_json(&task).expect("JSON")).expect("JSON");
+                let task: Value = serde_json::from_str(&to_json(&*task).expect("JSON")).expect("JSON");
                 let last = recording["platform"].as_array().and_then(|answers| answers.last()).expect("an answer");
                 check_task(name, &task, &recording["result"], &last["body"]);
             }

@@ -106,7 +106,7 @@ impl Scene {
                 let request = limits.request(WaitTaskRequest { task_id: id.clone(), timeout });
                 let ended = desk.call("WaitTask", limits, client.wait_task(request)).await;
                 let is_patient = patience.is_none() && limits.deadline.is_none();
-                judge(&desk, &job, &id, "WaitTask", is_patient, ended, |answer| answer.task);
+                judge(&desk, &job, &id, "WaitTask", is_patient, ended, |answer| answer.task.map(|task| *task));
             });
         }
         let (desk, limits, job) = (self.desk.clone(), self.limits(), self.job.clone());
@@ -117,7 +117,7 @@ impl Scene {
             }
             let request = limits.request(GetTaskRequest { task_id: task.id.clone() });
             let ended = desk.call("GetTask", limits, client.get_task(request)).await;
-            judge(&desk, &job, &task.id, "GetTask", false, ended, |answer| answer.task);
+            judge(&desk, &job, &task.id, "GetTask", false, ended, |answer| answer.task.map(|task| *task));
         };
         join(join_all(waits), meanwhile).await;
     }
@@ -132,11 +132,13 @@ impl Scene {
             self.desk.call("Invoke twice", second, other.invoke(second.request(request.clone()))),
         );
         let (first, second) = Box::pin(calls).await;
-        let known = self.claimed(first.map(|answer| answer.task)).or(self.claimed(second.map(|answer| answer.task)));
+        let known = self
+            .claimed(first.map(|answer| answer.task.map(|task| *task)))
+            .or(self.claimed(second.map(|answer| answer.task.map(|task| *task))));
         let limits = Limits::default();
         let mut client = self.client(limits);
         let third = self.desk.call("Invoke again", limits, client.invoke(limits.request(request))).await;
-        match (known, self.claimed(third.map(|answer| answer.task))) {
+        match (known, self.claimed(third.map(|answer| answer.task.map(|task| *task)))) {
             (Some(known), Some(again)) if known.id != again.id => {
                 self.desk.wrong(format!("two tasks for one request id: {} and {}", known.id, again.id));
             }
@@ -153,7 +155,7 @@ impl Scene {
             let request = limits.request(self.job.request(events_streaming));
             let ended = self.desk.call("Invoke", limits, client.invoke(request)).await;
             let is_retryable = matches!(&ended, Ended::Failed(failure) if failure.fact("outcome") == "not_created");
-            let task = self.claimed(ended.map(|answer| answer.task));
+            let task = self.claimed(ended.map(|answer| answer.task.map(|task| *task)));
             if task.is_some() || !is_retryable {
                 return task;
             }

@@ -56,13 +56,13 @@ impl AgentService for Floor {
 
     async fn invoke(&self, request: Request<InvokeRequest>) -> Result<Response<InvokeResponse>, Status> {
         if let Some(task) = self.constant.clone() {
-            return Ok(Response::new(InvokeResponse { task: Some(task) }));
+            return Ok(Response::new(InvokeResponse { task: Some(task.into()) }));
         }
         let request = request.into_inner();
         let url = format!("{}/agent-execution/{}", self.platform, request.agent_id);
         let body = serde_json::to_vec(&create(&request)).map_err(internal)?;
         let answer = self.http.post(&url, body).await.map_err(internal)?;
-        Ok(Response::new(InvokeResponse { task: Some(proto_task(&answer)?) }))
+        Ok(Response::new(InvokeResponse { task: Some(proto_task(&answer)?.into()) }))
     }
 
     async fn stream_events(
@@ -133,7 +133,7 @@ fn event(data: &[u8]) -> Result<TaskEvent, Status> {
             (EventType::Chunk, Some(Data::Chunk(serde_json::from_str(data.get()).map_err(internal)?)))
         }
         ("task_finished", Some(data)) => {
-            (EventType::TaskFinished, Some(Data::Task(proto_task(data.get().as_bytes())?)))
+            (EventType::TaskFinished, Some(Data::Task(proto_task(data.get().as_bytes())?.into())))
         }
         ("connected", None) => (EventType::Connected, None),
         _ => return Err(internal(r#type)),

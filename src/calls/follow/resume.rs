@@ -109,7 +109,7 @@ impl Follow {
     /// The task, if it is over; None also where it cannot be read for the moment.
     async fn read_over(&self) -> Result<Option<Box<wire::Task>>, Error> {
         match self.platform.task(&self.context, &self.task_id).await {
-            Ok(task) => Ok(task.is_terminal().then(|| Box::new(task))),
+            Ok(task) => Ok(task.is_terminal().then_some(task)),
             Err(error) if may_pass(&error) => Ok(None),
             Err(error) => Err(self.broken(error.into())),
         }

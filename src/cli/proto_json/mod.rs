@@ -133,7 +133,7 @@ mod tests {
             other: Some(object(&json!({"whole": 1, "half": 0.5, "big": 9_007_199_254_740_993_i64, "none": null}))),
             ..Task::default()
         };
-        let json = to_json(&InvokeResponse { task: Some(task) }).expect("valid");
+        let json = to_json(&InvokeResponse { task: Some(task.into()) }).expect("valid");
         assert_eq!(
             json,
             r#"{"task":{"id":"t1","createdAt":"2026-04-10T19:01:35.114410Z","status":"TASK_STATUS_COMPLETED","#

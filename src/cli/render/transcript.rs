@@ -125,7 +125,7 @@ mod tests {
 
     fn task(kind: EventType, status: TaskStatus, result: Option<&str>) -> TaskEvent {
         let task = Task { id: "t1".into(), status: status.into(), result: result.map(Into::into), ..Task::default() };
-        event(kind, Some(Data::Task(task)))
+        event(kind, Some(Data::Task(task.into())))
     }
 
     fn written(events: &[TaskEvent]) -> String {
@@ -148,7 +148,7 @@ mod tests {
             task(EventType::TaskUpdated, TaskStatus::Executing, None),
             chunk("Hel"),
             chunk("lo"),
-            event(EventType::Think, Some(Data::Reasoning(thought))),
+            event(EventType::Think, Some(Data::Reasoning(thought.into()))),
             event(EventType::Heartbeat, None),
             chunk("world\n"),
             task(EventType::TaskFinished, TaskStatus::Completed, Some("world")),

@@ -46,8 +46,8 @@ pub fn without(raw: &RawValue, names: &[&str]) -> Value {
 /// would read one inside the other, each time with a fresh limit of depth, until the stack is full.
 fn has_private_name(json: &str) -> bool {
     const PREFIX: &[u8] = b"$serde_json::private::";
-    // Hardly ever: its letters as they are, or any that are escaped.
-    if !json.contains("$serde_json") && !json.contains("\\u00") {
+    // Hardly ever: its first letter as it is, or any that is escaped.
+    if memchr::memchr2(b'$', b'\\', json.as_bytes()).is_none() {
         return false;
     }
     let mut rest = json.as_bytes();

@@ -19,7 +19,7 @@ fn waiting(task: &Task, timeout: Option<Duration>) -> WaitTaskRequest {
 
 async fn wait(caller: &mut Caller, request: Request<WaitTaskRequest>) -> Task {
     let answer = within("an answer", caller.0.wait_task(request)).await;
-    answer.expect("OK").into_inner().task.expect("a task")
+    *answer.expect("OK").into_inner().task.expect("a task")
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use xpander_grpc_proxy::{
     calls::{Error, Kind},
     config::{Flags, Secret, Settings, TokenHash, load},
     platform::{self, Context, Keys, Refusal, sse::Decoder},
-    proto::{InvokeRequest, InvokeStreamRequest, Task, TaskEvent, json},
+    proto::{InvokeRequest, InvokeStreamRequest, TaskEvent, json},
     telemetry::{Call, Metrics},
     translate,
 };
@@ -60,7 +60,7 @@ fn no_debug_shows_a_marked_value() {
     let invocation = request("agent-1");
     let structure: json::Struct = invocation.user_tokens.clone().expect("marked");
     let value = json::Value::new(serde_json::json!({ mark("key"): mark("value") }));
-    let task: Task = translate::task(serde_json::from_str(&answer("task-1", "completed").to_string()).expect("a task"));
+    let task = translate::task(serde_json::from_str(&answer("task-1", "completed").to_string()).expect("a task"));
     let event: Vec<TaskEvent> = decoded().iter().filter_map(|data| translate::event(None, data, true).ok()).collect();
     let mut decoder = Decoder::new(1 << 20);
     decoder.push(events().as_bytes());

@@ -39,7 +39,7 @@ async fn all(mut stream: Streaming<InvokeStreamResponse>) -> (Task, Vec<TaskEven
         let Item::Event(event) = item else { panic!("a second task") };
         events.push(event);
     }
-    (task, events)
+    (*task, events)
 }
 
 async fn sandbox() -> (Sandbox, Proxy) {

@@ -60,7 +60,7 @@ pub struct Caller(pub Client);
 impl Caller {
     pub async fn invoke(&mut self, request: InvokeRequest) -> Task {
         let answer = within("an answer", self.0.invoke(request)).await.expect("OK").into_inner();
-        answer.task.expect("a task")
+        *answer.task.expect("a task")
     }
 
     /// Invokes an agent with a prompt.
@@ -70,18 +70,18 @@ impl Caller {
 
     pub async fn get(&mut self, id: &str) -> Task {
         let answer = within("an answer", self.0.get_task(GetTaskRequest { task_id: id.to_owned() })).await;
-        answer.expect("OK").into_inner().task.expect("a task")
+        *answer.expect("OK").into_inner().task.expect("a task")
     }
 
     pub async fn wait(&mut self, id: &str) -> Task {
         let request = WaitTaskRequest { task_id: id.to_owned(), timeout: None };
         let answer = within("an answer", self.0.wait_task(request)).await;
-        answer.expect("OK").into_inner().task.expect("a task")
+        *answer.expect("OK").into_inner().task.expect("a task")
     }
 
     pub async fn stop(&mut self, id: &str) -> Task {
         let answer = within("an answer", self.0.stop_task(StopTaskRequest { task_id: id.to_owned() })).await;
-        answer.expect("OK").into_inner().task.expect("a task")
+        *answer.expect("OK").into_inner().task.expect("a task")
     }
 }
 

@@ -64,7 +64,7 @@ impl Scene {
         stream: &mut Streaming<InvokeStreamResponse>,
     ) -> Option<Task> {
         let claim = match timeout_at(until, stream.message()).await {
-            Ok(Ok(Some(InvokeStreamResponse { item: Some(Item::Task(task)) }))) => return Some(task),
+            Ok(Ok(Some(InvokeStreamResponse { item: Some(Item::Task(task)) }))) => return Some(*task),
             Ok(Ok(_)) => {
                 self.desk.wrong("the first message is no task");
                 Claim::Left

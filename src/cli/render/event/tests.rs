@@ -18,18 +18,18 @@ fn tool(result: Json) -> ToolCallResult {
 fn a_tool_call_and_its_result_are_a_line_each() {
     let payload = Some(Value::new(json!({"q": "x"})));
     let call = ToolCallRequest { tool_name: Some("search".into()), payload, ..Default::default() };
-    assert_eq!(shown(Data::ToolCallRequest(call)), r#"→ search {"q":"x"}"#);
-    assert_eq!(shown(Data::ToolCallResult(tool(json!({"rows": [1, 2]})))), r#"← search {"rows":[1,2]}"#);
+    assert_eq!(shown(Data::ToolCallRequest(call.into())), r#"→ search {"q":"x"}"#);
+    assert_eq!(shown(Data::ToolCallResult(tool(json!({"rows": [1, 2]})).into())), r#"← search {"rows":[1,2]}"#);
     let failed = ToolCallResult { is_error: Some(true), ..tool(json!("boom")) };
-    assert_eq!(shown(Data::ToolCallResult(failed)), "← search failed boom");
+    assert_eq!(shown(Data::ToolCallResult(failed.into())), "← search failed boom");
     let approval_request_id = Some("a1".into());
     let approved = ToolCallResult { approval_request_id, ..tool(json!(1)) };
-    assert_eq!(shown(Data::ToolCallResult(approved)), "← search (approval a1) 1");
+    assert_eq!(shown(Data::ToolCallResult(approved.into())), "← search (approval a1) 1");
 }
 
 #[test]
 fn a_large_result_is_cut_to_the_width() {
-    let shown = shown(Data::ToolCallResult(tool(json!("x".repeat(100_000)))));
+    let shown = shown(Data::ToolCallResult(tool(json!("x".repeat(100_000))).into()));
     assert_eq!(shown.chars().count(), 120);
     assert!(shown.ends_with('…'));
 }
@@ -51,7 +51,7 @@ fn a_thought_can_be_a_bare_text() {
 #[test]
 fn a_thought_has_its_title_in_front() {
     let reasoning = Reasoning { title: Some("Look".into()), thought: Some("it\nup".into()), ..Default::default() };
-    assert_eq!(shown(Data::Reasoning(reasoning)), "~ Look: it up");
+    assert_eq!(shown(Data::Reasoning(reasoning.into())), "~ Look: it up");
 }
 
 #[test]
@@ -72,9 +72,9 @@ fn a_gap_says_that_events_may_be_missing() {
 #[test]
 fn other_agents_and_other_tasks_are_named() {
     let trigger = SubAgentTrigger { agent_id: Some("b".into()), query: Some("why?".into()), ..Default::default() };
-    assert_eq!(shown(Data::SubAgentTrigger(trigger)), "⇒ agent b why?");
+    assert_eq!(shown(Data::SubAgentTrigger(trigger.into())), "⇒ agent b why?");
     let sub = Task { id: "t2".into(), status: TaskStatus::Completed.into(), ..Default::default() };
-    assert_eq!(shown(Data::Task(sub)), "· quantum_leap t2 completed");
+    assert_eq!(shown(Data::Task(sub.into())), "· quantum_leap t2 completed");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn no_event_steers_the_terminal_or_fakes_a_line() {
     let mut event = TaskEvent { type_name: evil.into(), ..TaskEvent::default() };
     let reasoning = Reasoning { title: Some(evil.into()), ..Default::default() };
     let result = ToolCallResult { tool_name: Some(evil.into()), ..tool(json!({evil: evil})) };
-    for data in [None, Some(Data::Reasoning(reasoning)), Some(Data::ToolCallResult(result))] {
+    for data in [None, Some(Data::Reasoning(reasoning.into())), Some(Data::ToolCallResult(result.into()))] {
         event.data = data;
         let shown = lines(&event, Look::PLAIN);
         assert!(!shown.contains(char::is_control), "{shown:?}");
