@@ -25,12 +25,13 @@ impl Calls {
         let invocation = translate::invocation(request, self.shared.default_agent.as_deref())?;
         if let Some(task_id) = &invocation.existing {
             // Its failure is the call's: a new task is never created in its place.
-            return self.get_task(context, task_id).await;
+            return Box::pin(self.get_task(context, task_id)).await;
         }
         let mut create = Create::new(&invocation)?;
         self.pin(context, &mut create.version, &create.agent);
         match invocation.request_id {
-            Some(request_id) => self.create_once(context, request_id, create).await,
+            // Boxed, as all that is not every call's: a future is as large as the largest of its ways.
+            Some(request_id) => Box::pin(self.create_once(context, request_id, create)).await,
             None => self.create(context, create).await,
         }
     }

@@ -108,13 +108,17 @@ impl Call {
     }
 
     /// Does the call's work, unless the drain has no more time for it: then its caller is told, not cut off.
-    pub async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        tokio::select! {
-            biased;
-            done = work => done,
-            () = self.connection.drained() => {
-                let outcome = self.context.record.method().creates.then_some(Outcome::Unknown);
-                Err(Error { outcome, ..Error::new(Kind::Draining) })
+    pub fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> impl Future<Output = Result<T, Error>> {
+        // Boxed once: it is large, and would be moved from one future into the next.
+        let work = Box::pin(work);
+        async {
+            tokio::select! {
+                biased;
+                done = work => done,
+                () = self.connection.drained() => {
+                    let outcome = self.context.record.method().creates.then_some(Outcome::Unknown);
+                    Err(Error { outcome, ..Error::new(Kind::Draining) })
+                }
             }
         }
     }

@@ -24,7 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{layers, layers::Edge, patience::Patience, tls::Peer, traffic::Traffic};
+use super::{gathered::Gathered, layers, layers::Edge, patience::Patience, tls::Peer, traffic::Traffic};
 use crate::calls::Kind;
 
 /// What the calls of one connection share.
@@ -93,7 +93,7 @@ async fn serve_http2(io: impl Read + Write + Unpin, by: Instant, peer: Peer, edg
     };
     // As long as the answer to a ping.
     let most = edge.settings.keepalive_interval + edge.settings.keepalive_timeout;
-    let mut http2 = pin!(edge.http2.serve_connection(Patience::new(io, by, most), service));
+    let mut http2 = pin!(edge.http2.serve_connection(Gathered::new(Patience::new(io, by, most)), service));
     let leave = tokio::select! {
         result = http2.as_mut() => return note(result),
         leave = leave(&edge, &connection) => leave,

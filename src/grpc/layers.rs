@@ -70,7 +70,7 @@ pub async fn answer(
     edge: Arc<Edge>,
     connection: Arc<Connection>,
     request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
+) -> Result<Response<Sent>, Infallible> {
     let under_way = connection.traffic.begin();
     let call = Call::begin(&edge.metrics, request.uri().path(), request.headers());
     let record = Arc::clone(call.record());
@@ -90,7 +90,7 @@ pub async fn answer(
     }
     let (head, body) = response.into_parts();
     let body = Sent::new(body, call, hold, &head.headers);
-    Ok(Response::from_parts(head, Body::new(body)))
+    Ok(Response::from_parts(head, body))
 }
 
 /// Lets a request in with its share, or says why not: nothing of it has reached the platform.

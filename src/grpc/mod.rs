@@ -6,6 +6,7 @@ mod bodies;
 mod call;
 mod connection;
 mod door;
+mod gathered;
 mod layers;
 mod leash;
 mod limits;

@@ -2,12 +2,16 @@
 
 use std::{
     fmt,
-    hash::{Hash, Hasher},
+    hash::{BuildHasher as _, Hash, Hasher, RandomState},
+    sync::LazyLock,
 };
 
 use http::{HeaderValue, header::InvalidHeaderValue};
 
 use crate::config::{Roots, Secret, roots};
+
+/// One for all credentials, and another in every process: nobody outside can make two of them collide.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// A platform key, its organization, the addresses that follow from it and the connections that it alone uses.
 pub struct Credentials {
@@ -15,6 +19,8 @@ pub struct Credentials {
     pub(super) key: HeaderValue,
     secret: Secret,
     owner: Owner,
+    /// Of all that makes two equal: they are looked up by every call.
+    hash: u64,
     /// Where the organization's REST routes and event streams are.
     pub(super) roots: Roots,
     /// Never shared between keys.
@@ -45,7 +51,9 @@ impl Credentials {
     ) -> Result<Self, InvalidHeaderValue> {
         let mut key = HeaderValue::from_str(secret.expose())?;
         key.set_sensitive(true);
-        Ok(Self { key, secret, owner, roots: roots(base_url, organization), http })
+        let roots = roots(base_url, organization);
+        let hash = HASHER.hash_one((&secret, &roots, &owner));
+        Ok(Self { key, secret, owner, hash, roots, http })
     }
 
     /// The key itself, to cut it out of what the platform says.
@@ -62,7 +70,7 @@ impl Credentials {
 
 impl PartialEq for Credentials {
     fn eq(&self, other: &Self) -> bool {
-        self.secret == other.secret && self.roots == other.roots && self.owner == other.owner
+        self.hash == other.hash && self.secret == other.secret && self.roots == other.roots && self.owner == other.owner
     }
 }
 
@@ -70,8 +78,7 @@ impl Eq for Credentials {}
 
 impl Hash for Credentials {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.secret.hash(state);
-        self.roots.hash(state);
+        self.hash.hash(state);
     }
 }
 

@@ -15,7 +15,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::trace;
+use super::{together::Together, trace};
 use crate::config::{LogFormat, Telemetry};
 
 /// How often the exporters may say the same thing.
@@ -37,7 +37,8 @@ where
     let chosen = EnvFilter::builder().parse(&settings.log_filter)?;
     // Filters without a hint would have every callsite of every library asked, down to trace level.
     let spans = filter_fn(|metadata| metadata.target() != trace::TARGET).with_max_level_hint(LevelFilter::TRACE);
-    let (writer, written) = NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).finish(io::stderr());
+    let out = Together::new(io::stderr());
+    let (writer, written) = NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).finish(out);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match settings.log_format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),

@@ -10,6 +10,7 @@ mod method;
 mod metrics;
 mod otlp;
 mod record;
+mod together;
 mod trace;
 
 use opentelemetry::trace::TracerProvider as _;

@@ -9,10 +9,16 @@ use serde_json::{Map, Value, value::RawValue};
 use super::raw;
 
 /// Something read from the platform's JSON that can say whether it holds all that was sent.
-pub trait Wire: for<'de> Deserialize<'de> {
+pub trait Wire: for<'de> Deserialize<'de> + Sized {
     /// Whether everything that was sent has a place in the type.
     fn is_whole(&self) -> bool {
         true
+    }
+
+    /// The value, where it can be told from its JSON at a glance. Most attributes are plain texts, and a JSON reader for
+    /// each costs more than what it reads.
+    fn plain(_json: &str) -> Option<Self> {
+        None
     }
 }
 
@@ -35,12 +41,15 @@ impl Rest {
     /// Reads one attribute: into its type where it fits, verbatim into `other` where that would lose something, and both
     /// where an object fits but holds more than its type. Absent and null are the same.
     pub fn read<T: Wire>(&mut self, key: &str, raw: &RawValue) -> Option<T> {
-        let read = raw::parse::<Option<T>>(raw);
+        if raw.get() == "null" {
+            return None;
+        }
+        let read = T::plain(raw.get()).map_or_else(|| raw::parse::<T>(raw), Ok);
         self.misfit |= read.is_err();
-        if !matches!(&read, Ok(value) if value.as_ref().is_none_or(Wire::is_whole)) {
+        if !read.as_ref().is_ok_and(Wire::is_whole) {
             self.keep(key, raw);
         }
-        read.ok().flatten()
+        read.ok()
     }
 
     /// Keeps an attribute verbatim.
@@ -184,8 +193,17 @@ impl serde::Serialize for Time {
 }
 
 impl Wire for Time {}
-impl Wire for String {}
-impl Wire for bool {}
+impl Wire for String {
+    fn plain(json: &str) -> Option<Self> {
+        let text = json.strip_prefix('"')?.strip_suffix('"')?;
+        memchr::memchr(b'\\', text.as_bytes()).is_none().then(|| text.to_owned())
+    }
+}
+impl Wire for bool {
+    fn plain(json: &str) -> Option<Self> {
+        json.parse().ok()
+    }
+}
 impl Wire for i32 {}
 impl Wire for i64 {}
 impl Wire for f64 {}

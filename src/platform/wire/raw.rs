@@ -11,7 +11,8 @@ use serde_json::{Map, Value, value::RawValue};
 /// # Errors
 /// When the JSON does not fit the type.
 pub fn parse<T: DeserializeOwned>(raw: &RawValue) -> serde_json::Result<T> {
-    if has_private_name(raw.get()) {
+    // Only objects have names.
+    if raw.get().starts_with(['{', '[']) && has_private_name(raw.get()) {
         return Err(serde::de::Error::custom("a name that serde_json keeps for itself"));
     }
     serde_json::from_str(raw.get()).or_else(|error| match mended(raw.get()) {
