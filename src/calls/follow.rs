@@ -140,8 +140,9 @@ impl Follow {
                     }
                 }
                 // An end without task_finished is no different from a break.
-                Ok(None) => self.interrupted(None).await?,
-                Err(error) => self.interrupted(Some(error)).await?,
+                // Both boxed: they are rare and large, and every stream would hold their room.
+                Ok(None) => Box::pin(self.interrupted(None)).await?,
+                Err(error) => Box::pin(self.interrupted(Some(error))).await?,
             }
         }
     }
@@ -169,7 +170,7 @@ impl Follow {
     }
 
     async fn deliver(&mut self, event: TaskEvent) -> Result<TaskEvent, Error> {
-        let event = if self.is_end(&event) { self.end_with(event).await? } else { event };
+        let event = if self.is_end(&event) { Box::pin(self.end_with(event)).await? } else { event };
         if let Some(id) = &event.event_id {
             self.delivered_id = Some(id.as_str().into());
         }

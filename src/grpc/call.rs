@@ -20,6 +20,10 @@ use crate::{
 /// A stream of responses, as tonic takes it.
 pub type Responses<M> = Pin<Box<dyn Stream<Item = Result<M, Status>> + Send>>;
 
+/// The smallest answer that is compressed, in bytes: most libraries accept compression unasked, and below this it costs
+/// more time than it saves on the way.
+const COMPRESSED_FROM: usize = 16 << 10;
+
 /// One call at the edge.
 pub struct Call {
     pub context: Context,
@@ -50,7 +54,12 @@ impl Call {
         message: impl FnOnce(T) -> M,
     ) -> Result<Response<M>, Status> {
         let sized = result.map(message).and_then(|message| self.sized(message));
-        sized.map(Response::new).map_err(|error| self.refuse(&error))
+        let (message, size) = sized.map_err(|error| self.refuse(&error))?;
+        let mut response = Response::new(message);
+        if size < COMPRESSED_FROM {
+            response.disable_compression();
+        }
+        Ok(response)
     }
 
     pub fn stream<T: Send + 'static, M: Message + 'static>(
@@ -68,7 +77,7 @@ impl Call {
         let messages = stream! {
             let (mut last_event_id, mut is_over) = (None, false);
             while let Some(item) = items.next().await {
-                let message = item.map(&message).and_then(|message| self.sized(message));
+                let message = item.map(&message).and_then(|message| self.sized(message)).map(|(message, _)| message);
                 if let Ok(message) = &message && let Some(event) = event(message) {
                     record.event(event.r#type());
                     is_over = event.r#type() == EventType::TaskFinished && event.task_id.as_deref() == record.task_id();
@@ -123,9 +132,10 @@ impl Call {
         }
     }
 
-    fn sized<M: Message>(&self, message: M) -> Result<M, Error> {
+    /// The message with its size in bytes, unless it is too large.
+    fn sized<M: Message>(&self, message: M) -> Result<(M, usize), Error> {
         let (size, limit) = (message.encoded_len(), self.max_response_bytes);
-        if size <= limit { Ok(message) } else { Err(Error::new(Kind::TooLarge { size, limit })) }
+        if size <= limit { Ok((message, size)) } else { Err(Error::new(Kind::TooLarge { size, limit })) }
     }
 
     fn refuse(&self, error: &Error) -> Status {

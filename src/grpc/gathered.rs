@@ -20,7 +20,7 @@ const KEPT: usize = 8 << 10;
 /// A connection that gathers what is written to it.
 pub struct Gathered<I> {
     io: I,
-    gathered: Vec<u8>,
+    bytes: Vec<u8>,
     /// How much of it has gone out.
     gone: usize,
     /// Whether something is not known to be on its way.
@@ -32,18 +32,18 @@ pub struct Gathered<I> {
 impl<I: Write + Unpin> Gathered<I> {
     /// A connection that nothing was written to yet.
     pub fn new(io: I) -> Self {
-        Self { io, gathered: Vec::new(), gone: 0, is_due: false, is_called: false }
+        Self { io, bytes: Vec::new(), gone: 0, is_due: false, is_called: false }
     }
 
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.gone < self.gathered.len() {
-            match ready!(Pin::new(&mut self.io).poll_write(cx, &self.gathered[self.gone..]))? {
+        while self.gone < self.bytes.len() {
+            match ready!(Pin::new(&mut self.io).poll_write(cx, &self.bytes[self.gone..]))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.gone += written,
             }
         }
-        self.gathered.clear();
-        self.gathered.shrink_to(KEPT);
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT);
         self.gone = 0;
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
         self.is_due = false;
@@ -52,11 +52,11 @@ impl<I: Write + Unpin> Gathered<I> {
 
     /// Room for more, of which there is none while the other end takes nothing.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.gathered.len() >= MOST {
+        if self.bytes.len() >= MOST {
             ready!(self.poll_out(cx))?;
         }
         self.is_due = true;
-        Poll::Ready(Ok(MOST - self.gathered.len()))
+        Poll::Ready(Ok(MOST - self.bytes.len()))
     }
 }
 
@@ -72,7 +72,7 @@ impl<I: Read + Write + Unpin> Read for Gathered<I> {
 impl<I: Write + Unpin> Write for Gathered<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let taken = ready!(self.poll_room(cx))?.min(buf.len());
-        self.gathered.extend_from_slice(&buf[..taken]);
+        self.bytes.extend_from_slice(&buf[..taken]);
         Poll::Ready(Ok(taken))
     }
 
@@ -85,7 +85,7 @@ impl<I: Write + Unpin> Write for Gathered<I> {
         let mut taken = 0;
         for buf in bufs {
             let part = &buf[..buf.len().min(room - taken)];
-            self.gathered.extend_from_slice(part);
+            self.bytes.extend_from_slice(part);
             taken += part.len();
         }
         Poll::Ready(Ok(taken))
@@ -106,5 +106,143 @@ impl<I: Write + Unpin> Write for Gathered<I> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_out(cx))?;
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering::Relaxed},
+        },
+        task::{Wake, Waker},
+    };
+
+    use hyper::rt::ReadBuf;
+
+    use super::*;
+
+    /// Takes so many bytes and no more, and remembers what was written at once.
+    #[derive(Default)]
+    struct Socket {
+        room: usize,
+        written: Vec<Vec<u8>>,
+        is_shut: bool,
+    }
+
+    impl Read for Socket {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl Write for Socket {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            let taken = buf.len().min(self.room);
+            if taken == 0 {
+                return Poll::Pending;
+            }
+            self.room -= taken;
+            self.written.push(buf[..taken].to_vec());
+            Poll::Ready(Ok(taken))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.is_shut = true;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// A connection's task: a turn of it is a look for what has arrived, then a write of each of these, flushed.
+    struct Turns {
+        io: Gathered<Socket>,
+        calls: Arc<Calls>,
+    }
+
+    #[derive(Default)]
+    struct Calls(AtomicUsize);
+
+    impl Wake for Calls {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    impl Turns {
+        fn with_room(room: usize) -> Self {
+            Self { io: Gathered::new(Socket { room, ..Socket::default() }), calls: Arc::default() }
+        }
+
+        /// How much was taken.
+        fn turn(&mut self, writes: &[&[u8]]) -> usize {
+            let waker = Waker::from(Arc::clone(&self.calls));
+            let cx = &mut Context::from_waker(&waker);
+            let mut space = [0; 8];
+            assert!(Pin::new(&mut self.io).poll_read(cx, ReadBuf::new(&mut space).unfilled()).is_pending());
+            let mut taken = 0;
+            for bytes in writes {
+                let bufs = [io::IoSlice::new(&bytes[..bytes.len() / 2]), io::IoSlice::new(&bytes[bytes.len() / 2..])];
+                let Poll::Ready(written) = Pin::new(&mut self.io).poll_write_vectored(cx, &bufs) else { break };
+                taken += written.expect("taken");
+                assert!(Pin::new(&mut self.io).poll_flush(cx).is_ready());
+            }
+            taken
+        }
+
+        fn calls(&self) -> usize {
+            self.calls.0.load(Relaxed)
+        }
+    }
+
+    #[test]
+    fn the_writes_of_one_turn_go_out_together_in_the_next() {
+        let mut turns = Turns::with_room(MOST);
+        assert_eq!(turns.turn(&[b"one ", b"two ", b"three"]), 13);
+        assert!(turns.io.io.written.is_empty());
+        assert_eq!(turns.calls(), 1);
+        turns.turn(&[]);
+        assert_eq!(turns.io.io.written, [b"one two three"]);
+        turns.turn(&[]);
+        assert_eq!(turns.calls(), 1, "there is nothing to do");
+    }
+
+    #[test]
+    fn a_socket_that_takes_nothing_is_waited_for_and_not_asked_again_and_again() {
+        let mut turns = Turns::with_room(4);
+        turns.turn(&[b"abcdef"]);
+        let before = turns.calls();
+        turns.turn(&[b"gh"]);
+        turns.turn(&[b"ij"]);
+        assert_eq!((turns.calls(), turns.io.io.written.len()), (before, 1));
+        turns.io.io.room = MOST;
+        turns.turn(&[]);
+        assert_eq!(turns.io.io.written.concat(), b"abcdefghij");
+    }
+
+    #[test]
+    fn no_more_is_gathered_than_fits() {
+        let mut turns = Turns::with_room(0);
+        assert_eq!(turns.turn(&[&vec![b'x'; MOST + 1]]), MOST);
+        assert_eq!(turns.turn(&[b"y"]), 0);
+        turns.io.io.room = 2 * MOST;
+        assert_eq!(turns.turn(&[b"y"]), 1);
+        turns.turn(&[]);
+        assert_eq!(turns.io.io.written.iter().map(Vec::len).collect::<Vec<_>>(), [MOST, 1]);
+        assert!(turns.io.bytes.capacity() <= KEPT);
+    }
+
+    #[test]
+    fn what_is_gathered_goes_out_before_the_end() {
+        let mut turns = Turns::with_room(MOST);
+        turns.turn(&[b"last words"]);
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut turns.io).poll_shutdown(cx).is_ready());
+        assert_eq!(turns.io.io.written, [b"last words"]);
+        assert!(turns.io.io.is_shut);
     }
 }

@@ -117,10 +117,16 @@ async fn serve(edge: &Edge, admitted: Admitted, mut request: Request<Incoming>) 
     request.extensions_mut().insert(admitted);
     // Reflection is a stream both ways, whose caller may think as long as it likes.
     let limit = Some(edge.settings.receive_timeout).filter(|_| record.method().kind != MethodKind::Reflection);
+    // Events are compressed one by one, which makes most of them no smaller and all of them dearer: only for callers who
+    // compress what they send themselves.
+    if record.method().kind == MethodKind::Streaming && !request.headers().contains_key("grpc-encoding") {
+        request.headers_mut().remove("grpc-accept-encoding");
+    }
     let request = request.map(|body| Received::new(body, record.clone(), limit));
-    let response = match is_of_the_api {
-        true => edge.agent.clone().call(request).await?,
-        false => edge.others.clone().call(request.map(Body::new)).await?,
+    let response = if is_of_the_api {
+        edge.agent.clone().call(request).await?
+    } else {
+        edge.others.clone().call(request.map(Body::new)).await?
     };
     if let Some(list) = too_long(&response) {
         return Ok(refuse_at_the_door(&record, Error::invalid(&list.field, list.to_string())).into_http());

@@ -15,7 +15,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::{together::Together, trace};
+use super::{json::Json, together::Together, trace};
 use crate::config::{LogFormat, Telemetry};
 
 /// How often the exporters may say the same thing.
@@ -41,7 +41,7 @@ where
     let (writer, written) = NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).finish(out);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match settings.log_format {
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Json => lines.event_format(Json).boxed(),
         LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).boxed(),
     };
     let exporters = Exporters::default();

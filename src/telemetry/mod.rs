@@ -5,6 +5,7 @@
 
 mod attempt;
 mod call;
+mod json;
 mod logs;
 mod method;
 mod metrics;

@@ -56,6 +56,26 @@ async fn nothing_is_compressed_for_a_caller_who_does_not_ask() {
 }
 
 #[tokio::test]
+async fn what_is_small_and_what_is_a_stream_is_not_compressed_for_those_who_merely_accept_it() {
+    let platform = Platform::with_agents(|request| match request.path.ends_with("/events") {
+        true => Reply::events(&event("task_finished", &long("completed"))),
+        false => Reply::json(200, &finished("executing", "short")),
+    })
+    .await;
+    let proxy = Proxy::start(&platform.base_url()).await;
+    let mut client = proxy.client().accept_compressed(CompressionEncoding::Gzip);
+    let answer = client.get_task(GetTaskRequest { task_id: "task-1".to_owned() }).await.expect("OK");
+    // As gRPC has it, the head names the encoding of the messages that are compressed; this one is not, by its flag.
+    assert_eq!(answer.into_inner().task.expect("a task").result(), "short");
+    let mut direct = Direct::connect(&proxy).await;
+    let accepts = [("grpc-accept-encoding", "gzip")];
+    let body = direct.first_bytes("GetTask", &accepts, frame(b"\x0a\x06task-1")).await;
+    assert_eq!(body.first(), Some(&0), "the flag of a compressed message");
+    let stream = within("a stream", client.stream_events(follow("task-1"))).await.expect("OK");
+    assert!(stream.metadata().get("grpc-encoding").is_none());
+}
+
+#[tokio::test]
 async fn an_encoding_it_does_not_know_is_unimplemented() {
     let platform = platform().await;
     let proxy = Proxy::start(&platform.base_url()).await;

@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::Body as _;
 use hyper::{
@@ -55,14 +56,7 @@ impl Direct {
 
     /// The same with a body that comes bit by bit.
     pub async fn post_body(&mut self, method: &str, headers: &[(&str, &str)], body: axum::body::Body) -> Status {
-        let mut request = Request::post(format!("{}xpander.agent.v1.AgentService/{method}", self.origin))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Body::new(body)).expect("a request");
-        let response = self.requests.send_request(request).await.expect("an answer");
+        let response = self.send(method, headers, body).await;
         if let Some(status) = Status::from_header_map(response.headers()) {
             return status;
         }
@@ -74,6 +68,24 @@ impl Direct {
             }
         }
         panic!("an answer without a status")
+    }
+
+    /// The first piece of the answer's body as it came.
+    pub async fn first_bytes(&mut self, method: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Bytes {
+        let mut body = self.send(method, headers, axum::body::Body::from(body)).await.into_body();
+        let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.expect("a body").expect("a whole answer");
+        frame.into_data().unwrap_or_default()
+    }
+
+    async fn send(&mut self, method: &str, headers: &[(&str, &str)], body: axum::body::Body) -> Response<Incoming> {
+        let mut request = Request::post(format!("{}xpander.agent.v1.AgentService/{method}", self.origin))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::new(body)).expect("a request");
+        self.requests.send_request(request).await.expect("an answer")
     }
 }
 
