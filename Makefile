@@ -47,7 +47,7 @@ envoy: tools ## the tests behind a real Envoy, and promtool's
 	cargo test --locked --test it -- --ignored envoy promtool
 
 instructions: ## instructions of the pure parts, by callgrind: fails at 10 % more than before
-	cargo bench --locked --bench instructions
+	cargo bench --locked --profile counted --bench instructions
 
 ci: ## all that a change must pass
 	.ci/run

@@ -1,7 +1,7 @@
 //! A log line as JSON: one flat object.
 //!
-//! Not tracing-subscriber's own formatter, which hands the line on in more than a hundred pieces: this one was a twelfth
-//! of a call's price, and this is a third of it.
+//! Not tracing-subscriber's own formatter, which hands the line on in more than a hundred pieces: that was a twelfth of a
+//! call's instructions.
 
 use std::fmt;
 
