@@ -46,7 +46,7 @@ clients: tools ## the tests with clients in other languages
 envoy: tools ## the tests behind a real Envoy, and promtool's
 	cargo test --locked --test it -- --ignored envoy promtool
 
-instructions: ## instructions of the pure parts, by callgrind: fails at 10 % more than before
+instructions: tools ## instructions of the pure parts, by callgrind: fails at 10 % more than before
 	cargo bench --locked --profile counted --bench instructions
 
 ci: ## all that a change must pass

@@ -119,7 +119,8 @@ async fn serve(edge: &Edge, admitted: Admitted, mut request: Request<Incoming>) 
     let limit = Some(edge.settings.receive_timeout).filter(|_| record.method().kind != MethodKind::Reflection);
     // Events are compressed one by one, which makes most of them no smaller and all of them dearer: only for callers who
     // compress what they send themselves.
-    if record.method().kind == MethodKind::Streaming && !request.headers().contains_key("grpc-encoding") {
+    let sent_plain = request.headers().get("grpc-encoding").is_none_or(|encoding| encoding == "identity");
+    if record.method().kind == MethodKind::Streaming && sent_plain {
         request.headers_mut().remove("grpc-accept-encoding");
     }
     let request = request.map(|body| Received::new(body, record.clone(), limit));
