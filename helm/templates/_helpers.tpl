@@ -29,32 +29,40 @@ app.kubernetes.io/name: {{ include "xpander-grpc-proxy.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* The labels of all objects. Where a common label has the name of one of them, the chart's own wins. */}}
 {{- define "xpander-grpc-proxy.labels" -}}
-helm.sh/chart: {{ include "xpander-grpc-proxy.chart" . }}
-{{ include "xpander-grpc-proxy.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $own := include "xpander-grpc-proxy.selectorLabels" . | fromYaml }}
+{{- $_ := set $own "helm.sh/chart" (include "xpander-grpc-proxy.chart" .) }}
+{{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion }}
+{{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service }}
+{{- merge $own .Values.commonLabels | toYaml }}
 {{- end }}
 
 {{/*
-The metadata of an object. Call it with a dict: `root`, and where they are wanted `suffix` (of the name), `labels` and
-`annotations` (maps).
+The metadata of an object. Takes a dict: `root`, and where they are wanted `name` or `suffix` (of the full name),
+`labels` and `annotations` (maps).
 */}}
 {{- define "xpander-grpc-proxy.metadata" -}}
-{{- $root := .root -}}
-name: {{ include "xpander-grpc-proxy.fullname" $root }}{{ with .suffix }}-{{ . }}{{ end }}
-namespace: {{ include "xpander-grpc-proxy.namespace" $root }}
+{{- $full := include "xpander-grpc-proxy.fullname" .root -}}
+name: {{ .name | default (printf "%s-%s" $full (.suffix | default "") | trimSuffix "-") }}
+namespace: {{ include "xpander-grpc-proxy.namespace" .root }}
 labels:
-  {{- include "xpander-grpc-proxy.labels" $root | nindent 2 }}
-  {{- with .labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-{{- with merge (dict) (default (dict) .annotations) $root.Values.commonAnnotations }}
+  {{- $labels := include "xpander-grpc-proxy.labels" .root | fromYaml }}
+  {{- merge $labels (.labels | default dict) | toYaml | nindent 2 }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The port of a Service that callers reach. */}}
+{{- define "xpander-grpc-proxy.servicePort" -}}
+name: grpc
+port: {{ int .Values.service.port }}
+targetPort: grpc
+protocol: TCP
+{{- with .Values.service.appProtocol }}
+appProtocol: {{ . }}
 {{- end }}
 {{- end }}
 
@@ -72,4 +80,9 @@ annotations:
 {{- with .registry }}{{ . }}/{{ end }}{{ .repository }}
 {{- if .digest }}@{{ .digest }}{{ else }}:{{ default $.Chart.AppVersion .tag }}{{ end }}
 {{- end }}
+{{- end }}
+
+{{/* A number, which Helm may hold as a floating-point one, or percents. */}}
+{{- define "xpander-grpc-proxy.intOrPercent" -}}
+{{- if kindIs "string" . }}{{ . | quote }}{{ else }}{{ int . }}{{ end }}
 {{- end }}

@@ -1,0 +1,89 @@
+{{/* What the pods are, but for the proxy's container (_container.tpl) and what is mounted (_secrets.tpl). */}}
+
+{{/* Without the chart's version, so that another one alone rolls nothing out. */}}
+{{- define "xpander-grpc-proxy.podLabels" -}}
+{{- $own := omit (include "xpander-grpc-proxy.labels" . | fromYaml) "helm.sh/chart" "app.kubernetes.io/managed-by" }}
+{{- $mesh := include "xpander-grpc-proxy.meshPodLabels" . | fromYaml }}
+{{- merge $own .Values.podLabels $mesh | toYaml }}
+{{- end }}
+
+{{/*
+The checksums make a rollout of every change of settings and of the chart's own Secret. A Secret that exists already is
+not known here: what the proxy reads again by itself needs none.
+*/}}
+{{- define "xpander-grpc-proxy.podAnnotations" -}}
+{{- $configMap := print (include "xpander-grpc-proxy.settings" .) .Values.platformCa.certificate }}
+{{- $own := dict "checksum/config" (sha256sum $configMap) }}
+{{- with include "xpander-grpc-proxy.secretData" . | trim }}
+{{- $_ := set $own "checksum/secret" (sha256sum .) }}
+{{- end }}
+{{- $mesh := include "xpander-grpc-proxy.meshPodAnnotations" . | fromYaml }}
+{{- merge (dict) .Values.podAnnotations $own $mesh | toYaml }}
+{{- end }}
+
+{{/*
+The pod's specification without containers and volumes. No Service's variables: one of a Service named xpander-proxy
+would be taken for a setting that does not exist, and stop the start.
+*/}}
+{{- define "xpander-grpc-proxy.podSpec" -}}
+serviceAccountName: {{ include "xpander-grpc-proxy.serviceAccountName" . }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+terminationGracePeriodSeconds: {{ include "xpander-grpc-proxy.gracePeriod" . }}
+{{- with .Values.podSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- with .Values.schedulerName }}
+schedulerName: {{ . }}
+{{- end }}
+{{- with .Values.dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- tpl (toYaml .) $ | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range . }}
+  {{- $selector := dict "labelSelector" (dict "matchLabels" (include "xpander-grpc-proxy.selectorLabels" $ | fromYaml)) }}
+  - {{ merge (dict) . (ternary (dict) $selector (hasKey . "labelSelector")) | toYaml | indent 4 | trim }}
+  {{- end }}
+{{- end }}
+{{- with .Values.initContainers }}
+initContainers:
+  {{- tpl (toYaml .) $ | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Longer than all that happens before the process ends: the preStop sleep, the drain, and the telemetry's last words. */}}
+{{- define "xpander-grpc-proxy.gracePeriod" -}}
+{{- with .Values.drain }}{{ add (mul 2 (int .delaySeconds)) (int .timeoutSeconds) 10 }}{{ end }}
+{{- end }}
