@@ -131,8 +131,16 @@ tokens.hashes has the same hash for {{ $owner }} and for {{ $caller }}: a token 
 {{- end }}
 
 {{- define "xpander-grpc-proxy.guard.scaling" -}}
+{{- with .Values.strategy.rollingUpdate }}
+{{- if and (eq $.Values.strategy.type "RollingUpdate") (has (toString .maxSurge) (list "0" "0%")) (has (toString .maxUnavailable) (list "0" "0%")) }}
+strategy.rollingUpdate.maxSurge and strategy.rollingUpdate.maxUnavailable are both 0: no version could be replaced.
+{{- end }}
+{{- end }}
 {{- with .Values.autoscaling }}
 {{- if .enabled }}
+{{- if $.Values.sandbox.enabled }}
+autoscaling.enabled does not go with sandbox.enabled: each replica has an embedded platform of its own.
+{{- end }}
 {{- if gt (int .minReplicas) (int .maxReplicas) }}
 autoscaling.minReplicas is more than autoscaling.maxReplicas.
 {{- end }}

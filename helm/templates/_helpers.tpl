@@ -55,13 +55,13 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* The port of a Service that callers reach. */}}
+{{/* The port of a Service that callers reach. Takes a dict: `root`, `port`. */}}
 {{- define "xpander-grpc-proxy.servicePort" -}}
 name: grpc
-port: {{ int .Values.service.port }}
+port: {{ int .port }}
 targetPort: grpc
 protocol: TCP
-{{- with .Values.service.appProtocol }}
+{{- with .root.Values.service.appProtocol }}
 appProtocol: {{ . }}
 {{- end }}
 {{- end }}

@@ -83,6 +83,13 @@ initContainers:
 {{- end }}
 {{- end }}
 
+{{/* How many there are at least. In the sandbox one: each would have an embedded platform of its own, with its own tasks. */}}
+{{- define "xpander-grpc-proxy.replicas" -}}
+{{- if .Values.autoscaling.enabled }}{{ int .Values.autoscaling.minReplicas }}
+{{- else if .Values.sandbox.enabled }}{{ min 1 (int .Values.replicaCount) }}
+{{- else }}{{ int .Values.replicaCount }}{{ end }}
+{{- end }}
+
 {{/* Longer than all that happens before the process ends: the preStop sleep, the drain, and the telemetry's last words. */}}
 {{- define "xpander-grpc-proxy.gracePeriod" -}}
 {{- with .Values.drain }}{{ add (mul 2 (int .delaySeconds)) (int .timeoutSeconds) 10 }}{{ end }}
