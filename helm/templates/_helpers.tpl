@@ -8,11 +8,11 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The name of what there is one of; 52 characters leave room for "-" and what makes another name of it. */}}
+{{/* The name of what there is one of; 53 characters, as many as a release has, leave room for "-headless". */}}
 {{- define "xpander-grpc-proxy.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
-{{- default $full .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- default $full .Values.fullnameOverride | trunc 53 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "xpander-grpc-proxy.namespace" -}}
