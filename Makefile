@@ -36,9 +36,10 @@ fmt: tools ## format the Rust and the protobuf files
 deny: tools ## licences, banned crates, sources and advisories of the dependencies
 	cargo deny --locked check
 
-docs: ## render docs/configuration.md from the code
+docs: tools ## render docs/configuration.md from the code, and the chart's README from its values
 	cargo run --quiet --locked -- check --reference >target/configuration.md
 	mv target/configuration.md docs/configuration.md
+	helm-docs --chart-search-root helm --sort-values-order file
 
 clients: tools ## the tests with clients in other languages
 	tests/clients/run

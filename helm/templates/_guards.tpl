@@ -6,7 +6,7 @@ installs which would not start.
 
 {{- define "xpander-grpc-proxy.guards" -}}
 {{- $faults := list }}
-{{- range list "credentials" "ownedSettings" "tls" "callers" "scaling" "service" "others" "environment" }}
+{{- range list "credentials" "ownedSettings" "tls" "secrets" "callers" "scaling" "service" "others" "environment" }}
 {{- with include (printf "xpander-grpc-proxy.guard.%s" .) $ | trim }}
 {{- $faults = append $faults . }}
 {{- end }}
@@ -48,12 +48,12 @@ server:
   drain_delay: drain.delaySeconds
   drain_timeout: drain.timeoutSeconds
 platform:
-  api_key: credentials.apiKey, which stands in a Secret
+  api_key: credentials.apiKey
   api_key_file: credentials.existingSecret
   organization_id: credentials.organizationId
   ca_file: platformCa
 auth:
-  tokens: tokens.hashes, which stand in a Secret
+  tokens: tokens.hashes
   tokens_file: tokens.existingSecret
 {{- end }}
 
@@ -61,7 +61,7 @@ auth:
 {{- range $section, $owned := include "xpander-grpc-proxy.ownedSettings" . | fromYaml }}
 {{- range $key, $instead := $owned }}
 {{- if hasKey (get $.Values.config $section) $key }}
-config.{{ $section }}.{{ $key }} is the chart's own: set {{ $instead }} instead.
+config.{{ $section }}.{{ $key }} is the chart's own; the value for it is {{ $instead }}.
 {{- end }}
 {{- end }}
 {{- end }}
@@ -92,6 +92,52 @@ tls.clientCa.enabled is false, but there are authorities: set it, or take them a
 {{- end }}
 {{- end }}
 
+{{/*
+What the schema does not look at, since Helm repeats a value that the schema refuses: a key or token must not end up in
+somebody's log.
+*/}}
+{{- define "xpander-grpc-proxy.guard.secrets" -}}
+{{- if not (regexMatch "^[!-~]*$" .Values.credentials.apiKey) }}
+credentials.apiKey has a space, a line break or a character that is not ASCII.
+{{- end }}
+{{- with .Values.tls.privateKey }}
+{{- if not (regexMatch `^\s*-----BEGIN [A-Z0-9 ]+-----` .) }}
+tls.privateKey is not PEM: it does not begin with -----BEGIN.
+{{- end }}
+{{- end }}
+{{- if and .Values.tokens.hashes .Values.tokens.existingSecret }}
+tokens.hashes and tokens.existingSecret: give one of them.
+{{- end }}
+{{- $owners := dict }}
+{{- range $index, $caller := keys .Values.tokens.hashes | sortAlpha }}
+{{- $hashes := get $.Values.tokens.hashes $caller }}
+{{- if not (regexMatch (include "xpander-grpc-proxy.callerPattern" .) $caller) }}
+tokens.hashes: the name of entry {{ add1 $index }}, by the alphabet, is no caller's.
+{{- else }}
+{{- if not $hashes }}
+tokens.hashes.{{ $caller }} has no hash.
+{{- end }}
+{{- range ternary (list $hashes) $hashes (kindIs "string" $hashes) }}
+{{- if not (regexMatch "^[0-9A-Fa-f]{64}$" .) }}
+tokens.hashes: entry {{ add1 $index }}, by the alphabet, has something else than SHA-256 hashes of 64 hex digits.
+{{- end }}
+{{- $owner := get $owners (lower .) | default $caller }}
+{{- $_ := set $owners (lower .) $owner }}
+{{- if ne $owner $caller }}
+tokens.hashes has the same hash for {{ $owner }} and for {{ $caller }}: a token belongs to one caller.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A name of 1 to 128 characters that can stand in a line of the tokens' file, or a SPIFFE id. */}}
+{{- define "xpander-grpc-proxy.callerPattern" -}}
+{{- $name := `[!"$-)+\-.-<>-~][!-)+\-.-<>-~]{0,127}` }}
+{{- $segment := `(?:[A-Za-z0-9_-][A-Za-z0-9._-]*|\.[A-Za-z0-9_-][A-Za-z0-9._-]*|\.\.[A-Za-z0-9._-]+)` }}
+{{- printf `^(?:%s|spiffe://[a-z0-9._-]+(?:/%s)*)$` $name $segment }}
+{{- end }}
+
 {{/* As the proxy has it: without tokens and certificates nobody has a name. */}}
 {{- define "xpander-grpc-proxy.guard.callers" -}}
 {{- $hasCa := and .Values.tls.enabled .Values.tls.clientCa.enabled }}
@@ -113,19 +159,6 @@ config.users.principal needs tokens or tls.clientCa.enabled: without them caller
 {{- end }}
 {{- if and .users.metadata (not (hasKey .users.metadata "email")) }}
 config.users.metadata needs an email: without one there is no user.
-{{- end }}
-{{- end }}
-{{- if and .Values.tokens.hashes .Values.tokens.existingSecret }}
-tokens.hashes and tokens.existingSecret: give one of them.
-{{- end }}
-{{- $owners := dict }}
-{{- range $caller, $hashes := .Values.tokens.hashes }}
-{{- range ternary (list $hashes) $hashes (kindIs "string" $hashes) }}
-{{- $owner := get $owners (lower .) | default $caller }}
-{{- $_ := set $owners (lower .) $owner }}
-{{- if ne $owner $caller }}
-tokens.hashes has the same hash for {{ $owner }} and for {{ $caller }}: a token belongs to one caller.
-{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
