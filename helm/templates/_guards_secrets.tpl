@@ -1,0 +1,72 @@
+{{/* The guards of what is secret, and of the certificates. */}}
+
+{{- define "xpander-grpc-proxy.guard.tls" -}}
+{{- with .Values.tls }}
+{{- if and (not .enabled) (or .existingSecret .certificate .privateKey .clientCa.enabled) }}
+tls.enabled is false, but there are other values of tls: set it, or take them away.
+{{- end }}
+{{- if and .enabled (not .existingSecret) (not (and .certificate .privateKey)) }}
+tls.existingSecret is missing, or tls.certificate and tls.privateKey: tls.enabled needs them.
+{{- end }}
+{{- if and .existingSecret (or .certificate .privateKey) }}
+tls.existingSecret and tls.certificate with tls.privateKey: give one of them.
+{{- end }}
+{{- with .clientCa }}
+{{- if and .enabled (not (or .existingSecret .certificate)) }}
+tls.clientCa.existingSecret or tls.clientCa.certificate is missing: tls.clientCa.enabled needs one.
+{{- end }}
+{{- if and .existingSecret .certificate }}
+tls.clientCa.existingSecret and tls.clientCa.certificate: give one of them.
+{{- end }}
+{{- if and (not .enabled) (or .existingSecret .certificate) }}
+tls.clientCa.enabled is false, but there are authorities: set it, or take them away.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+What the schema does not look at, since Helm repeats a value that the schema refuses: a key or token must not end up in
+somebody's log.
+*/}}
+{{- define "xpander-grpc-proxy.guard.secrets" -}}
+{{- if not (regexMatch "^[!-~]*$" .Values.credentials.apiKey) }}
+credentials.apiKey has a space, a line break or a character that is not ASCII.
+{{- end }}
+{{- with .Values.tls.privateKey }}
+{{- if not (regexMatch `^\s*-----BEGIN [A-Z0-9 ]+-----` .) }}
+tls.privateKey is not PEM: it does not begin with -----BEGIN.
+{{- end }}
+{{- end }}
+{{- if and .Values.tokens.hashes .Values.tokens.existingSecret }}
+tokens.hashes and tokens.existingSecret: give one of them.
+{{- end }}
+{{- $owners := dict }}
+{{- range $index, $caller := keys .Values.tokens.hashes | sortAlpha }}
+{{- $hashes := get $.Values.tokens.hashes $caller }}
+{{- if not (regexMatch (include "xpander-grpc-proxy.callerPattern" .) $caller) }}
+tokens.hashes: the name of entry {{ add1 $index }}, by the alphabet, is no caller's.
+{{- else }}
+{{- if not $hashes }}
+tokens.hashes.{{ $caller }} has no hash.
+{{- end }}
+{{- range ternary (list $hashes) $hashes (kindIs "string" $hashes) }}
+{{- if not (regexMatch "^[0-9A-Fa-f]{64}$" .) }}
+tokens.hashes: entry {{ add1 $index }}, by the alphabet, has something else than SHA-256 hashes of 64 hex digits.
+{{- end }}
+{{- $owner := get $owners (lower .) | default $caller }}
+{{- $_ := set $owners (lower .) $owner }}
+{{- if ne $owner $caller }}
+tokens.hashes has the same hash for {{ $owner }} and for {{ $caller }}: a token belongs to one caller.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A name of 1 to 128 characters that can stand in a line of the tokens' file, or a SPIFFE id. */}}
+{{- define "xpander-grpc-proxy.callerPattern" -}}
+{{- $name := `[!"$-)+\-.-<>-~][!-)+\-.-<>-~]{0,127}` }}
+{{- $segment := `(?:[A-Za-z0-9_-][A-Za-z0-9._-]*|\.[A-Za-z0-9_-][A-Za-z0-9._-]*|\.\.[A-Za-z0-9._-]+)` }}
+{{- printf `^(?:%s|spiffe://[a-z0-9._-]+(?:/%s)*)$` $name $segment }}
+{{- end }}
