@@ -1,0 +1,32 @@
+{{/*
+The parts of alerts. The alerts themselves are in _alerts_*.tpl, as lists of rules; docs/operations.md says what their
+metrics mean, tests/chart/alerts.test.yaml sees each one fire and stay silent.
+*/}}
+
+{{/* The series of this release. */}}
+{{- define "xpander-grpc-proxy.alerts.series" -}}
+namespace="{{ include "xpander-grpc-proxy.namespace" . }}", job="{{ include "xpander-grpc-proxy.fullname" . }}"
+{{- end }}
+
+{{/* A counter's rate or increase over all replicas. A dict: `root`, `of` (the metric), `over`, and perhaps `where` and `how`. */}}
+{{- define "xpander-grpc-proxy.alerts.sum" -}}
+sum by (namespace, job) ({{ default "rate" .how }}({{ .of }}{ {{- include "xpander-grpc-proxy.alerts.series" .root }}{{ with .where }}, {{ . }}{{ end -}} }[{{ .over }}]))
+{{- end }}
+
+{{/* The streams that went on in the time, ended or not. A dict: `root`, `over`. */}}
+{{- define "xpander-grpc-proxy.alerts.streamsOver" -}}
+(
+  {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" .root "how" "increase" "of" "rpc_server_call_duration_seconds_count" "where" "rpc_method=~\".*Stream.*\"" "over" .over) }}
+  + sum by (namespace, job) (xpander_streams_active{ {{- include "xpander-grpc-proxy.alerts.series" .root -}} })
+)
+{{- end }}
+
+{{/* What is known of every alert. A dict: `root`, `severity`, `summary`, `description`. */}}
+{{- define "xpander-grpc-proxy.alerts.text" -}}
+labels:
+  severity: {{ .severity }}
+annotations:
+  summary: {{ .summary | quote }}
+  description: {{ .description | quote }}
+  runbook_url: {{ .root.Values.metrics.prometheusRule.runbookUrl | quote }}
+{{- end }}

@@ -1,0 +1,70 @@
+{{/* Alerts on the calls of the API; health and reflection do not count. */}}
+{{- define "xpander-grpc-proxy.alerts.calls" -}}
+{{- $thresholds := .Values.metrics.prometheusRule.thresholds }}
+{{- $series := include "xpander-grpc-proxy.alerts.series" . }}
+{{- $api := "rpc_method=~\"xpander.agent.v1.AgentService/.+\"" }}
+{{- $calls := dict "root" . "of" "rpc_server_call_duration_seconds_count" "where" $api }}
+{{- $errors := dict "root" . "of" "rpc_server_call_duration_seconds_count" "where" (printf "%s, error_type!=\"\"" $api) }}
+{{- /* Two windows: the long one keeps a hiccup silent, the short one ends the alert when the trouble ends. */}}
+- alert: XpanderGrpcProxyErrors
+  expr: |-
+    {{- range $over := list "5m" "30m" }}
+    {{- if ne $over "5m" }}
+    and
+    {{- end }}
+    {{ include "xpander-grpc-proxy.alerts.sum" (merge (dict "over" $over) $errors) }}
+      / {{ include "xpander-grpc-proxy.alerts.sum" (merge (dict "over" $over) $calls) }}
+      > {{ $thresholds.errorShare }}
+    {{- end }}
+    and
+    {{ include "xpander-grpc-proxy.alerts.sum" (merge (dict "over" "30m" "how" "increase") $calls) }} > {{ $thresholds.minimumCalls }}
+  for: 5m
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
+    "summary" "Calls fail through no fault of their callers"
+    "description" "{{ $value | humanizePercentage }} of the calls of {{ $labels.namespace }}/{{ $labels.job }} fail for a reason of the proxy or the platform. The reason is in the log, in the lines with the message call.") | nindent 2 }}
+- alert: XpanderGrpcProxyManyErrors
+  expr: |-
+    {{- range $over := list "5m" "1h" }}
+    {{- if ne $over "5m" }}
+    and
+    {{- end }}
+    {{ include "xpander-grpc-proxy.alerts.sum" (merge (dict "over" $over) $errors) }}
+      / {{ include "xpander-grpc-proxy.alerts.sum" (merge (dict "over" $over) $calls) }}
+      > {{ $thresholds.manyErrorsShare }}
+    {{- end }}
+    and
+    {{ include "xpander-grpc-proxy.alerts.sum" (merge (dict "over" "1h" "how" "increase") $calls) }} > {{ $thresholds.minimumCalls }}
+  for: 2m
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "critical"
+    "summary" "Many calls fail through no fault of their callers"
+    "description" "{{ $value | humanizePercentage }} of the calls of {{ $labels.namespace }}/{{ $labels.job }} fail for a reason of the proxy or the platform. The reason is in the log, in the lines with the message call.") | nindent 2 }}
+- alert: XpanderGrpcProxySlowReads
+  expr: |-
+    {{- range $over := list "5m" "30m" }}
+    {{- if ne $over "5m" }}
+    and
+    {{- end }}
+    histogram_quantile(0.99, sum by (namespace, job, le) (rate(rpc_server_call_duration_seconds_bucket{ {{- $series }}, rpc_method="xpander.agent.v1.AgentService/GetTask"}[{{ $over }}]))) > {{ $thresholds.readSeconds }}
+    {{- end }}
+  for: 5m
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
+    "summary" "Reading a task takes long"
+    "description" "One GetTask of {{ $labels.namespace }}/{{ $labels.job }} in a hundred takes longer than {{ $value | humanizeDuration }}. http_client_request_duration_seconds tells whether it is the platform.") | nindent 2 }}
+- alert: XpanderGrpcProxyShedsCalls
+  expr: {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" . "how" "increase" "of" "xpander_calls_shed_total" "over" "5m") }} > 0
+  for: 5m
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
+    "summary" "Calls are refused because too many are under way"
+    "description" "{{ $labels.namespace }}/{{ $labels.job }} has refused about {{ $value | humanize }} calls in five minutes. Scale out, or raise server.max_calls or server.max_streams.") | nindent 2 }}
+- alert: XpanderGrpcProxyNearCallLimit
+  expr: max by (namespace, job, pod) (xpander_calls_active{ {{- $series -}} }) / {{ include "xpander-grpc-proxy.metrics.maxCalls" . }} > {{ $thresholds.limitShare }}
+  for: 5m
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
+    "summary" "A replica is near its limit of calls"
+    "description" "{{ $labels.namespace }}/{{ $labels.pod }} is at {{ $value | humanizePercentage }} of server.max_calls. Scale out; where other replicas are idle, have the mesh balance each call.") | nindent 2 }}
+- alert: XpanderGrpcProxyCreateOutcomeUnknown
+  expr: {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" . "how" "increase" "of" "xpander_creates_unknown_total" "over" "10m") }} > 0
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
+    "summary" "A task may or may not have been created"
+    "description" "{{ $labels.namespace }}/{{ $labels.job }} has sent creates whose outcome nobody knows. The log names their request ids, by which the platform finds the tasks.") | nindent 2 }}
+{{- end }}

@@ -1,0 +1,29 @@
+{{/* Alerts on the replicas themselves. */}}
+{{- define "xpander-grpc-proxy.alerts.replicas" -}}
+{{- $series := include "xpander-grpc-proxy.alerts.series" . }}
+{{- $deployment := printf "namespace=\"%s\", deployment=\"%s\"" (include "xpander-grpc-proxy.namespace" .) (include "xpander-grpc-proxy.fullname" .) }}
+- alert: XpanderGrpcProxyReplicaDown
+  expr: up{ {{- $series -}} } == 0
+  for: 5m
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
+    "summary" "A replica does not answer"
+    "description" "Prometheus gets no metrics from {{ $labels.namespace }}/{{ $labels.pod }}.") | nindent 2 }}
+- alert: XpanderGrpcProxyAbsent
+  expr: |-
+    sum by (namespace, job) (up{ {{- $series -}} }) == 0
+    or
+    absent(up{ {{- $series -}} })
+  for: 5m
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "critical"
+    "summary" "No replica answers"
+    "description" (printf "Prometheus gets metrics from no replica of %s/%s: none runs, or none is scraped." (include "xpander-grpc-proxy.namespace" .) (include "xpander-grpc-proxy.fullname" .))) | nindent 2 }}
+- alert: XpanderGrpcProxyReplicasMissing
+  {{- /* From kube-state-metrics; without it, this alert stays silent. */}}
+  expr: |-
+    kube_deployment_status_replicas_available{ {{- $deployment -}} }
+      < kube_deployment_spec_replicas{ {{- $deployment -}} }
+  for: 15m
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
+    "summary" "Fewer replicas are available than are wanted"
+    "description" "{{ $labels.namespace }}/{{ $labels.deployment }} has {{ $value }} replicas available for a quarter of an hour now, and wants more. Look at the pods' events.") | nindent 2 }}
+{{- end }}
