@@ -1,0 +1,64 @@
+"""A running proxy, started like the chart's container, on free ports of this machine."""
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .layout import Laid
+from .paths import BINARY
+
+
+@dataclass(frozen=True)
+class Running:
+    grpc: str
+    admin: str
+
+    def metrics(self) -> str:
+        with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=10) as answer:
+            return answer.read().decode()
+
+
+@contextmanager
+def running(laid: Laid | None = None, *arguments: str) -> Iterator[Running]:
+    """Runs `serve` with the arguments of a laid-out container, or the sandbox; the ports are free ones."""
+    given = laid.arguments[1:] if laid else ["--sandbox"]
+    command = [str(BINARY), "serve", *given, "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-format=json"]
+    process = subprocess.Popen(
+        [*command, *arguments], env=laid.environment if laid else {}, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield ports(process)
+    finally:
+        # A second signal ends a drain at once.
+        process.terminate()
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def ports(process: subprocess.Popen) -> Running:
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if line.startswith("{") and (told := json.loads(line)).get("message") == "serving":
+            return Running(told["grpc"], told["admin"])
+    raise AssertionError("".join(said))
+
+
+def certificates(folder: Path) -> Path:
+    """A folder with an authority (ca.crt), and a certificate of its for the server and for callers (tls.crt, tls.key)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "names").write_text("subjectAltName=DNS:proxy.test,URI:spiffe://acme.io/ns/shop/sa/test\n")
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    _openssl(folder, "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test authority")
+    _openssl(folder, "req", *key, "-keyout", "tls.key", "-out", "request", "-subj", "/CN=proxy.test")
+    signed = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names", "-days", "2")
+    _openssl(folder, "x509", "-req", "-in", "request", "-out", "tls.crt", *signed)
+    return folder
+
+
+def _openssl(folder: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)

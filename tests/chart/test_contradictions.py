@@ -1,0 +1,72 @@
+"""Values that are right by themselves and wrong together stop the install, with words that name them."""
+
+import pytest
+from support import helm
+from support.layout import HASH
+
+TLS = {"enabled": True, "existingSecret": "certificate"}
+PLATFORM = {"credentials": {"apiKey": "xp-1", "organizationId": "acme"}}
+
+# What is wrong together, and the names that the message has.
+WRONG = {
+    "a client CA without TLS": ({"tls": {"clientCa": {"enabled": True, "existingSecret": "ca"}}}, ["tls.enabled"]),
+    "TLS without a certificate": ({"tls": {"enabled": True}}, ["tls.existingSecret", "tls.certificate"]),
+    "a certificate without its key": ({"tls": {"enabled": True, "certificate": "-----BEGIN CERTIFICATE-----"}}, ["privateKey"]),
+    "two certificates": (
+        {"tls": {**TLS, "certificate": "-----BEGIN CERTIFICATE-----", "privateKey": "-----BEGIN PRIVATE KEY-----"}},
+        ["tls.existingSecret", "tls.certificate"],
+    ),
+    "mTLS without authorities": ({"tls": {**TLS, "clientCa": {"enabled": True}}}, ["tls.clientCa"]),
+    "allowed clients without a client CA": ({"config": {"auth": {"allowed_clients": ["a.io"]}}}, ["allowed_clients", "tls.clientCa"]),
+    "agents of callers without names": ({"config": {"auth": {"agents": {"reports": ["echo"]}}}}, ["auth.agents", "tokens"]),
+    "gateways without names": ({"config": {"users": {"callers": ["gateway"]}}}, ["users.callers", "tokens"]),
+    "principals without names": ({"config": {"users": {"principal": True}}}, ["users.principal", "tokens"]),
+    "users without e-mail": ({"config": {"users": {"metadata": {"id": "x-id"}}}}, ["users.metadata", "email"]),
+    "one hash for two callers": ({"tokens": {"hashes": {"a": HASH, "b": [HASH.upper()]}}}, ["tokens.hashes"]),
+    "hashes of one's own and brought ones": ({"tokens": {"hashes": {"a": HASH}, "existingSecret": "t"}}, ["tokens"]),
+    "a key and a brought one": ({"credentials": {"existingSecret": "mine", **PLATFORM["credentials"]}}, ["credentials.existingSecret"]),
+    "gRPC probes at a TLS port": ({"tls": TLS, "probes": {"type": "grpc"}}, ["probes.type"]),
+    "gRPC probes without open health": (
+        {"tokens": {"existingSecret": "t"}, "config": {"auth": {"open_health": False}}, "probes": {"type": "grpc"}},
+        ["probes.type"],
+    ),
+    "two authorities for the platform": ({"platformCa": {"existingSecret": "a", "existingConfigMap": "b"}}, ["platformCa"]),
+    "a setting in the environment": (
+        {"extraEnv": [{"name": "XPANDER_PROXY_SERVER__MAX_CALLS", "value": "0"}]},
+        ["XPANDER_PROXY_SERVER__MAX_CALLS", "config"],
+    ),
+    "a setting that the chart owns": ({"config": {"server": {"listen": "0.0.0.0:1"}}}, ["config.server.listen", "bindAddress"]),
+    "a secret in the settings file": ({"config": {"platform": {"api_key": "xp-1"}}}, ["config.platform.api_key", "credentials.apiKey"]),
+    "hashes in the settings file": ({"config": {"auth": {"tokens": {"a": HASH}}}}, ["config.auth.tokens", "tokens.hashes"]),
+    "the drain in the settings file": ({"config": {"server": {"drain_delay": "1s"}}}, ["drain.delaySeconds"]),
+    "a node port inside the cluster": ({"service": {"nodePort": 30000}}, ["service.nodePort"]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_together_is_refused_and_named(name):
+    values, names = WRONG[name]
+    message = helm.refusal(helm.merged({} if "credentials" in values else helm.SANDBOX, values))
+    assert [each for each in names if each not in message] == [], message
+    # Words for people, not a template's trouble.
+    assert "nil pointer" not in message and "can't evaluate" not in message
+
+
+def test_all_faults_are_told_at_once():
+    values = {"tls": {"enabled": True}, "config": {"users": {"principal": True}}, "probes": {"type": "grpc"}}
+    message = helm.refusal(helm.merged(helm.SANDBOX, values))
+    assert all(each in message for each in ("tls.existingSecret", "users.principal", "probes.type"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"credentials": {"existingSecret": "mine"}},
+        {"config": {"auth": {"pass_through": True}}},
+        {"sandbox": {"enabled": True}},
+        PLATFORM,
+    ],
+    ids=["a brought Secret", "keys of callers", "the sandbox", "a key"],
+)
+def test_each_way_to_a_key_is_enough(values):
+    assert helm.render(values).has("Deployment")

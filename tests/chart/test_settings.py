@@ -1,0 +1,94 @@
+"""What the chart renders is what the proxy's own `check` takes, and each setting has its place in the values."""
+
+import pytest
+import yaml
+from support import helm
+from support.helm import SANDBOX
+from support.layout import HASH, lay
+from support.paths import CHART, ci_values
+from support.reference import in_force, settings
+from support.schema import at, values_schema
+
+# What the chart must know of, or is secret, is a value of its own.
+OWNED = {
+    "server.listen": "bindAddress",
+    "server.admin_listen": "bindAddress",
+    "server.tls_cert_file": "tls",
+    "server.tls_key_file": "tls",
+    "server.tls_client_ca_file": "tls",
+    "server.drain_delay": "drain",
+    "server.drain_timeout": "drain",
+    "platform.api_key": "credentials",
+    "platform.api_key_file": "credentials",
+    "platform.organization_id": "credentials",
+    "platform.ca_file": "platformCa",
+    "auth.tokens": "tokens",
+    "auth.tokens_file": "tokens",
+}
+# In words, since their defaults are none or all.
+EMPTY = {"agents.default_id": "", "auth.agents": {}}
+
+
+@pytest.mark.parametrize("file", ci_values(), ids=lambda file: file.stem)
+def test_the_proxy_takes_the_rendered_settings(file, tmp_path):
+    checked = lay(helm.render(None, file), tmp_path).check()
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_setting_that_the_proxy_refuses_would_be_seen(tmp_path):
+    laid = lay(helm.sandboxed(), tmp_path)
+    (file,) = tmp_path.rglob("*.toml")
+    file.write_text(file.read_text().replace("max_calls = 5000", "max_calls = 0"))
+    assert laid.check().returncode == 2
+
+
+def test_each_setting_is_in_the_values_or_owned_by_the_chart():
+    shown = {f"{section}.{key}" for section, keys in at(values_schema(), "config").items() for key in keys["properties"]}
+    owned = {name for name in shown if "owned by the chart" in str(at_setting(name).get("$comment"))}
+    assert shown | set(OWNED) == set(settings())
+    assert owned <= set(OWNED)
+    assert shown - owned == set(settings()) - set(OWNED)
+    assert all(value in values_schema()["properties"] for value in OWNED.values())
+
+
+def test_the_values_state_the_proxys_own_defaults():
+    values = yaml.safe_load((CHART / "values.yaml").read_text())["config"]
+    stated = {f"{section}.{key}": value for section, keys in values.items() for key, value in keys.items()}
+    expected = {name: EMPTY.get(name, each.default) for name, each in settings().items() if name not in OWNED}
+    assert stated == expected
+
+
+def test_the_default_values_are_in_force_as_the_proxys_defaults(tmp_path):
+    checked = lay(helm.sandboxed(), tmp_path).check()
+    found = in_force(checked.stdout)
+    expected = {name: each.default for name, each in settings().items() if each.default is not None}
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_a_key_and_the_organization_reach_the_proxy_the_key_as_a_file(tmp_path):
+    values = {"credentials": {"apiKey": "xp-own-key", "organizationId": "acme"}}
+    laid = lay(helm.render(values), tmp_path)
+    found = in_force(laid.check().stdout)
+    assert found["platform.api_key"] == "(set)" and found["platform.organization_id"] == "acme"
+    assert found["platform.api_key_file"].startswith(str(tmp_path))
+    assert "xp-own-key" not in str(laid.environment) + str(laid.arguments)
+
+
+def test_a_secret_that_people_bring_is_used_under_its_keys(tmp_path):
+    values = {"credentials": {"existingSecret": "mine", "apiKeyKey": "one", "organizationIdKey": "two"}}
+    found = in_force(lay(helm.render(values), tmp_path, brought={"one": "xp-1", "two": "acme-2"}).check().stdout)
+    assert found["platform.api_key"] == "(set)" and found["platform.organization_id"] == "acme-2"
+
+
+def test_the_hashes_of_tokens_reach_the_proxy(tmp_path):
+    values = helm.merged(SANDBOX, {"tokens": {"hashes": {"reports": HASH, "jobs@acme.io": ["a" * 64, "b" * 64]}}})
+    laid = lay(helm.render(values), tmp_path)
+    assert laid.check().returncode == 0
+    (file,) = (file for file in tmp_path.rglob("*") if file.name == "tokens")
+    lines = set(file.read_text().split("\n")) - {""}
+    assert lines == {f"reports={HASH}", f"jobs@acme.io={'a' * 64} {'b' * 64}"}
+
+
+def at_setting(name: str) -> dict:
+    section, key = name.split(".")
+    return at(values_schema(), "config", section)[key]
