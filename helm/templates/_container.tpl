@@ -4,8 +4,10 @@
 name: proxy
 image: {{ include "xpander-grpc-proxy.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- with .Values.command }}
 command:
-  {{- toYaml .Values.command | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 args:
   - serve
   - --config

@@ -24,7 +24,7 @@
 {{- end }}
 {{- $attributes := dict "service.instance.id" "$(POD_UID)" "k8s.pod.name" "$(POD_NAME)" "k8s.pod.uid" "$(POD_UID)" "k8s.namespace.name" "$(POD_NAMESPACE)" "k8s.node.name" "$(NODE_NAME)" }}
 {{- $pairs := list }}
-{{- range $name, $value := merge (dict) .Values.otel.resourceAttributes $attributes }}
+{{- range $name, $value := merge (dict) (.Values.otel.resourceAttributes | default dict) $attributes }}
 {{- $pairs = append $pairs (printf "%s=%s" $name $value) }}
 {{- end }}
 {{- $variables := dict "OTEL_RESOURCE_ATTRIBUTES" (join "," $pairs) }}

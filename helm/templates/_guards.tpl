@@ -76,10 +76,10 @@ config.{{ $section }}.{{ $key }} is the chart's own; the value for it is {{ $ins
 config.auth.allowed_clients needs tls.clientCa.enabled: without it callers show no certificate.
 {{- end }}
 {{- if not $hasNames }}
-{{- if omit .auth.agents "*" }}
+{{- if omit (.auth.agents | default dict) "*" }}
 config.auth.agents names callers, which needs tokens or tls.clientCa.enabled; without them there is only "*".
 {{- end }}
-{{- if without .users.callers "*" }}
+{{- if without (.users.callers | default list) "*" }}
 config.users.callers names callers, which needs tokens or tls.clientCa.enabled; without them there is only "*".
 {{- end }}
 {{- if .users.principal }}
@@ -109,7 +109,7 @@ autoscaling.minReplicas is more than autoscaling.maxReplicas.
 {{- if not (or .targetCPUUtilizationPercentage .targetCallsActive .targetStreamsActive .metrics) }}
 autoscaling.enabled needs something to scale on: targetCPUUtilizationPercentage, targetCallsActive, targetStreamsActive or metrics.
 {{- end }}
-{{- if and .targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $.Values.resources)) }}
+{{- if and .targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" ($.Values.resources | default dict))) }}
 autoscaling.targetCPUUtilizationPercentage needs resources.requests.cpu, which it is a share of.
 {{- end }}
 {{- if and .targetCallsActive (ge (int .targetCallsActive) (int $.Values.config.server.max_calls)) }}
@@ -121,7 +121,7 @@ autoscaling.targetStreamsActive would never be passed: config.server.max_streams
 {{- end }}
 {{- end }}
 {{- with .Values.podDisruptionBudget }}
-{{- if and (ne (toString .minAvailable) "") (ne (toString .maxUnavailable) "") }}
+{{- if and (include "xpander-grpc-proxy.isGiven" .minAvailable) (include "xpander-grpc-proxy.isGiven" .maxUnavailable) }}
 podDisruptionBudget.minAvailable and podDisruptionBudget.maxUnavailable: give one of them.
 {{- end }}
 {{- end }}

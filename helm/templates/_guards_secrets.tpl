@@ -30,7 +30,7 @@ What the schema does not look at, since Helm repeats a value that the schema ref
 somebody's log.
 */}}
 {{- define "xpander-grpc-proxy.guard.secrets" -}}
-{{- if not (regexMatch "^[!-~]*$" .Values.credentials.apiKey) }}
+{{- if not (regexMatch "^[!-~]*$" (.Values.credentials.apiKey | default "")) }}
 credentials.apiKey has a space, a line break or a character that is not ASCII.
 {{- end }}
 {{- with .Values.tls.privateKey }}
@@ -42,7 +42,7 @@ tls.privateKey is not PEM: it does not begin with -----BEGIN.
 tokens.hashes and tokens.existingSecret: give one of them.
 {{- end }}
 {{- $owners := dict }}
-{{- range $index, $caller := keys .Values.tokens.hashes | sortAlpha }}
+{{- range $index, $caller := keys (.Values.tokens.hashes | default dict) | sortAlpha }}
 {{- $hashes := get $.Values.tokens.hashes $caller }}
 {{- if not (regexMatch (include "xpander-grpc-proxy.callerPattern" .) $caller) }}
 tokens.hashes: the name of entry {{ add1 $index }}, by the alphabet, is no caller's.

@@ -35,7 +35,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $_ := set $own "helm.sh/chart" (include "xpander-grpc-proxy.chart" .) }}
 {{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion }}
 {{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service }}
-{{- merge $own .Values.commonLabels | toYaml }}
+{{- merge $own (.Values.commonLabels | default dict) | toYaml }}
 {{- end }}
 
 {{/*
@@ -49,7 +49,7 @@ namespace: {{ include "xpander-grpc-proxy.namespace" .root }}
 labels:
   {{- $labels := include "xpander-grpc-proxy.labels" .root | fromYaml }}
   {{- merge $labels (.labels | default dict) | toYaml | nindent 2 }}
-{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+{{- with merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -80,6 +80,11 @@ appProtocol: {{ . }}
 {{- with .registry }}{{ . }}/{{ end }}{{ .repository }}
 {{- if .digest }}@{{ .digest }}{{ else }}:{{ default $.Chart.AppVersion .tag }}{{ end }}
 {{- end }}
+{{- end }}
+
+{{/* Whether there is a value, which may be 0. An empty text means no. */}}
+{{- define "xpander-grpc-proxy.isGiven" -}}
+{{- if not (has (toString .) (list "" "<nil>")) }}true{{ end }}
 {{- end }}
 
 {{/* A number, which Helm may hold as a floating-point one, or percents. */}}

@@ -4,7 +4,7 @@
 {{- define "xpander-grpc-proxy.podLabels" -}}
 {{- $own := omit (include "xpander-grpc-proxy.labels" . | fromYaml) "helm.sh/chart" "app.kubernetes.io/managed-by" }}
 {{- $mesh := include "xpander-grpc-proxy.meshPodLabels" . | fromYaml }}
-{{- merge $own .Values.podLabels $mesh | toYaml }}
+{{- merge $own (.Values.podLabels | default dict) $mesh | toYaml }}
 {{- end }}
 
 {{/*
@@ -18,7 +18,7 @@ not known here: what the proxy reads again by itself needs none.
 {{- $_ := set $own "checksum/secret" (sha256sum .) }}
 {{- end }}
 {{- $mesh := include "xpander-grpc-proxy.meshPodAnnotations" . | fromYaml }}
-{{- merge (dict) .Values.podAnnotations $own $mesh | toYaml }}
+{{- merge (dict) (.Values.podAnnotations | default dict) $own $mesh | toYaml }}
 {{- end }}
 
 {{/*

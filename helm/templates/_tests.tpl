@@ -24,8 +24,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 name: {{ .name }}
 image: {{ include "xpander-grpc-proxy.image" $root }}
 imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+{{- with $root.Values.command }}
 command:
-  {{- toYaml $root.Values.command | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 args:
   {{- toYaml .args | nindent 2 }}
   - --server
