@@ -29,13 +29,17 @@ app.kubernetes.io/name: {{ include "xpander-grpc-proxy.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* The labels of all objects. Where a common label has the name of one of them, the chart's own wins. */}}
-{{- define "xpander-grpc-proxy.labels" -}}
+{{/* The labels of all objects, without the common ones: over those, and over an object's own, these win. */}}
+{{- define "xpander-grpc-proxy.ownLabels" -}}
 {{- $own := include "xpander-grpc-proxy.selectorLabels" . | fromYaml }}
 {{- $_ := set $own "helm.sh/chart" (include "xpander-grpc-proxy.chart" .) }}
 {{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion }}
 {{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service }}
-{{- merge $own (.Values.commonLabels | default dict) | toYaml }}
+{{- toYaml $own }}
+{{- end }}
+
+{{- define "xpander-grpc-proxy.labels" -}}
+{{- merge (include "xpander-grpc-proxy.ownLabels" . | fromYaml) (.Values.commonLabels | default dict) | toYaml }}
 {{- end }}
 
 {{/*
@@ -47,8 +51,8 @@ The metadata of an object. Takes a dict: `root`, and where they are wanted `name
 name: {{ .name | default (printf "%s-%s" $full (.suffix | default "") | trimSuffix "-") }}
 namespace: {{ include "xpander-grpc-proxy.namespace" .root }}
 labels:
-  {{- $labels := include "xpander-grpc-proxy.labels" .root | fromYaml }}
-  {{- merge $labels (.labels | default dict) | toYaml | nindent 2 }}
+  {{- $own := include "xpander-grpc-proxy.ownLabels" .root | fromYaml }}
+  {{- merge $own (.labels | default dict) (.root.Values.commonLabels | default dict) | toYaml | nindent 2 }}
 {{- with merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}

@@ -2,9 +2,9 @@
 
 {{/* Without the chart's version, so that another one alone rolls nothing out. */}}
 {{- define "xpander-grpc-proxy.podLabels" -}}
-{{- $own := omit (include "xpander-grpc-proxy.labels" . | fromYaml) "helm.sh/chart" "app.kubernetes.io/managed-by" }}
+{{- $own := omit (include "xpander-grpc-proxy.ownLabels" . | fromYaml) "helm.sh/chart" "app.kubernetes.io/managed-by" }}
 {{- $mesh := include "xpander-grpc-proxy.meshPodLabels" . | fromYaml }}
-{{- merge $own (.Values.podLabels | default dict) $mesh | toYaml }}
+{{- merge $own (.Values.podLabels | default dict) (.Values.commonLabels | default dict) $mesh | toYaml }}
 {{- end }}
 
 {{/*
