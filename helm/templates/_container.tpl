@@ -2,7 +2,7 @@
 
 {{- define "xpander-grpc-proxy.container" -}}
 name: proxy
-image: {{ include "xpander-grpc-proxy.image" . }}
+image: {{ include "xpander-grpc-proxy.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 {{- with .Values.command }}
 command:

@@ -53,6 +53,6 @@
 - name: {{ .variable }}
   valueFrom:
     secretKeyRef:
-      name: {{ .name }}
-      key: {{ .key }}
+      name: {{ quote .name }}
+      key: {{ quote .key }}
 {{- end }}

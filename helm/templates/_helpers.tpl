@@ -23,10 +23,10 @@
 {{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* What finds the pods. A Deployment's selector cannot change, so nothing that may change is in it. */}}
+{{/* What finds the pods. In quotes, as all that may be called 1 or yes. A Deployment's selector cannot change, so nothing that may change is in it. */}}
 {{- define "xpander-grpc-proxy.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "xpander-grpc-proxy.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "xpander-grpc-proxy.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/* The labels of all objects, without the common ones: over those, and over an object's own, these win. */}}
@@ -48,8 +48,8 @@ The metadata of an object. Takes a dict: `root`, and where they are wanted `name
 */}}
 {{- define "xpander-grpc-proxy.metadata" -}}
 {{- $full := include "xpander-grpc-proxy.fullname" .root -}}
-name: {{ .name | default (printf "%s-%s" $full (.suffix | default "") | trimSuffix "-") }}
-namespace: {{ include "xpander-grpc-proxy.namespace" .root }}
+name: {{ .name | default (printf "%s-%s" $full (.suffix | default "") | trimSuffix "-") | quote }}
+namespace: {{ include "xpander-grpc-proxy.namespace" .root | quote }}
 labels:
   {{- $own := include "xpander-grpc-proxy.ownLabels" .root | fromYaml }}
   {{- merge $own (.labels | default dict) (.root.Values.commonLabels | default dict) | toYaml | nindent 2 }}

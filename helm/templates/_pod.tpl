@@ -26,7 +26,7 @@ The pod's specification without containers and volumes. No Service's variables: 
 would be taken for a setting that does not exist, and stop the start.
 */}}
 {{- define "xpander-grpc-proxy.podSpec" -}}
-serviceAccountName: {{ include "xpander-grpc-proxy.serviceAccountName" . }}
+serviceAccountName: {{ include "xpander-grpc-proxy.serviceAccountName" . | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ include "xpander-grpc-proxy.gracePeriod" . }}
@@ -39,13 +39,13 @@ imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ quote . }}
 {{- end }}
 {{- with .Values.runtimeClassName }}
-runtimeClassName: {{ . }}
+runtimeClassName: {{ quote . }}
 {{- end }}
 {{- with .Values.schedulerName }}
-schedulerName: {{ . }}
+schedulerName: {{ quote . }}
 {{- end }}
 {{- with .Values.dnsPolicy }}
 dnsPolicy: {{ . }}

@@ -33,10 +33,10 @@ proxy when they change.
 {{- define "xpander-grpc-proxy.sources" -}}
 {{- $own := include "xpander-grpc-proxy.fullname" . -}}
 - configMap:
-    name: {{ $own }}
+    name: {{ quote $own }}
 {{- if include "xpander-grpc-proxy.secretData" . | trim }}
 - secret:
-    name: {{ $own }}
+    name: {{ quote $own }}
 {{- end }}
 {{- with .Values.credentials }}
 {{- if and .existingSecret (include "xpander-grpc-proxy.hasKey" $) }}
@@ -59,9 +59,9 @@ proxy when they change.
 {{ include "xpander-grpc-proxy.secretSource" (dict "name" .existingSecret "items" (dict .key "platform-ca.crt")) }}
 {{- else if .existingConfigMap }}
 - configMap:
-    name: {{ .existingConfigMap }}
+    name: {{ quote .existingConfigMap }}
     items:
-      - key: {{ .key }}
+      - key: {{ quote .key }}
         path: platform-ca.crt
 {{- end }}
 {{- end }}
@@ -69,10 +69,10 @@ proxy when they change.
 
 {{- define "xpander-grpc-proxy.secretSource" -}}
 - secret:
-    name: {{ .name }}
+    name: {{ quote .name }}
     items:
       {{- range $key, $path := .items }}
-      - key: {{ $key }}
+      - key: {{ quote $key }}
         path: {{ $path }}
       {{- end }}
 {{- end }}

@@ -2,7 +2,7 @@
 
 {{- define "xpander-grpc-proxy.testLabels" -}}
 app.kubernetes.io/name: {{ include "xpander-grpc-proxy.name" . | trunc 58 | trimSuffix "-" }}-test
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/* Where callers within the cluster find the server. */}}
@@ -22,7 +22,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $root := .root }}
 {{- $tests := $root.Values.tests -}}
 name: {{ .name }}
-image: {{ include "xpander-grpc-proxy.image" $root }}
+image: {{ include "xpander-grpc-proxy.image" $root | quote }}
 imagePullPolicy: {{ $root.Values.image.pullPolicy }}
 {{- with $root.Values.command }}
 command:
@@ -40,7 +40,7 @@ args:
   - --key-file=/etc/tls/tls.key
   {{- end }}
   {{- with $tests.serverName }}
-  - --server-name={{ . }}
+  - {{ printf "--server-name=%s" . | quote }}
   {{- end }}
 {{- if $tests.tokenSecret }}
 env:
