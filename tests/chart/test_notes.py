@@ -22,10 +22,11 @@ def commands(notes: str) -> list[list[str]]:
 
 @FILES
 def test_the_notes_name_what_the_release_has(file):
-    rendering = helm.render(None, file, namespace="elsewhere")
-    (forward,) = (each for each in commands(rendering.notes) if each[:1] == ["kubectl"] and "port-forward" in each)
-    assert forward[forward.index("--namespace") + 1 if "--namespace" in forward else forward.index("-n") + 1] == "elsewhere"
+    rendering = helm.render(None, file)
     service = rendering.service()
+    namespace = service["metadata"]["namespace"]
+    (forward,) = (each for each in commands(rendering.notes) if each[:1] == ["kubectl"] and "port-forward" in each)
+    assert forward[forward.index("--namespace") + 1 if "--namespace" in forward else forward.index("-n") + 1] == namespace
     assert any(word in (f"service/{service['metadata']['name']}", f"svc/{service['metadata']['name']}") for word in forward)
     ours, theirs = forward[-1].split(":")
     assert int(theirs) == service["spec"]["ports"][0]["port"]

@@ -37,7 +37,7 @@ def schemas() -> dict[tuple[str, str], dict]:
 def _versions(spec: dict):
     for version in spec["versions"]:
         schema = strict(version["schema"]["openAPIV3Schema"])
-        schema["properties"] = ENVELOPE | schema.get("properties", {})
+        schema["properties"] = schema.get("properties", {}) | ENVELOPE
         # The API server's, never a chart's.
         schema["properties"].pop("status", None)
         yield (f"{spec['group']}/{version['name']}", spec["names"]["kind"]), schema

@@ -1,37 +1,38 @@
-"""The real Helm: renders a release as an install would, without a cluster."""
+"""Helm's own engine, its Go code as a library: renders a release as an install would, without a cluster.
+
+XPANDER_HELM names a `helm` to ask instead: slower, and right in every version of it that people have."""
 
 import functools
 import json
+import os
 import subprocess
 import tempfile
 from pathlib import Path
 
+import helm_python
 import yaml
 
-from .paths import CHART, tool
+from .paths import CHART
 from .rendering import Rendering
 
 # Each is enough for an install. A sandbox has one replica, since each would have a platform of its own.
 SANDBOX = {"sandbox": {"enabled": True}}
 KEY = {"credentials": {"existingSecret": "key"}}
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([tool("helm"), *arguments], capture_output=True, text=True, timeout=60)
+PROGRAM = os.environ.get("XPANDER_HELM")
 
 
 def render(values: dict | None = None, *files: Path, release: str = "proxy", namespace: str = "shop") -> Rendering:
     """The release that these values make; later files and `values` win. Fails when Helm refuses them."""
     done = install(values, *files, release=release, namespace=namespace)
-    assert done.returncode == 0, done.stderr
-    return Rendering.of(json.loads(done.stdout))
+    assert isinstance(done, Rendering), done
+    return done
 
 
-def refusal(values: dict | None = None, *files: Path, release: str = "proxy") -> str:
+def refusal(values: dict | None = None, *files: Path) -> str:
     """What Helm says when it refuses these values. Fails when it does not."""
-    done = install(values, *files, release=release)
-    assert done.returncode != 0, f"Helm installs {values}"
-    return done.stderr
+    done = install(values, *files)
+    assert isinstance(done, str), f"Helm installs {values}"
+    return done
 
 
 def sandboxed(values: dict | None = None, **others) -> Rendering:
@@ -53,14 +54,46 @@ def merged(one: dict, other: dict) -> dict:
     return result
 
 
-def install(values: dict | None, *files: Path, release="proxy", namespace="shop") -> subprocess.CompletedProcess[str]:
-    return _install(yaml.safe_dump(values or {}), files, release, namespace)
+def install(values: dict | None, *files: Path, release: str = "proxy", namespace: str = "shop") -> Rendering | str:
+    """The release, or why there is none."""
+    for file in reversed(files):
+        values = merged(yaml.safe_load(file.read_text()) or {}, values or {})
+    ask = _ask_program if PROGRAM else _ask_library
+    return ask(json.dumps(values or {}), release, namespace)
 
 
 @functools.cache
-def _install(values: str, files: tuple[Path, ...], release: str, namespace: str) -> subprocess.CompletedProcess[str]:
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as own:
+def _ask_library(values: str, release: str, namespace: str) -> Rendering | str:
+    chart = _chart()
+    try:
+        # As an install does: the defaults below, then the schema, then the templates.
+        chart.validate_schema(chart.merge_values(json.loads(values)))
+        return Rendering.of(chart.render(json.loads(values), name=release, namespace=namespace, is_install=True))
+    except helm_python.HelmError as error:
+        return str(error)
+
+
+@functools.cache
+def _chart() -> helm_python.Chart:
+    return helm_python.Chart.load(str(CHART))
+
+
+@functools.cache
+def _ask_program(values: str, release: str, namespace: str) -> Rendering | str:
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as own:
         own.write(values)
         own.flush()
-        flags = [f"--values={file}" for file in (*files, own.name)]
-        return run("install", release, str(CHART), "--namespace", namespace, "--dry-run=client", "--output=json", *flags)
+        flags = ("--dry-run=client", "--output=json", f"--namespace={namespace}", f"--values={own.name}")
+        done = subprocess.run([PROGRAM, "install", release, CHART, *flags], capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        return done.stderr
+    told = json.loads(done.stdout)
+    hooks = {hook["path"]: hook["manifest"] for hook in told.get("hooks") or []}
+    return Rendering.of({"all": told["manifest"], **hooks, "NOTES.txt": told["info"]["notes"]})
+
+
+def lint(file: Path) -> list[str]:
+    """What `helm lint --strict` complains of."""
+    told = helm_python.lint(str(CHART), yaml.safe_load(file.read_text()), strict=True)
+    warning = 2
+    return told["errors"] + [each["error"] for each in told["messages"] if each["severity"] >= warning]

@@ -17,15 +17,9 @@ def documented() -> dict[str, set[str]]:
     """The labels of each metric of the table."""
     text = (REPOSITORY / "docs/operations.md").read_text()
     table = text.split("\n## Metrics\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| (`[^|]*) \| ([^|]*) \|", table, re.MULTILINE)
+    rows = re.findall(r"^\|([^|]*`[^|]*)\|([^|]*)\|", table, re.MULTILINE)
     codes = functools.partial(re.findall, r"`([a-z_]+)`")
     return {name: {label for label in codes(labels)} for names, labels in rows for name in codes(names)}
-
-
-def sources() -> set[str]:
-    """The same names, by the code."""
-    code = (REPOSITORY / "src/telemetry/metrics.rs").read_text()
-    return {name.replace(".", "_") for name in re.findall(r'"((?:rpc|http|xpander)\.[a-z_.]+\.[a-z_.]+)"', code)}
 
 
 def named(expression: str) -> list[tuple[str, set[str]]]:

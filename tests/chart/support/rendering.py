@@ -1,28 +1,23 @@
 """A rendered release: its manifests, its test pods and its notes. Not how it was rendered."""
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-import yaml
 
 from .strict_yaml import load_all
 
 
 @dataclass(frozen=True)
 class Rendering:
-    manifest: str
-    hooks: str
+    text: str
     notes: str
 
     @classmethod
-    def of(cls, release: dict) -> "Rendering":
-        """From what `helm install --output=json` prints."""
-        hooks = "\n---\n".join(hook["manifest"] for hook in release.get("hooks") or [])
-        return cls(release["manifest"], hooks, release["info"].get("notes", ""))
-
-    @property
-    def text(self) -> str:
-        return f"{self.manifest}\n---\n{self.hooks}"
+    def of(cls, templates: dict[str, str]) -> "Rendering":
+        """From what became of each template, by its path."""
+        notes = "".join(text for path, text in templates.items() if path.endswith("NOTES.txt"))
+        others = [text.strip("\n") for path, text in sorted(templates.items()) if not path.endswith("NOTES.txt")]
+        return cls("\n---\n".join(text for text in others if text.strip()) + "\n", notes)
 
     def objects(self) -> list[dict]:
         """All manifests, the test pods' too."""
@@ -72,8 +67,6 @@ class Rendering:
 
 def secret_values(rendering: Rendering) -> list[str]:
     """All that stands in the Secrets, decoded."""
-    import base64
-
     values = []
     for secret in rendering.all("Secret"):
         values += [base64.b64decode(value).decode() for value in (secret.get("data") or {}).values()]
@@ -84,7 +77,3 @@ def secret_values(rendering: Rendering) -> list[str]:
 def containers(pod: dict) -> list[dict]:
     spec = pod["spec"]
     return [*spec.get("initContainers", []), *spec["containers"], *spec.get("ephemeralContainers", [])]
-
-
-def dump(each: dict) -> str:
-    return yaml.safe_dump(each, sort_keys=True)
