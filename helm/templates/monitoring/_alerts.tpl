@@ -13,11 +13,13 @@ namespace="{{ include "xpander-grpc-proxy.namespace" . }}", job="{{ include "xpa
 sum by (namespace, job) ({{ default "rate" .how }}({{ .of }}{ {{- include "xpander-grpc-proxy.alerts.series" .root }}{{ with .where }}, {{ . }}{{ end -}} }[{{ .over }}]))
 {{- end }}
 
-{{/* The streams that went on in the time, ended or not. A dict: `root`, `over`. */}}
+{{/* The streams that went on in the time; of those that ended there may be no series yet. A dict: `root`, `over`. */}}
 {{- define "xpander-grpc-proxy.alerts.streamsOver" -}}
+{{- $active := printf "sum by (namespace, job) (xpander_streams_active{%s})" (include "xpander-grpc-proxy.alerts.series" .root) -}}
 (
-  {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" .root "how" "increase" "of" "rpc_server_call_duration_seconds_count" "where" "rpc_method=~\".*Stream.*\"" "over" .over) }}
-  + sum by (namespace, job) (xpander_streams_active{ {{- include "xpander-grpc-proxy.alerts.series" .root -}} })
+  {{ $active }}
+  + ({{ include "xpander-grpc-proxy.alerts.sum" (dict "root" .root "how" "increase" "of" "rpc_server_call_duration_seconds_count" "where" "rpc_method=~\".*Stream.*\"" "over" .over) }}
+    or 0 * {{ $active }})
 )
 {{- end }}
 
