@@ -1,11 +1,16 @@
 """The Kubernetes versions that the chart supports, and what their schemas say of a manifest."""
 
+import functools
 import re
 
 import kubernetes_validate
+import kubernetes_validate.utils
 import yaml
 
 from .paths import CHART
+
+# It reads more than a megabyte for each manifest otherwise.
+kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
 
 # The groups that Kubernetes itself serves have no dot, or end like this.
 BUILT_IN = re.compile(r"^([a-z]+|[a-z.]+\.k8s\.io)/")
