@@ -59,6 +59,19 @@ config.linkerd.io/skip-inbound-ports: {{ include "xpander-grpc-proxy.adminPort" 
 {{- end }}
 {{- end }}
 
+{{/* The test's pod is in the mesh too, and ends: only native sidecars end with it. Beside meshPodLabels. */}}
+{{- define "xpander-grpc-proxy.meshTestAnnotations" -}}
+{{- if .Values.istio.enabled }}
+sidecar.istio.io/nativeSidecar: "true"
+{{- end }}
+{{- if .Values.linkerd.enabled }}
+{{- if .Values.linkerd.inject }}
+linkerd.io/inject: enabled
+{{- end }}
+config.beta.linkerd.io/proxy-enable-native-sidecar: "true"
+{{- end }}
+{{- end }}
+
 {{- define "xpander-grpc-proxy.meshGuards" -}}
 {{- $faults := list }}
 {{- range list "monitoring" "gateway" "meshes" "istio" "linkerd" }}

@@ -10,9 +10,12 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{ include "xpander-grpc-proxy.fullname" . }}.{{ include "xpander-grpc-proxy.namespace" . }}.svc:{{ int .Values.service.port }}
 {{- end }}
 
-{{/* Whether the test may invoke: at no cost, and with a token where one is wanted, which goes over TLS only. */}}
+{{/*
+Whether the test may invoke: at no cost, with a token where one is wanted, which goes over TLS only, and where no mesh
+lets in but those that are named.
+*/}}
 {{- define "xpander-grpc-proxy.testInvokes" -}}
-{{- if .Values.sandbox.enabled }}
+{{- if and .Values.sandbox.enabled (not (or .Values.istio.authorizationPolicy.enabled .Values.linkerd.policy.enabled)) }}
 {{- if or (not (include "xpander-grpc-proxy.hasTokens" .)) (and .Values.tls.enabled .Values.tests.tokenSecret) }}true{{ end }}
 {{- end }}
 {{- end }}

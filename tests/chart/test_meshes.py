@@ -236,3 +236,29 @@ def test_what_cannot_be_together_is_refused_and_named(name):
     message = helm.refusal(helm.merged(helm.SANDBOX, values))
     assert [each for each in names if each not in message] == [], message
     assert "nil pointer" not in message and "can't evaluate" not in message
+
+
+@pytest.mark.parametrize("mesh", ["istio", "linkerd"])
+def test_the_test_is_in_the_mesh_and_ends_there_and_asks_only_what_it_may(mesh):
+    def test_pod(values):
+        return helm.sandboxed({mesh: {"enabled": True, "nativeSidecar": False, **values}}).one("Pod")
+
+    policy = {
+        "istio": {"authorizationPolicy": {"enabled": True, "rules": [{"principals": ["a"]}]}},
+        "linkerd": {"policy": {"enabled": True, "clients": [CLIENT]}},
+    }
+    pod = test_pod({})
+    told = pod["metadata"]["labels"] | pod["metadata"]["annotations"]
+    native = {"istio": "sidecar.istio.io/nativeSidecar", "linkerd": "config.beta.linkerd.io/proxy-enable-native-sidecar"}
+    inject = {"istio": ("sidecar.istio.io/inject", "true"), "linkerd": ("linkerd.io/inject", "enabled")}
+    assert told[native[mesh]] == "true" and told[inject[mesh][0]] == inject[mesh][1]
+    assert pod["spec"]["containers"][0]["name"] == "invoke"
+    assert test_pod(policy[mesh])["spec"]["containers"][0]["name"] == "health"
+
+
+def test_a_network_policy_lets_linkerd_through():
+    def ports(**values):
+        policy = helm.sandboxed({"networkPolicy": {"enabled": True}, **values}).one("NetworkPolicy")
+        return [port["port"] for port in policy["spec"]["ingress"][0]["ports"]]
+
+    assert ports() == ["grpc"] and ports(linkerd={"enabled": True}) == ["grpc", 4143]
