@@ -50,6 +50,11 @@ istio.enabled and linkerd.enabled: a pod can be in one mesh only.
 {{- end }}
 
 {{- define "xpander-grpc-proxy.guard.istio" -}}
+{{- with .Values.istio.destinationRule.http2KeepAlive }}
+{{- if ne (empty .interval) (empty .timeout) }}
+istio.destinationRule.http2KeepAlive: give interval and timeout, or neither of them.
+{{- end }}
+{{- end }}
 {{- with .Values.istio.authorizationPolicy }}
 {{- if .enabled }}
 {{- if not $.Values.istio.enabled }}

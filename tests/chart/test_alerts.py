@@ -99,3 +99,10 @@ def test_the_monitors_name_the_job_that_the_alerts_ask_for():
         (endpoint,) = spec.get("endpoints") or spec["podMetricsEndpoints"]
         assert {"targetLabel": "job", "replacement": "proxy"} in endpoint["relabelings"]
         assert all('job="proxy"' in alert["expr"] for name, alert in alerts().items() if name != "XpanderGrpcProxyReplicasMissing")
+
+
+def test_each_alert_is_documented_as_severe_as_it_is():
+    text = "".join(file.read_text() for file in sorted((REPOSITORY / "docs").glob("kubernetes*.md")))
+    rows = [row.split(" | ") for row in text.splitlines() if row.startswith("| `XpanderGrpcProxy")]
+    documented = {name.strip("` "): row[1] for row in rows for name in row[0].removeprefix("| ").split(", ")}
+    assert documented == {name: alert["labels"]["severity"] for name, alert in alerts().items()}

@@ -223,6 +223,10 @@ WRONG = {
         {"linkerd": {"policy": {"enabled": True, "clients": [CLIENT]}}},
         ["linkerd.policy.enabled", "linkerd.enabled"],
     ),
+    "pings without an end": (
+        {"istio": {"enabled": True, "destinationRule": {"http2KeepAlive": {"interval": "30s"}}}},
+        ["istio.destinationRule.http2KeepAlive"],
+    ),
     "two clients of one name": (
         {"linkerd": {"enabled": True, "policy": {"enabled": True, "clients": [CLIENT, CLIENT]}}},
         ["linkerd.policy.clients", "gateway"],
