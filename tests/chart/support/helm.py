@@ -1,6 +1,6 @@
 """Helm's own engine, its Go code as a library: renders a release as an install would, without a cluster.
 
-XPANDER_HELM names a `helm` to ask instead: slower, and right in every version of it that people have."""
+XPANDER_HELM names a `helm` (4 or newer) to ask instead, the program that people have: slower, and the same."""
 
 import functools
 import json
