@@ -44,8 +44,8 @@ docs: tools ## render docs/configuration.md from the code, and the chart's READM
 clients: tools ## the tests with clients in other languages
 	tests/clients/run
 
-envoy: tools ## the tests behind a real Envoy, and promtool's
-	cargo test --locked --test it -- --ignored envoy promtool
+envoy: tools ## the tests behind a real Envoy, and promtool's; one of them needs root
+	cargo test --locked --test it -- --ignored --show-output envoy promtool
 
 instructions: tools ## instructions of the pure parts, by callgrind: fails at 10 % more than before
 	cargo bench --locked --profile counted --bench instructions

@@ -4,6 +4,7 @@
 //! Exit codes: 0 it worked; 1 the call failed, or the task that was followed or waited for did; 2 wrong usage.
 
 mod args;
+mod descriptors;
 mod failure;
 mod health;
 mod invocation;

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Outcome, args::Connection, failure::Failure, invoke, proxy::Proxy, security::Security};
+use super::{Outcome, args::Connection, descriptors, failure::Failure, invoke, proxy::Proxy, security::Security};
 use crate::{
     app::Bound,
     config::{self, Flags, LogFormat, Secret, Settings},
@@ -73,6 +73,7 @@ pub async fn serve(args: ServeArgs) -> Result<Outcome, Failure> {
     let ServeArgs { listen, admin_listen, config, sandbox, log_format } = args;
     let mut settings = settings(config.as_deref(), &Flags { listen, admin_listen, log_format, sandbox })?;
     let telemetry = telemetry::start(&settings).map_err(broken)?;
+    descriptors::allow_as_many_as(&settings.server);
     let _platform = if sandbox { Some(start_sandbox(&mut settings).await?) } else { None };
     let signals = Signals::catch().map_err(broken)?;
     Bound::bind(&settings).await.map_err(broken)?.run(signals.first()).await;

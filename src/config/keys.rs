@@ -79,6 +79,10 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
         "How long an unused connection is kept; to stay below the platform's own keep-alive."),
     ("platform.http2", Kind::Http2(|s| &mut s.platform.http2),
         "Whether HTTP/2 is spoken: where TLS offers it, always (also in cleartext), or never."),
+    ("platform.http2_streams", Kind::Count(|s| &mut s.platform.http2_streams, 1..=100_000),
+        "How many requests, event streams among them, share one connection over HTTP/2; further ones open another. Not more \
+         than the platform lets in at once on a connection, which is 100 or more by custom: one beyond would wait until another \
+         is over."),
     ("platform.ca_file", Kind::File(|s| &mut s.platform.ca_file),
         "A PEM file of certificate authorities to trust instead of the system's."),
     ("platform.retries", Kind::Count(|s| &mut s.platform.retries, 0..=10),

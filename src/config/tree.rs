@@ -99,6 +99,8 @@ pub struct Platform {
     pub pool_idle_timeout: Duration,
     /// Whether HTTP/2 is spoken.
     pub http2: Http2,
+    /// How many requests share a connection over HTTP/2.
+    pub http2_streams: u32,
     /// A PEM file of certificate authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// How often a read is sent again, and a create that could not be sent at all; zero: never.
@@ -200,6 +202,7 @@ impl Default for Platform {
             max_answer_bytes: 64 << 20,
             pool_idle_timeout: Duration::from_secs(30),
             http2: Http2::Auto,
+            http2_streams: 100,
             ca_file: None,
             retries: 3,
             agent_cache_ttl: Duration::from_secs(5),

@@ -2,7 +2,7 @@
 //!
 //! Not tonic's own server: that one answers CANCELLED where a deadline passes, and cuts sockets to age connections.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::ErrorKind, sync::Arc, time::Duration};
 
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -19,7 +19,7 @@ use tonic_health::{
     ServingStatus,
     server::{HealthReporter, health_reporter},
 };
-use tracing::debug;
+use tracing::warn;
 
 use super::{
     attach::Attach, auth::Auth, connection, door::Door, layers::Edge, limits::Limits, service::Service, tls::Tls,
@@ -153,11 +153,21 @@ impl Server {
     }
 
     async fn accept(&self, listener: &TcpListener, connections: &TaskTracker) {
+        let mut is_told = false;
         loop {
             match listener.accept().await {
-                Ok((socket, _)) => drop(connections.spawn(connection::serve(socket, Arc::clone(&self.edge)))),
+                Ok((socket, _)) => {
+                    is_told = false;
+                    connections.spawn(connection::serve(socket, Arc::clone(&self.edge)));
+                }
+                // It left while it waited.
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    debug!(%error, "a connection could not be accepted");
+                    // Not twenty times a second.
+                    if !is_told {
+                        warn!(%error, "connections cannot be accepted");
+                        is_told = true;
+                    }
                     sleep(ACCEPT_PAUSE).await;
                 }
             }

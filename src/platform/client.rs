@@ -52,7 +52,8 @@ impl Client {
             let url = format!("{}/agents/{agent}", context.credentials.roots.rest);
             let mut attempts = self.retries.begin(&context, Route::LoadAgent);
             loop {
-                match self.transport.json(&context, context.credentials.http.get(&url), attempts.next()).await {
+                match self.transport.json(&context, context.credentials.http.builder().get(&url), attempts.next()).await
+                {
                     Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
                     agent => return agent.map(|agent: wire::Agent| agent.id.into()),
                 }
@@ -79,7 +80,8 @@ impl Client {
         let body = Bytes::from(body);
         let mut attempts = self.retries.begin(context, Route::CreateTask);
         loop {
-            let mut request = context.credentials.http.post(&url).header(header::CONTENT_TYPE, "application/json");
+            let mut request =
+                context.credentials.http.builder().post(&url).header(header::CONTENT_TYPE, "application/json");
             if let Some(version) = version {
                 request = request.header("x-agent-version", version);
             }
@@ -98,7 +100,7 @@ impl Client {
         let url = format!("{}/agent-execution/{task_id}/status", context.credentials.roots.rest);
         let mut attempts = self.retries.begin(context, Route::ReadTask);
         loop {
-            match self.task_of(context, context.credentials.http.get(&url), attempts.next()).await {
+            match self.task_of(context, context.credentials.http.builder().get(&url), attempts.next()).await {
                 Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
                 task => return task,
             }
@@ -113,7 +115,7 @@ impl Client {
         let url = format!("{}/agent-execution/{task_id}", context.credentials.roots.rest);
         let mut attempts = self.retries.begin(context, Route::StopTask);
         loop {
-            let request = context.credentials.http.request(Method::DELETE, &url);
+            let request = context.credentials.http.builder().request(Method::DELETE, &url);
             match self.task_of(context, request, attempts.next()).await {
                 Err(error) if error.is_unsent() && attempts.again(&error).await => {}
                 task => return task,
@@ -162,7 +164,7 @@ impl Client {
         sending: Sending,
     ) -> Result<EventStream, Error> {
         let url = format!("{}/agent-execution/{task_id}/events", context.credentials.roots.events);
-        let mut request = context.credentials.http.get(url).header(header::ACCEPT, "text/event-stream");
+        let mut request = context.credentials.http.builder().get(url).header(header::ACCEPT, "text/event-stream");
         // A compressed stream would be held back until a block is full.
         request = request.header(header::ACCEPT_ENCODING, "identity").header(header::CACHE_CONTROL, "no-cache");
         if let Some(id) = last_event_id {

@@ -8,6 +8,7 @@ use std::{
 
 use http::{HeaderValue, header::InvalidHeaderValue};
 
+use super::lanes::Lanes;
 use crate::config::{Roots, Secret, roots};
 
 /// One for all credentials, and another in every process: nobody outside can make two of them collide.
@@ -24,7 +25,7 @@ pub struct Credentials {
     /// Where the organization's REST routes and event streams are.
     pub(super) roots: Roots,
     /// Never shared between keys.
-    pub(super) http: reqwest::Client,
+    pub(super) http: Lanes,
 }
 
 /// Whose a key is. What is remembered under a request id belongs to an owner, so that a create is not repeated because
@@ -47,7 +48,7 @@ impl Credentials {
         organization: &str,
         secret: Secret,
         owner: Owner,
-        http: reqwest::Client,
+        http: Lanes,
     ) -> Result<Self, InvalidHeaderValue> {
         let mut key = HeaderValue::from_str(secret.expose())?;
         key.set_sensitive(true);

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     error::Error,
+    lanes::Share,
     sse::{Decoder, Frame},
     transport::lost,
 };
@@ -16,6 +17,8 @@ use crate::telemetry::Attempt;
 /// dropping it closes the connection.
 pub struct EventStream {
     response: Response,
+    /// Held as long as the response.
+    _share: Share,
     decoder: Decoder,
     idle_timeout: Duration,
     opened: Instant,
@@ -27,10 +30,15 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    pub(super) fn new(response: Response, attempt: Attempt, idle_timeout: Duration, max_event_bytes: usize) -> Self {
+    pub(super) fn new(
+        (response, share): (Response, Share),
+        attempt: Attempt,
+        idle_timeout: Duration,
+        max_event_bytes: usize,
+    ) -> Self {
         let decoder = Decoder::new(max_event_bytes);
         let now = Instant::now();
-        Self { response, decoder, idle_timeout, opened: now, alive: now, is_over: false, attempt }
+        Self { response, _share: share, decoder, idle_timeout, opened: now, alive: now, is_over: false, attempt }
     }
 
     /// The next event; None at the stream's end. May be dropped while it waits: nothing is lost.

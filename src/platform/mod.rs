@@ -7,6 +7,7 @@ mod credentials;
 mod error;
 mod events;
 mod keys;
+mod lanes;
 mod pool;
 mod refusal;
 mod retry;

@@ -11,6 +11,7 @@ use rustls::{
 };
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
+use super::lanes::Lanes;
 use crate::config::{self, Http2};
 
 /// What every pool is made from.
@@ -64,25 +65,40 @@ impl Pools {
     ///
     /// # Errors
     /// When the HTTP client refuses the settings.
-    pub fn open(&self) -> Result<reqwest::Client, BuildError> {
+    pub fn open(&self) -> Result<Lanes, BuildError> {
         let mut tls = self.tls.clone();
         // A session of its own too: nothing that one key's connections leave behind serves another's.
         tls.resumption = rustls::client::Resumption::default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("xpander-grpc-proxy/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(self.settings.connect_timeout)
-            .pool_idle_timeout(self.settings.pool_idle_timeout)
-            .tcp_nodelay(true)
-            .tls_backend_preconfigured(tls);
-        let http = match self.settings.http2 {
-            Http2::Auto => http,
-            Http2::PriorKnowledge => http.http2_prior_knowledge(),
-            Http2::Off => http.http1_only(),
-        };
-        Ok(http.build()?)
+        let settings = self.settings.clone();
+        Ok(Lanes::new(self.shared(), move || client(&settings, tls.clone()))?)
     }
+
+    /// How many requests share a connection; zero where HTTP/2 is not spoken.
+    fn shared(&self) -> usize {
+        match self.settings.http2 {
+            Http2::Off => 0,
+            // Only TLS offers it.
+            Http2::Auto if self.settings.base_url.starts_with("http://") => 0,
+            Http2::Auto | Http2::PriorKnowledge => usize::try_from(self.settings.http2_streams).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+fn client(settings: &config::Platform, tls: ClientConfig) -> reqwest::Result<reqwest::Client> {
+    let http = reqwest::Client::builder()
+        .user_agent(concat!("xpander-grpc-proxy/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(settings.connect_timeout)
+        .pool_idle_timeout(settings.pool_idle_timeout)
+        .tcp_nodelay(true)
+        .tls_backend_preconfigured(tls);
+    let http = match settings.http2 {
+        Http2::Auto => http,
+        Http2::PriorKnowledge => http.http2_prior_knowledge(),
+        Http2::Off => http.http1_only(),
+    };
+    http.build()
 }
 
 fn authorities(path: &PathBuf) -> Result<RootCertStore, BuildError> {

@@ -19,6 +19,7 @@ use super::{
     credentials::Credentials,
     error::{Cause, Error},
     events::EventStream,
+    lanes::Share,
     refusal::Refusal,
 };
 use crate::{
@@ -100,8 +101,8 @@ impl Transport {
             Ok(()) => Ok(response),
             Err(why) => Err(unreadable(sending, &response, why.to_owned())),
         };
-        let (response, attempt) = Box::pin(self.exchange(context, request, sending, read)).await?;
-        Ok(EventStream::new(response, attempt, self.limits.idle_timeout, self.limits.max_event_bytes))
+        let (response, attempt, share) = Box::pin(self.exchange(context, request, sending, read)).await?;
+        Ok(EventStream::new((response, share), attempt, self.limits.idle_timeout, self.limits.max_event_bytes))
     }
 
     /// Sends a request and reads the JSON of its answer, both within the time limit.
@@ -125,7 +126,7 @@ impl Transport {
             })
         };
         // Boxed, or every call's future would be as large as this.
-        let (answer, _) = Box::pin(self.exchange(context, request, sending, read)).await?;
+        let (answer, ..) = Box::pin(self.exchange(context, request, sending, read)).await?;
         Ok(answer)
     }
 
@@ -136,7 +137,7 @@ impl Transport {
         request: RequestBuilder,
         sending: Sending,
         read: impl AsyncFnOnce(Response) -> Result<T, Error>,
-    ) -> Result<(T, Attempt), Error> {
+    ) -> Result<(T, Attempt, Share), Error> {
         if context.is_late() {
             return Err(Error::Deadline);
         }
@@ -146,15 +147,16 @@ impl Transport {
         let (host, port) = (request.url().host_str().unwrap_or_default(), request.url().port_or_known_default());
         let mut attempt = Attempt::begin(&context.record, sending, host, port.unwrap_or_default());
         attempt.propagate(request.headers_mut());
+        let (http, share) = context.credentials.http.next();
         let exchange = async {
-            let response = context.credentials.http.execute(request).await.map_err(unanswered)?;
+            let response = http.execute(request).await.map_err(unanswered)?;
             attempt.answered(response.status().as_u16());
             read(accepted(context, response, sending).await?).await
         };
         match self.in_time(context, exchange).await {
             Ok(answer) => {
                 attempt.succeeded();
-                Ok((answer, attempt))
+                Ok((answer, attempt, share))
             }
             Err(error) => {
                 attempt.failed(error.name());

@@ -1,5 +1,7 @@
 //! The binary as its users run it: a process with arguments, an environment, two streams and an exit code.
 
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod security;
 mod settings;
 mod signals;

@@ -2,10 +2,14 @@
 //!
 //! Passed over by a plain `cargo test`: `make envoy` installs what they need and runs them.
 
+mod account;
+mod cut_off;
 mod health;
+mod idle;
 mod kill;
 mod mutual_tls;
 mod rolling;
+mod victim;
 
 use crate::support::{fleet::Fleet, follower::Follower, load::titled};
 
@@ -23,8 +27,9 @@ async fn followers(fleet: &Fleet) -> Vec<Follower> {
         seen.iter().any(|request| request.path.ends_with("/events") && replica.sent(request))
     }) {
         assert!(followers.len() < 50, "no stream comes to one of the replicas");
-        let nth = followers.len();
-        followers.push(Follower::begin(&fleet.envoy, &format!("followed {nth}"), nth % 2 == 0).await);
+        // There are more tasks each time.
+        let title = format!("followed {}", fleet.sandbox.tasks().len());
+        followers.push(Follower::begin(&fleet.envoy, &title, followers.len() % 2 == 0).await);
     }
     followers
 }

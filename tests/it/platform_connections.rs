@@ -1,5 +1,7 @@
 //! The connections to the platform: through a forward proxy where the environment names one, pooled, and closed in time.
 
+mod http2;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,

@@ -6,7 +6,7 @@ use xpander_grpc_proxy::proto::GetTaskRequest;
 use super::{followers, readable};
 use crate::support::{
     certificates::{Authority, Identity},
-    envoy::MutualTls,
+    envoy::{Mesh, MutualTls},
     fleet::Fleet,
     live::within,
     load::Load,
@@ -35,7 +35,7 @@ async fn fleet(authority: &Authority, envoy: &Identity) -> Fleet {
         ca_file: authority.ca_file.clone(),
         name: REPLICA.to_owned(),
     };
-    Fleet::with(&environment, Some(&tls)).await
+    Fleet::with(&environment, Mesh { tls: Some(tls), ..Mesh::default() }, None).await
 }
 
 async fn get(mut client: Client, task_id: &str) -> Result<(), Status> {

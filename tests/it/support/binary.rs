@@ -37,8 +37,18 @@ impl Run {
 
 /// The binary with these arguments and no environment but this.
 pub fn binary(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xpander-grpc-proxy"));
-    command.args(arguments).env_clear().envs(environment.iter().copied()).kill_on_drop(true);
+    run_by(&[], arguments, environment)
+}
+
+/// The same, run by another program.
+pub fn run_by(runner: &[String], arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let binary = env!("CARGO_BIN_EXE_xpander-grpc-proxy").to_owned();
+    let (program, before) = match runner {
+        [] => (&binary, vec![]),
+        [program, rest @ ..] => (program, [rest, std::slice::from_ref(&binary)].concat()),
+    };
+    let mut command = Command::new(program);
+    command.args(before).args(arguments).env_clear().envs(environment.iter().copied()).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -65,11 +75,16 @@ impl Serving {
     /// Against the embedded platform.
     pub async fn sandbox(environment: &[(&str, &str)]) -> Self {
         let here = ["serve", "--sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-        Self::start(&here, environment).await
+        Self::start(binary(&here, environment)).await
     }
 
     /// Against the platform at `base_url`.
     pub async fn before(base_url: &str, environment: &[(&str, &str)]) -> Self {
+        Self::run_by(&[], base_url, environment).await
+    }
+
+    /// The same, run by another program, which becomes it.
+    pub async fn run_by(runner: &[String], base_url: &str, environment: &[(&str, &str)]) -> Self {
         let here = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
         let platform = [
             ("XPANDER_BASE_URL", base_url),
@@ -77,11 +92,11 @@ impl Serving {
             ("XPANDER_ORGANIZATION_ID", "org-1"),
             ("XPANDER_PROXY_PLATFORM__RETRIES", "0"),
         ];
-        Self::start(&here, &[&platform, environment].concat()).await
+        Self::start(run_by(runner, &here, &[&platform, environment].concat())).await
     }
 
-    async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = binary(arguments, environment).spawn().expect("it runs");
+    async fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("it runs");
         let err = BufReader::new(child.stderr.take().expect("piped"));
         let mut serving = Self { grpc: String::new(), admin: String::new(), child, err, log: String::new() };
         let line = serving.line("serving").await;

@@ -20,10 +20,14 @@ use tokio::{
 use tonic::transport::{Channel, Endpoint};
 use xpander_grpc_proxy::proto::agent_service_client::AgentServiceClient;
 
+pub use self::config::{HEALTH_TIMEOUT, Mesh, PING_TIMEOUT, PINGED_EVERY};
 use super::{live::within, proxy::Client};
 
 /// How often Envoy asks each replica's health.
 pub const HEALTH_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The file with the replicas.
+const ENDPOINTS: &str = "endpoints.json";
 
 /// The pause between two looks at what Envoy says of itself; it tells nobody by itself.
 const LOOK: Duration = Duration::from_millis(20);
@@ -51,13 +55,14 @@ pub struct Envoy {
 
 impl Envoy {
     /// Envoy in front of these replicas, once it knows all of them healthy.
-    pub async fn before(replicas: &[SocketAddr], tls: Option<&MutualTls>) -> Self {
+    pub async fn before(replicas: &[SocketAddr], mesh: &Mesh) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("envoy-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&folder).expect("a folder");
         let config = folder.join("envoy.json");
-        fs::write(&config, config::bootstrap(replicas, tls).to_string()).expect("written");
+        tell(&folder, replicas);
+        fs::write(&config, config::bootstrap(mesh, &folder.join(ENDPOINTS)).to_string()).expect("written");
         let (admin_file, log) = (folder.join("admin"), folder.join("log"));
         let mut child = Command::new(tool("envoy"))
             .arg("--config-path")
@@ -96,6 +101,11 @@ impl Envoy {
         envoy
     }
 
+    /// These are the replicas from now on.
+    pub fn has(&self, replicas: &[SocketAddr]) {
+        tell(&self.folder, replicas);
+    }
+
     /// A connection of one's own; calls on different ones may meet different threads of Envoy.
     pub fn channel(&self) -> Channel {
         Endpoint::new(format!("http://{}", self.address)).expect("a URL").connect_lazy()
@@ -111,16 +121,18 @@ impl Envoy {
         let clusters = self.json("clusters?format=json").await;
         let hosts = clusters["cluster_statuses"].as_array().into_iter().flatten();
         let mut hosts = hosts.flat_map(|cluster| cluster["host_statuses"].as_array().into_iter().flatten());
-        let host = hosts.find(|host| host["address"]["socket_address"]["port_value"] == port);
-        let health = &host.unwrap_or_else(|| panic!("no host {replica}: {clusters}"))["health_status"];
-        health["eds_health_status"] == "HEALTHY"
-            && ["failed_active_health_check", "pending_active_hc"].iter().all(|flag| health[flag] != true)
+        hosts.find(|host| host["address"]["socket_address"]["port_value"] == port).is_some_and(|host| {
+            let health = &host["health_status"];
+            health["eds_health_status"] == "HEALTHY"
+                && ["failed_active_health_check", "pending_active_hc"].iter().all(|flag| health[flag] != true)
+        })
     }
 
     pub async fn until_healthy(&self, replica: SocketAddr) {
         self.until("the replica is healthy", async |envoy| envoy.is_healthy(replica).await).await;
     }
 
+    /// It is unhealthy, or Envoy does not know it any more.
     pub async fn until_unhealthy(&self, replica: SocketAddr) {
         self.until("the replica is unhealthy", async |envoy| !envoy.is_healthy(replica).await).await;
     }
@@ -164,6 +176,13 @@ impl Drop for Envoy {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Writes the replicas where Envoy looks for them: it takes up a file that is moved there, and never half of one.
+fn tell(folder: &Path, replicas: &[SocketAddr]) {
+    let new = folder.join("new");
+    fs::write(&new, config::endpoints(replicas).to_string()).expect("written");
+    fs::rename(new, folder.join(ENDPOINTS)).expect("moved");
 }
 
 /// A program that `.ci/tools` installs.

@@ -1,22 +1,20 @@
-//! Three replicas of the real binary behind Envoy, before one embedded platform that knows them apart by their keys.
+//! Replicas of the real binary behind Envoy, before one embedded platform that knows them apart by their keys. They come
+//! and go as pods do: each on a port of its own.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use serde_json::Value;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-};
+use tokio::time::sleep;
 use xpander_grpc_proxy::sandbox::{Sandbox, SeenRequest};
 
 use super::{
-    binary::binary,
-    envoy::{Envoy, MutualTls},
-    gate::Gate,
-    live::within,
+    envoy::{Envoy, Mesh},
+    network::Network,
+    replica::Replica,
 };
 
 const REPLICAS: usize = 3;
+/// The replica that lives in a network of its own, where there is one.
+pub const APART: usize = 1;
 /// What the embedded platform remembers: of requests, and of tasks that are over.
 const MEMORY: usize = 10_000;
 
@@ -25,35 +23,60 @@ pub struct Fleet {
     pub envoy: Envoy,
     pub replicas: Vec<Replica>,
     pub sandbox: Sandbox,
-}
-
-/// A replica; killed when it is dropped.
-pub struct Replica {
-    /// Where it serves gRPC, also after a restart.
-    pub address: SocketAddr,
-    /// The platform key it uses, by which the platform knows it.
-    pub key: String,
-    pub gate: Gate,
     environment: Vec<(String, String)>,
-    child: Child,
+    /// How many replicas there have been.
+    started: usize,
 }
 
 impl Fleet {
-    /// Replicas with this environment beside what they need.
+    /// Three replicas with this environment beside what they need.
     pub async fn start(environment: &[(&str, &str)]) -> Self {
-        Self::with(environment, None).await
+        Self::with(environment, Mesh::default(), None).await
     }
 
-    /// The same, which Envoy reaches by mutual TLS.
-    pub async fn with(environment: &[(&str, &str)], tls: Option<&MutualTls>) -> Self {
+    /// The same in a mesh that differs, and one of them in a network of its own.
+    pub async fn with(environment: &[(&str, &str)], mesh: Mesh, apart: Option<&Network>) -> Self {
         let sandbox = Sandbox::start(([127, 0, 0, 1], 0).into()).await.expect("a sandbox");
+        let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let mut replicas = Vec::new();
         for nth in 0..REPLICAS {
-            replicas.push(Replica::start(nth, sandbox.address(), environment).await);
+            let network = apart.filter(|_| nth == APART);
+            replicas.push(Replica::start(nth, sandbox.address(), &environment, network).await);
         }
-        let addresses: Vec<_> = replicas.iter().map(|replica| replica.address).collect();
-        let envoy = Envoy::before(&addresses, tls).await;
-        Self { envoy, replicas, sandbox }
+        let envoy = Envoy::before(&addresses(&replicas), &mesh).await;
+        Self { envoy, replicas, sandbox, environment, started: REPLICAS }
+    }
+
+    /// Adds a replica, once Envoy knows it healthy.
+    pub async fn grow(&mut self) -> &Replica {
+        let replica = Replica::start(self.started, self.sandbox.address(), &self.environment, None).await;
+        self.started += 1;
+        self.replicas.push(replica);
+        self.envoy.has(&addresses(&self.replicas));
+        let replica = self.replicas.last().expect("pushed");
+        self.envoy.until_healthy(replica.address).await;
+        replica
+    }
+
+    /// Takes a replica away as Kubernetes does, which tells the mesh and the process independently of each other: either
+    pub async fn shrink(&mut self, nth: usize, late: Late) -> Replica {
+        let mut replica = self.replicas.remove(nth);
+        let addresses = addresses(&self.replicas);
+        match late {
+            Late::Replica(by) => {
+                self.envoy.has(&addresses);
+                sleep(by).await;
+                replica.signal("TERM").await;
+            }
+            Late::Mesh(by) => {
+                replica.signal("TERM").await;
+                sleep(by).await;
+                self.envoy.has(&addresses);
+            }
+        }
+        assert_eq!(replica.ended().await, Some(0));
+        self.envoy.until_unhealthy(replica.address).await;
+        replica
     }
 
     /// The requests that the platform has seen so far, of which it must not have forgotten one.
@@ -61,6 +84,11 @@ impl Fleet {
         let seen = self.sandbox.seen();
         assert!(seen.len() < MEMORY && self.sandbox.tasks().len() < MEMORY, "too much load for this platform");
         seen
+    }
+
+    /// How many requests the platform has seen from a replica.
+    pub fn sent(&self, replica: &Replica) -> usize {
+        self.seen().iter().filter(|request| replica.sent(request)).count()
     }
 
     /// How many tasks there are of each title.
@@ -73,72 +101,13 @@ impl Fleet {
     }
 }
 
-impl Replica {
-    async fn start(nth: usize, platform: SocketAddr, environment: &[(&str, &str)]) -> Self {
-        let (gate, key) = (Gate::to(platform).await, format!("key-of-replica-{nth}"));
-        let base_url = gate.base_url();
-        let own = [
-            ("XPANDER_BASE_URL", &*base_url),
-            ("XPANDER_API_KEY", &*key),
-            ("XPANDER_ORGANIZATION_ID", "org-1"),
-            ("NO_PROXY", "*"),
-        ];
-        let all = own.iter().chain(environment);
-        let environment = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>();
-        let (child, address) = spawn(([127, 0, 0, 1], 0).into(), &environment).await;
-        Self { address, key, gate, environment, child }
-    }
-
-    /// Sends a signal, e.g. `TERM`.
-    pub async fn signal(&self, name: &str) {
-        let id = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status().await.expect("kill runs");
-        assert!(sent.success());
-    }
-
-    /// Kills it as no program can prevent, and waits until it is gone.
-    pub async fn kill(&mut self) {
-        within("the replica's death", self.child.kill()).await.expect("it ran");
-    }
-
-    /// Waits for its end; its exit code.
-    pub async fn ended(&mut self) -> Option<i32> {
-        within("the replica's end", self.child.wait()).await.expect("it ran").code()
-    }
-
-    /// Starts another process in the place of the one that has ended, on the same address.
-    pub async fn replace(&mut self) {
-        let (child, address) = spawn(self.address, &self.environment).await;
-        assert_eq!(address, self.address);
-        self.child = child;
-    }
-
-    /// Whether the platform has this request from it.
-    pub fn sent(&self, request: &SeenRequest) -> bool {
-        request.header("x-api-key") == Some(&*self.key)
-    }
+/// Who learns last that a replica is to go, and by how much.
+#[derive(Clone, Copy, Debug)]
+pub enum Late {
+    Replica(Duration),
+    Mesh(Duration),
 }
 
-/// A serving process and where it serves. Its log is read to the end, or it would wait for its reader one day.
-async fn spawn(listen: SocketAddr, environment: &[(String, String)]) -> (Child, SocketAddr) {
-    let listen = listen.to_string();
-    let environment: Vec<_> = environment.iter().map(|(name, value)| (&**name, &**value)).collect();
-    let arguments = ["serve", "--listen", &listen, "--admin-listen", "127.0.0.1:0"];
-    let mut child = binary(&arguments, &environment).spawn().expect("it runs");
-    let mut log = BufReader::new(child.stderr.take().expect("piped")).lines();
-    let mut said = String::new();
-    let address = within("the replica serves", async {
-        while let Some(line) = log.next_line().await.expect("UTF-8") {
-            match serde_json::from_str::<Value>(&line) {
-                Ok(line) if line["message"] == "serving" => {
-                    return line["grpc"].as_str().and_then(|address| address.parse().ok()).expect("an address");
-                }
-                _ => said = said + &line + "\n",
-            }
-        }
-        panic!("the replica ended: {said}")
-    })
-    .await;
-    tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-    (child, address)
+fn addresses(replicas: &[Replica]) -> Vec<SocketAddr> {
+    replicas.iter().map(|replica| replica.address).collect()
 }

@@ -17,6 +17,21 @@ pub struct Transcript {
     pub cuts: Vec<(Status, String)>,
 }
 
+impl Transcript {
+    /// The numbers of the events that have one: all but the first of each connection.
+    pub fn ids(&self) -> Vec<usize> {
+        let mut ids = Vec::new();
+        for event in &self.events {
+            assert_ne!(event.r#type(), EventType::StreamGap, "{event:?}");
+            match &event.event_id {
+                Some(id) => ids.push(id.parse().expect("a number")),
+                None => assert_eq!(event.r#type(), EventType::Connected, "{event:?}"),
+            }
+        }
+        ids
+    }
+}
+
 /// The caller, reading by itself.
 pub struct Follower {
     pub task_id: String,
@@ -54,14 +69,7 @@ impl Follower {
         within("an answer", self.client.stop_task(request)).await.expect("stopped");
         within("the stream's end", self.reading).await.expect("no panic");
         let transcript = self.transcript.send_replace(Transcript::default());
-        let mut ids = Vec::new();
-        for event in &transcript.events {
-            assert_ne!(event.r#type(), EventType::StreamGap, "{event:?}");
-            match &event.event_id {
-                Some(id) => ids.push(id.parse::<usize>().expect("a number")),
-                None => assert_eq!(event.r#type(), EventType::Connected, "{event:?}"),
-            }
-        }
+        let ids = transcript.ids();
         assert_eq!(ids, (1..=ids.len()).collect::<Vec<_>>(), "each event, in order and once");
         let end = transcript.events.last().expect("events");
         let Some(Data::Task(task)) = &end.data else { panic!("no task: {end:?}") };

@@ -1,6 +1,6 @@
 //! A way to the platform that can be held: requests go on through it, answers stay away.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -20,9 +20,9 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A way to this address.
-    pub async fn to(platform: SocketAddr) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    /// A way to the platform, which begins at an address of this machine.
+    pub async fn new(here: IpAddr, platform: SocketAddr) -> Self {
+        let listener = TcpListener::bind((here, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (is_held, held) = watch::channel(false);
         let accepting = tokio::spawn(async move {
@@ -44,6 +44,11 @@ impl Gate {
     /// From now on no answer comes through: none at all to a request that is sent later.
     pub fn hold(&self) {
         self.is_held.send_replace(true);
+    }
+
+    /// Lets all answers through, those that were held first.
+    pub fn release(&self) {
+        self.is_held.send_replace(false);
     }
 }
 

@@ -7,13 +7,16 @@ use std::{
 
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::{Request, Status};
 use xpander_grpc_proxy::proto::{GetTaskRequest, InvokeRequest, WaitTaskRequest};
 
 use super::{calls::invoke, envoy::Envoy, live::within, proxy::Client};
 
 /// The rest between two calls of a caller, so that a platform of limited memory remembers all of them.
 const REST: Duration = Duration::from_millis(8);
+
+/// The deadline of each call: a call whose answer got lost would end by it, and not sooner.
+pub const DEADLINE: Duration = Duration::from_secs(15);
 
 /// What became of the calls.
 #[derive(Debug, Default)]
@@ -24,7 +27,11 @@ pub struct Ledger {
     pub created: BTreeMap<String, String>,
     /// Those that failed, by title.
     pub create_failures: BTreeMap<String, Failed>,
+    pub reads: usize,
     pub read_failures: Vec<Status>,
+    /// The longest that a call took.
+    pub slowest_read: Duration,
+    pub slowest_create: Duration,
 }
 
 /// A create that failed.
@@ -99,17 +106,22 @@ impl Caller {
     /// Every second read waits for a task that is over already.
     async fn read(mut self, id: String) {
         for count in 0.. {
+            let begun = Instant::now();
             let answer = if count % 2 == 0 {
-                let request = GetTaskRequest { task_id: id.clone() };
+                let request = in_time(GetTaskRequest { task_id: id.clone() });
                 within("an answer", self.client.get_task(request)).await.map(|answer| answer.into_inner().task)
             } else {
-                let request = WaitTaskRequest { task_id: id.clone(), timeout: None };
+                let request = in_time(WaitTaskRequest { task_id: id.clone(), timeout: None });
                 within("an answer", self.client.wait_task(request)).await.map(|answer| answer.into_inner().task)
             };
             let goes_on = self
-                .note(|ledger| match answer {
-                    Ok(task) => assert_eq!(task.expect("a task").id, id),
-                    Err(status) => ledger.read_failures.push(status),
+                .note(|ledger| {
+                    ledger.reads += 1;
+                    ledger.slowest_read = ledger.slowest_read.max(begun.elapsed());
+                    match answer {
+                        Ok(task) => assert_eq!(task.expect("a task").id, id),
+                        Err(status) => ledger.read_failures.push(status),
+                    }
                 })
                 .await;
             if !goes_on {
@@ -121,17 +133,20 @@ impl Caller {
     async fn create(mut self) {
         for count in 0.. {
             let title = format!("{}-{count}", self.nth);
-            let (request, begun) = (titled("echo", "hi", &title), Instant::now());
+            let (request, begun) = (in_time(titled("echo", "hi", &title)), Instant::now());
             let answer = within("an answer", self.client.invoke(request)).await;
             let caller = self.nth;
             let goes_on = self
-                .note(|ledger| match answer {
-                    Ok(answer) => {
-                        let task = answer.into_inner().task.expect("a task");
-                        ledger.created.insert(title, task.id);
-                    }
-                    Err(status) => {
-                        ledger.create_failures.insert(title, Failed { caller, begun, status });
+                .note(|ledger| {
+                    ledger.slowest_create = ledger.slowest_create.max(begun.elapsed());
+                    match answer {
+                        Ok(answer) => {
+                            let task = answer.into_inner().task.expect("a task");
+                            ledger.created.insert(title, task.id);
+                        }
+                        Err(status) => {
+                            ledger.create_failures.insert(title, Failed { caller, begun, status });
+                        }
                     }
                 })
                 .await;
@@ -149,6 +164,13 @@ impl Caller {
         });
         self.over.run_until_cancelled(sleep(REST)).await.is_some()
     }
+}
+
+/// A request with the deadline.
+fn in_time<M>(message: M) -> Request<M> {
+    let mut request = Request::new(message);
+    request.set_timeout(DEADLINE);
+    request
 }
 
 /// An invocation that is found again by its title.

@@ -1,0 +1,79 @@
+//! File descriptors: the process takes as many as it may have, and outlives having none left.
+
+use std::{fs, time::Duration};
+
+use tokio::{net::TcpStream, time::sleep};
+use xpander_grpc_proxy::{proto::GetTaskRequest, sandbox::Sandbox};
+
+use crate::support::{binary::Serving, live::within, sandbox::asking};
+
+/// The binary before a sandbox, with so many open files at first and at most.
+async fn serving(sandbox: &Sandbox, first: u32, most: u32, environment: &[(&str, &str)]) -> Serving {
+    let runner = ["/usr/bin/prlimit".to_owned(), format!("--nofile={first}:{most}")];
+    Serving::run_by(&runner, &sandbox.base_url(), environment).await
+}
+
+async fn sandbox() -> Sandbox {
+    Sandbox::start(([127, 0, 0, 1], 0).into()).await.expect("a sandbox")
+}
+
+/// What the kernel says of a process in this file.
+fn told(serving: &Serving, file: &str) -> String {
+    fs::read_to_string(format!("/proc/{}/{file}", serving.id())).expect("it runs")
+}
+
+#[tokio::test]
+async fn as_many_files_may_be_open_as_the_system_allows_at_most() {
+    let sandbox = sandbox().await;
+    let serving = serving(&sandbox, 64, 15_000, &[]).await;
+    let limits = told(&serving, "limits");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
+    assert_eq!(line.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["15000", "15000"]);
+    let log = serving.whole_log().await;
+    assert!(!log.contains("WARN"), "enough for its streams: {log}");
+}
+
+#[tokio::test]
+async fn a_limit_below_the_streams_is_told_at_the_start() {
+    let sandbox = sandbox().await;
+    let log = serving(&sandbox, 64, 300, &[("XPANDER_PROXY_SERVER__MAX_STREAMS", "301")]).await.whole_log().await;
+    assert!(log.contains("WARN") && log.contains("\"limit\":300") && log.contains("server.max_streams"), "{log}");
+    let log = serving(&sandbox, 64, 300, &[("XPANDER_PROXY_SERVER__MAX_STREAMS", "300")]).await.whole_log().await;
+    assert!(!log.contains("WARN"), "{log}");
+}
+
+#[tokio::test]
+async fn a_process_without_file_descriptors_keeps_its_calls_rests_and_recovers() {
+    let sandbox = sandbox().await;
+    // Or the connections that fill it would be closed.
+    let patient = [("XPANDER_PROXY_SERVER__HANDSHAKE_TIMEOUT", "1h"), ("XPANDER_PROXY_SERVER__MAX_STREAMS", "10")];
+    let mut serving = serving(&sandbox, 80, 80, &patient).await;
+    let mut before = serving.client();
+    let task = within("an answer", before.invoke(asking("echo", "hi"))).await.expect("OK").into_inner().task;
+    let get = || GetTaskRequest { task_id: task.as_ref().expect("a task").id.clone() };
+    within("an answer", before.get_task(get())).await.expect("OK");
+
+    let address = serving.grpc.trim_start_matches("http://").to_owned();
+    let mut filling = Vec::new();
+    for _ in 0..100 {
+        filling.push(within("a connection", TcpStream::connect(&address)).await.expect("connects"));
+    }
+    serving.line("connections cannot be accepted").await;
+    // What it has goes on, and it does not spend its time on what it cannot have.
+    within("an answer", before.get_task(get())).await.expect("OK");
+    let used = ticks(&serving);
+    sleep(Duration::from_secs(1)).await;
+    assert!(ticks(&serving) - used < 30, "of a hundred: it does not rest");
+
+    drop(filling);
+    within("an answer", serving.client().get_task(get())).await.expect("OK");
+    let log = serving.whole_log().await;
+    assert_eq!(log.matches("connections cannot be accepted").count(), 1, "{log}");
+}
+
+/// The processor time it has used, in hundredths of a second.
+fn ticks(serving: &Serving) -> u64 {
+    let stat = told(serving, "stat");
+    let (_, after_name) = stat.rsplit_once(')').expect("a name");
+    after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+}
