@@ -52,9 +52,11 @@ impl Client {
             let url = format!("{}/agents/{agent}", context.credentials.roots.rest);
             let mut attempts = self.retries.begin(&context, Route::LoadAgent);
             loop {
-                match self.transport.json(&context, context.credentials.http.get(&url), attempts.next()).await {
+                let request = context.credentials.http.get(&url);
+                let parse = |text: &str| serde_json::from_str::<wire::Agent>(text);
+                match self.transport.json(&context, request, attempts.next(), parse).await {
                     Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
-                    agent => return agent.map(|agent: wire::Agent| agent.id.into()),
+                    agent => return agent.map(|agent| agent.id.into()),
                 }
             }
         };
@@ -190,7 +192,8 @@ impl Client {
         request: RequestBuilder,
         sending: Sending,
     ) -> Result<Box<wire::Task>, Error> {
-        let task: Box<wire::Task> = self.transport.json(context, request, sending).await?;
+        let parse = |text: &str| wire::read::<wire::Task>(text).map(Box::new);
+        let task = self.transport.json(context, request, sending, parse).await?;
         if task.id.as_ref().is_none_or(String::is_empty) {
             let what = sending.route.what();
             return Err(Error::Unreadable { what, why: "it is no task: it has no id".to_owned(), status: 200 });

@@ -8,7 +8,6 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::{Timestamp, fmt::rfc2822};
 use reqwest::{RequestBuilder, Response};
-use serde::de::DeserializeOwned;
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, timeout, timeout_at},
@@ -104,12 +103,13 @@ impl Transport {
         Ok(EventStream::new(response, attempt, self.limits.idle_timeout, self.limits.max_event_bytes))
     }
 
-    /// Sends a request and reads the JSON of its answer, both within the time limit.
-    pub async fn json<T: DeserializeOwned>(
+    /// Sends a request and has the JSON of its answer parsed, both within the time limit.
+    pub async fn json<T>(
         &self,
         context: &Context,
         request: RequestBuilder,
         sending: Sending,
+        parse: impl FnOnce(&str) -> serde_json::Result<T>,
     ) -> Result<T, Error> {
         let request = request.header(header::ACCEPT, "application/json");
         let read = async |mut response: Response| {
@@ -119,7 +119,7 @@ impl Transport {
             let text =
                 str::from_utf8(&body).map_err(|_| unreadable(sending, &response, "it is no UTF-8".to_owned()))?;
             // serde_json's own message quotes the value.
-            serde_json::from_str(text).map_err(|error| {
+            parse(text).map_err(|error| {
                 let (kind, line, column) = (error.classify(), error.line(), error.column());
                 unreadable(sending, &response, format!("{kind:?} error at line {line}, column {column}"))
             })
