@@ -12,7 +12,7 @@ mod raw;
 mod task;
 
 pub use at_once::{at_once, read};
-pub use create::{CreateTask, Input};
+pub use create::{CreateTask, Input, Person};
 pub use event::{
     AuthEvent, Envelope, Identity, Reasoning, SubAgentTrigger, ToolCallReasoning, ToolCallRequest, ToolCallResult,
 };
