@@ -5,7 +5,7 @@
 use std::{error::Error as _, io, iter, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jiff::{Timestamp, fmt::rfc2822};
 use reqwest::{RequestBuilder, Response};
 use tokio::{
@@ -24,6 +24,10 @@ use crate::{
     config,
     telemetry::{Attempt, Record, Sending},
 };
+
+// Names made once: one that comes as a text is checked, and copied, for each request.
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How much of a refusal's body is read, in bytes, and for how long: its status says the most. JSON is read to its end,
 /// since the platform's framework echoes the request beside its complaint.
@@ -140,8 +144,8 @@ impl Transport {
         if context.is_late() {
             return Err(Error::Deadline);
         }
-        let request = request.header("x-api-key", context.credentials.key.clone());
-        let request = request.header("x-request-id", context.request_id.clone());
+        let request = request.header(X_API_KEY, context.credentials.key.clone());
+        let request = request.header(X_REQUEST_ID, context.request_id.clone());
         let mut request = request.build().map_err(lost)?;
         let (host, port) = (request.url().host_str().unwrap_or_default(), request.url().port_or_known_default());
         let mut attempt = Attempt::begin(&context.record, sending, host, port.unwrap_or_default());
