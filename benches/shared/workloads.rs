@@ -53,7 +53,7 @@ fn unary() -> [Workload; 4] {
 }
 
 fn task(json: &str) -> Box<wire::Task> {
-    serde_json::from_str(json).unwrap_or_else(|error| panic!("a sample that is no task: {error}"))
+    wire::read(json).map_or_else(|error| panic!("a sample that is no task: {error}"), Box::new)
 }
 
 /// The decoder alone, fed by this many bytes at a time.

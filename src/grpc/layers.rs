@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, error::Error as _, sync::Arc};
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response};
 use hyper::{body::Incoming, server::conn::http2};
 use hyper_util::rt::TokioExecutor;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,8 @@ use crate::{
     proto::{TooLong, agent_service_server::AgentServiceServer},
     telemetry::{Call, MethodKind, Metrics, Record},
 };
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What all connections share.
 pub struct Edge {
@@ -86,7 +88,7 @@ pub async fn answer(
         Err(kind) => (Arc::new(Hold::new(under_way, None)), refuse_at_the_door(&record, Error::new(kind)).into_http()),
     };
     if record.method().is_of_the_api() {
-        response.headers_mut().insert("x-request-id", request_id);
+        response.headers_mut().insert(X_REQUEST_ID, request_id);
     }
     let (head, body) = response.into_parts();
     let body = Sent::new(body, call, hold, &head.headers);

@@ -49,13 +49,13 @@ impl Client {
             is_known.store(false, Relaxed);
             // The lookup serves other calls too: it does not end with this one's deadline.
             let context = context.without_deadline();
-            let url = format!("{}/agents/{agent}", context.credentials.roots.rest);
             let mut attempts = self.retries.begin(&context, Route::LoadAgent);
             loop {
-                match self.transport.json(&context, context.credentials.http.builder().get(&url), attempts.next()).await
-                {
+                let request = context.credentials.http.builder().get(context.credentials.rest(&["agents", agent])?);
+                let parse = |text: &str| serde_json::from_str::<wire::Agent>(text);
+                match self.transport.json(&context, request, attempts.next(), parse).await {
                     Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
-                    agent => return agent.map(|agent: wire::Agent| agent.id.into()),
+                    agent => return agent.map(|agent| agent.id.into()),
                 }
             }
         };
@@ -76,12 +76,12 @@ impl Client {
         version: Option<&str>,
         body: Vec<u8>,
     ) -> Result<Box<wire::Task>, Error> {
-        let url = format!("{}/agent-execution/{agent_id}", context.credentials.roots.rest);
         let body = Bytes::from(body);
         let mut attempts = self.retries.begin(context, Route::CreateTask);
         loop {
+            let url = context.credentials.rest(&["agent-execution", agent_id])?;
             let mut request =
-                context.credentials.http.builder().post(&url).header(header::CONTENT_TYPE, "application/json");
+                context.credentials.http.builder().post(url).header(header::CONTENT_TYPE, "application/json");
             if let Some(version) = version {
                 request = request.header("x-agent-version", version);
             }
@@ -97,10 +97,10 @@ impl Client {
     /// # Errors
     /// As [`Error`] says.
     pub async fn task(&self, context: &Context, task_id: &str) -> Result<Box<wire::Task>, Error> {
-        let url = format!("{}/agent-execution/{task_id}/status", context.credentials.roots.rest);
         let mut attempts = self.retries.begin(context, Route::ReadTask);
         loop {
-            match self.task_of(context, context.credentials.http.builder().get(&url), attempts.next()).await {
+            let url = context.credentials.rest(&["agent-execution", task_id, "status"])?;
+            match self.task_of(context, context.credentials.http.builder().get(url), attempts.next()).await {
                 Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
                 task => return task,
             }
@@ -112,10 +112,10 @@ impl Client {
     /// # Errors
     /// As [`Error`] says.
     pub async fn stop_task(&self, context: &Context, task_id: &str) -> Result<Box<wire::Task>, Error> {
-        let url = format!("{}/agent-execution/{task_id}", context.credentials.roots.rest);
         let mut attempts = self.retries.begin(context, Route::StopTask);
         loop {
-            let request = context.credentials.http.builder().request(Method::DELETE, &url);
+            let url = context.credentials.rest(&["agent-execution", task_id])?;
+            let request = context.credentials.http.builder().request(Method::DELETE, url);
             match self.task_of(context, request, attempts.next()).await {
                 Err(error) if error.is_unsent() && attempts.again(&error).await => {}
                 task => return task,
@@ -163,7 +163,7 @@ impl Client {
         last_event_id: Option<&HeaderValue>,
         sending: Sending,
     ) -> Result<EventStream, Error> {
-        let url = format!("{}/agent-execution/{task_id}/events", context.credentials.roots.events);
+        let url = context.credentials.events(&["agent-execution", task_id, "events"])?;
         let mut request = context.credentials.http.builder().get(url).header(header::ACCEPT, "text/event-stream");
         // A compressed stream would be held back until a block is full.
         request = request.header(header::ACCEPT_ENCODING, "identity").header(header::CACHE_CONTROL, "no-cache");
@@ -192,7 +192,8 @@ impl Client {
         request: RequestBuilder,
         sending: Sending,
     ) -> Result<Box<wire::Task>, Error> {
-        let task: Box<wire::Task> = self.transport.json(context, request, sending).await?;
+        let parse = |text: &str| wire::read::<wire::Task>(text).map(Box::new);
+        let task = self.transport.json(context, request, sending, parse).await?;
         if task.id.as_ref().is_none_or(String::is_empty) {
             let what = sending.route.what();
             return Err(Error::Unreadable { what, why: "it is no task: it has no id".to_owned(), status: 200 });

@@ -5,10 +5,9 @@
 use std::{error::Error as _, io, iter, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jiff::{Timestamp, fmt::rfc2822};
 use reqwest::{RequestBuilder, Response};
-use serde::de::DeserializeOwned;
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, timeout, timeout_at},
@@ -26,6 +25,10 @@ use crate::{
     config,
     telemetry::{Attempt, Record, Sending},
 };
+
+// Names made once: one that comes as a text is checked, and copied, for each request.
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How much of a refusal's body is read, in bytes, and for how long: its status says the most. JSON is read to its end,
 /// since the platform's framework echoes the request beside its complaint.
@@ -105,12 +108,13 @@ impl Transport {
         Ok(EventStream::new((response, share), attempt, self.limits.idle_timeout, self.limits.max_event_bytes))
     }
 
-    /// Sends a request and reads the JSON of its answer, both within the time limit.
-    pub async fn json<T: DeserializeOwned>(
+    /// Sends a request and has the JSON of its answer parsed, both within the time limit.
+    pub async fn json<T>(
         &self,
         context: &Context,
         request: RequestBuilder,
         sending: Sending,
+        parse: impl FnOnce(&str) -> serde_json::Result<T>,
     ) -> Result<T, Error> {
         let request = request.header(header::ACCEPT, "application/json");
         let read = async |mut response: Response| {
@@ -120,7 +124,7 @@ impl Transport {
             let text =
                 str::from_utf8(&body).map_err(|_| unreadable(sending, &response, "it is no UTF-8".to_owned()))?;
             // serde_json's own message quotes the value.
-            serde_json::from_str(text).map_err(|error| {
+            parse(text).map_err(|error| {
                 let (kind, line, column) = (error.classify(), error.line(), error.column());
                 unreadable(sending, &response, format!("{kind:?} error at line {line}, column {column}"))
             })
@@ -141,8 +145,8 @@ impl Transport {
         if context.is_late() {
             return Err(Error::Deadline);
         }
-        let request = request.header("x-api-key", context.credentials.key.clone());
-        let request = request.header("x-request-id", context.request_id.clone());
+        let request = request.header(X_API_KEY, context.credentials.key.clone());
+        let request = request.header(X_REQUEST_ID, context.request_id.clone());
         let mut request = request.build().map_err(lost)?;
         let (host, port) = (request.url().host_str().unwrap_or_default(), request.url().port_or_known_default());
         let mut attempt = Attempt::begin(&context.record, sending, host, port.unwrap_or_default());

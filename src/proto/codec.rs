@@ -1,6 +1,6 @@
 //! How messages are read and written: as prost does, behind a look at the lists of what is read. Named in `build.rs`.
 
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 
 use bytes::Buf as _;
 use prost::{Message, Name};
@@ -8,7 +8,7 @@ use tonic::{
     Status,
     codec::{BufferSettings, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
-use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
+use tonic_prost::{ProstCodec, ProstDecoder};
 
 use super::lists;
 
@@ -22,7 +22,7 @@ fn buffers() -> BufferSettings {
 pub struct Codec<T, U>(ProstCodec<T, U>);
 
 /// Writes a message into a buffer that is as large as it needs.
-pub struct Fitting<T>(ProstEncoder<T>);
+pub struct Fitting<T>(PhantomData<T>);
 
 /// Reads a message whose lists are not too long.
 pub struct Bounded<U>(ProstDecoder<U>);
@@ -44,7 +44,7 @@ where
     type Decoder = Bounded<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        Fitting(self.0.encoder())
+        Fitting(PhantomData)
     }
 
     fn decoder(&mut self) -> Self::Decoder {
@@ -58,7 +58,9 @@ impl<T: Message> Encoder for Fitting<T> {
 
     fn encode(&mut self, message: T, buf: &mut EncodeBuf<'_>) -> Result<(), Status> {
         buf.reserve(message.encoded_len());
-        self.0.encode(message, buf)
+        // Not prost's `encode`, which would compute the length again to see whether there is room.
+        message.encode_raw(buf);
+        Ok(())
     }
 
     fn buffer_settings(&self) -> BufferSettings {

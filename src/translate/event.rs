@@ -58,7 +58,7 @@ fn shaped(kind: EventType, raw: &RawValue, forward_access_tokens: bool, extra: &
         | EventType::TaskFinished
         | EventType::SubTaskCreated
         | EventType::SubTaskUpdated
-        | EventType::SubTaskFinished => wire::parse(raw).ok().map(|data| Data::Task(task(data))),
+        | EventType::SubTaskFinished => parsed(raw).map(|data| Data::Task(task(Box::new(data)))),
         EventType::Chunk => wire::parse(raw).ok().map(Data::Chunk),
         EventType::ToolCallRequest => {
             read(raw, extra).map(|data| Data::ToolCallRequest(tool_call_request(data).into()))
@@ -75,10 +75,14 @@ fn shaped(kind: EventType, raw: &RawValue, forward_access_tokens: bool, extra: &
     shaped.unwrap_or_else(|| Data::Other(json::Value::new(wire::verbatim(raw))))
 }
 
+fn parsed<T: Object>(raw: &RawValue) -> Option<T> {
+    wire::at_once(raw.get()).or_else(|| wire::parse(raw).ok())
+}
+
 /// Reads data into its shape; None where it does not fit. Where it fits but holds more than the shape, the whole of it
 /// goes into `extra` too.
 fn read<T: Object>(raw: &RawValue, extra: &mut Map<String, Value>) -> Option<T> {
-    let data: T = wire::parse(raw).ok()?;
+    let data: T = parsed(raw)?;
     if data.rest().misfit {
         return None;
     }

@@ -8,22 +8,20 @@ const AUTH_TYPES: [&str; 5] = ["none", "api_key", "oauth2", "custom_headers", "s
 
 impl Check {
     /// The person on whose behalf the agent acts.
-    pub fn user(&mut self, user: &proto::User) -> wire::User {
+    pub fn user<'a>(&mut self, user: &'a proto::User) -> wire::Person<'a> {
         let proto::User { id, first_name, last_name, email, additional_attributes, timezone } = user;
         if email.trim().is_empty() {
             self.fault("user_details.email", "is required");
         } else {
             self.that(is_address(email), "user_details.email", "must be an e-mail address");
         }
-        let attributes = self.object("user_details.additional_attributes", additional_attributes.as_ref());
-        wire::User {
-            id: owned(id),
-            first_name: owned(first_name),
-            last_name: owned(last_name),
-            email: Some(email.clone()),
-            additional_attributes: attributes.cloned(),
-            timezone: owned(timezone),
-            rest: wire::Rest::default(),
+        wire::Person {
+            id: optional(id),
+            first_name: optional(first_name),
+            last_name: optional(last_name),
+            email,
+            additional_attributes: self.object("user_details.additional_attributes", additional_attributes.as_ref()),
+            timezone: optional(timezone),
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::task::{Attachment, LlmReasoningEffort, McpServer, OutputFormat, Principal, ThinkMode, User};
+use super::task::{Attachment, LlmReasoningEffort, McpServer, OutputFormat, Principal, ThinkMode};
 
 /// The body of `POST {rest}/agent-execution/{agent_id}`, in the official client's order.
 #[derive(Serialize)]
@@ -45,9 +45,21 @@ pub struct CreateTask<'a> {
 pub struct Input<'a> {
     pub text: &'a str,
     pub files: Option<&'a [String]>,
-    pub user: Option<User>,
+    pub user: Option<Person<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub principal: Option<Principal>,
+}
+
+/// On whose behalf; borrowed where a task's own `User` owns, since most invocations have one.
+#[derive(Serialize)]
+#[expect(missing_docs, reason = "the keys are the platform contract's")]
+pub struct Person<'a> {
+    pub id: Option<&'a str>,
+    pub first_name: Option<&'a str>,
+    pub last_name: Option<&'a str>,
+    pub email: &'a str,
+    pub additional_attributes: Option<&'a Map<String, Value>>,
+    pub timezone: Option<&'a str>,
 }

@@ -1,4 +1,5 @@
-//! Objects of the platform, read attribute by attribute, so that one that does not fit costs no other.
+//! Objects of the platform, read attribute by attribute, so that one that does not fit costs no other; what fits from
+//! end to end is read faster (`at_once`).
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -19,6 +20,14 @@ pub trait Wire: for<'de> Deserialize<'de> + Sized {
     /// each costs more than what it reads.
     fn plain(_json: &str) -> Option<Self> {
         None
+    }
+
+    /// The value, read at once.
+    ///
+    /// # Errors
+    /// When it, or anything in it, is not as its type has it.
+    fn at_once<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(deserializer)
     }
 }
 
@@ -78,6 +87,10 @@ macro_rules! objects {
             fn is_whole(&self) -> bool {
                 self.rest.other.is_empty()
             }
+
+            fn at_once<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::read(deserializer, $crate::platform::wire::at_once::Manner::AtOnce)
+            }
         }
 
         impl $crate::platform::wire::Object for $name {
@@ -88,7 +101,16 @@ macro_rules! objects {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Attributes;
+                Self::read(deserializer, $crate::platform::wire::at_once::Manner::OneByOne)
+            }
+        }
+
+        impl $name {
+            fn read<'de, D: serde::Deserializer<'de>>(
+                deserializer: D,
+                manner: $crate::platform::wire::at_once::Manner,
+            ) -> Result<Self, D::Error> {
+                struct Attributes($crate::platform::wire::at_once::Manner);
                 impl<'de> serde::de::Visitor<'de> for Attributes {
                     type Value = $name;
 
@@ -100,18 +122,17 @@ macro_rules! objects {
                         use $crate::platform::wire::lenient;
                         let mut object = $name::default();
                         while let Some(lenient::Text(key)) = map.next_key()? {
-                            let raw: &serde_json::value::RawValue = map.next_value()?;
                             match &*key {
                                 $(lenient::key!($field $($key)?) => {
-                                    object.$field = object.rest.read(&key, raw);
+                                    object.$field = self.0.attribute(&mut map, &key, &mut object.rest)?;
                                 })*
-                                _ => object.rest.keep(&key, raw),
+                                _ => object.rest.keep(&key, map.next_value()?),
                             }
                         }
                         Ok(object)
                     }
                 }
-                deserializer.deserialize_map(Attributes)
+                deserializer.deserialize_map(Attributes(manner))
             }
         }
     )*};

@@ -4,13 +4,15 @@
 //! does not fit its type, is kept verbatim in `other`: the platform adds fields and enum values without notice, and
 //! nothing it sends may disappear.
 
+mod at_once;
 mod create;
 mod event;
 mod lenient;
 mod raw;
 mod task;
 
-pub use create::{CreateTask, Input};
+pub use at_once::{at_once, read};
+pub use create::{CreateTask, Input, Person};
 pub use event::{
     AuthEvent, Envelope, Identity, Reasoning, SubAgentTrigger, ToolCallReasoning, ToolCallRequest, ToolCallResult,
 };

@@ -45,7 +45,7 @@ pub fn without(raw: &RawValue, names: &[&str]) -> Value {
 
 /// Whether a string begins as the names do by which `serde_json` tells its own numbers and raw values from objects: it
 /// would read one inside the other, each time with a fresh limit of depth, until the stack is full.
-fn has_private_name(json: &str) -> bool {
+pub(super) fn has_private_name(json: &str) -> bool {
     const PREFIX: &[u8] = b"$serde_json::private::";
     // Hardly ever: its first letter as it is, or any that is escaped.
     if memchr::memchr2(b'$', b'\\', json.as_bytes()).is_none() {

@@ -44,7 +44,7 @@ impl Message for Struct {
             return encoding::skip_field(wire, tag, buf, ctx);
         }
         let mut reader = Reader { fault: self.fault };
-        let (key, value) = reader.entry(take(wire, buf)?, 1)?;
+        let (key, value) = reader.entry(&take(wire, buf)?, 1)?;
         self.fields.insert(key, value);
         self.fault = reader.fault;
         Ok(())
@@ -72,7 +72,12 @@ impl Message for Value {
         ctx: DecodeContext,
     ) -> Result<(), DecodeError> {
         let mut reader = Reader { fault: self.fault };
-        if let Some(json) = reader.kind(tag, wire, buf, 0, ctx)? {
+        let json = match tag {
+            STRUCT => Some(reader.object(&take(wire, buf)?, 1)?),
+            LIST => Some(reader.list(&take(wire, buf)?, 1)?),
+            _ => reader.scalar(tag, wire, buf, ctx)?,
+        };
+        if let Some(json) = json {
             self.json = json;
         }
         self.fault = reader.fault;
@@ -89,7 +94,7 @@ impl Message for Value {
 }
 
 impl Reader {
-    fn object(&mut self, mut buf: Bytes, depth: usize) -> Result<Json, DecodeError> {
+    fn object(&mut self, mut buf: &[u8], depth: usize) -> Result<Json, DecodeError> {
         let mut fields = Map::new();
         if depth > MAX_DEPTH {
             self.fault.get_or_insert(Fault::TooDeep);
@@ -98,7 +103,7 @@ impl Reader {
         while buf.has_remaining() {
             let (tag, wire) = decode_key(&mut buf)?;
             if tag == FIELDS {
-                let (key, value) = self.entry(take(wire, &mut buf)?, depth)?;
+                let (key, value) = self.entry(part(wire, &mut buf)?, depth)?;
                 fields.insert(key, value);
             } else {
                 encoding::skip_field(wire, tag, &mut buf, DecodeContext::default())?;
@@ -107,20 +112,20 @@ impl Reader {
         Ok(Json::Object(fields))
     }
 
-    fn entry(&mut self, mut buf: Bytes, depth: usize) -> Result<(String, Json), DecodeError> {
+    fn entry(&mut self, mut buf: &[u8], depth: usize) -> Result<(String, Json), DecodeError> {
         let (mut key, mut value) = (String::new(), Json::Null);
         while buf.has_remaining() {
             let (tag, wire) = decode_key(&mut buf)?;
             match tag {
                 KEY => encoding::string::merge(wire, &mut key, &mut buf, DecodeContext::default())?,
-                VALUE => value = self.value(take(wire, &mut buf)?, depth)?,
+                VALUE => value = self.value(part(wire, &mut buf)?, depth)?,
                 _ => encoding::skip_field(wire, tag, &mut buf, DecodeContext::default())?,
             }
         }
         Ok((key, value))
     }
 
-    fn list(&mut self, mut buf: Bytes, depth: usize) -> Result<Json, DecodeError> {
+    fn list(&mut self, mut buf: &[u8], depth: usize) -> Result<Json, DecodeError> {
         let mut items = Vec::new();
         if depth > MAX_DEPTH {
             self.fault.get_or_insert(Fault::TooDeep);
@@ -129,7 +134,7 @@ impl Reader {
         while buf.has_remaining() {
             let (tag, wire) = decode_key(&mut buf)?;
             if tag == ITEMS {
-                items.push(self.value(take(wire, &mut buf)?, depth)?);
+                items.push(self.value(part(wire, &mut buf)?, depth)?);
             } else {
                 encoding::skip_field(wire, tag, &mut buf, DecodeContext::default())?;
             }
@@ -138,23 +143,25 @@ impl Reader {
     }
 
     /// A Value inside a container that is the `depth`th; one without a kind is null.
-    fn value(&mut self, mut buf: Bytes, depth: usize) -> Result<Json, DecodeError> {
+    fn value(&mut self, mut buf: &[u8], depth: usize) -> Result<Json, DecodeError> {
         let mut json = Json::Null;
         while buf.has_remaining() {
             let (tag, wire) = decode_key(&mut buf)?;
-            if let Some(kind) = self.kind(tag, wire, &mut buf, depth, DecodeContext::default())? {
-                json = kind;
-            }
+            let kind = match tag {
+                STRUCT => Some(self.object(part(wire, &mut buf)?, depth + 1)?),
+                LIST => Some(self.list(part(wire, &mut buf)?, depth + 1)?),
+                _ => self.scalar(tag, wire, &mut buf, DecodeContext::default())?,
+            };
+            json = kind.unwrap_or(json);
         }
         Ok(json)
     }
 
-    fn kind(
+    fn scalar(
         &mut self,
         tag: u32,
         wire: WireType,
         buf: &mut impl Buf,
-        depth: usize,
         ctx: DecodeContext,
     ) -> Result<Option<Json>, DecodeError> {
         Ok(Some(match tag {
@@ -183,8 +190,6 @@ impl Reader {
                 encoding::bool::merge(wire, &mut truth, buf, ctx)?;
                 Json::Bool(truth)
             }
-            STRUCT => self.object(take(wire, buf)?, depth + 1)?,
-            LIST => self.list(take(wire, buf)?, depth + 1)?,
             _ => {
                 encoding::skip_field(wire, tag, buf, ctx)?;
                 return Ok(None);
@@ -195,20 +200,27 @@ impl Reader {
 
 /// The bytes of a length-delimited field; shared, not copied, where the buffer allows it.
 fn take(wire: WireType, buf: &mut impl Buf) -> Result<Bytes, DecodeError> {
-    let mut bytes = Bytes::new();
+    let len = length(wire, buf)?;
+    Ok(buf.copy_to_bytes(len))
+}
+
+/// The same of bytes that are at hand.
+fn part<'a>(wire: WireType, buf: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
+    let len = length(wire, buf)?;
+    let (part, rest) = buf.split_at(len);
+    *buf = rest;
+    Ok(part)
+}
+
+/// The length of a length-delimited field, whose bytes are all there.
+fn length(wire: WireType, buf: &mut impl Buf) -> Result<usize, DecodeError> {
     encoding::check_wire_type(WireType::LengthDelimited, wire)?;
-    let len = decode_varint(buf)?;
-    match usize::try_from(len) {
-        Ok(len) if len <= buf.remaining() => bytes = buf.copy_to_bytes(len),
+    match usize::try_from(decode_varint(buf)?) {
+        Ok(len) if len <= buf.remaining() => Ok(len),
         // prost alone can make a DecodeError: have it meet the same end of the buffer.
-        _ => encoding::bytes::merge(
-            WireType::LengthDelimited,
-            &mut bytes,
-            &mut [0x01].as_slice(),
-            DecodeContext::default(),
-        )?,
+        _ => encoding::bytes::merge(wire, &mut Bytes::new(), &mut [0x01].as_slice(), DecodeContext::default())
+            .map(|()| 0),
     }
-    Ok(bytes)
 }
 
 fn put_object(fields: &Map<String, Json>, buf: &mut impl BufMut) {
