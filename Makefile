@@ -36,9 +36,10 @@ fmt: tools ## format the Rust and the protobuf files
 deny: tools ## licences, banned crates, sources and advisories of the dependencies
 	cargo deny --locked check
 
-docs: ## render docs/configuration.md from the code
+docs: tools ## render docs/configuration.md from the code, docs/api.md from the protos
 	cargo run --quiet --locked -- check --reference >target/configuration.md
 	mv target/configuration.md docs/configuration.md
+	docs/sabledocs/run
 
 clients: tools ## the tests with clients in other languages
 	tests/clients/run
