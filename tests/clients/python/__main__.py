@@ -7,12 +7,13 @@ import connecting
 import failing
 import following
 import invoking
+import keepalive
 import replicas
 
 
 def main() -> int:
     failed = 0
-    for module in (invoking, following, connecting, failing, balancing, replicas):
+    for module in (invoking, following, connecting, failing, keepalive, balancing, replicas):
         for name, scenario in module.SCENARIOS.items():
             if sys.argv[1:] and name not in sys.argv[1:]:
                 continue
