@@ -60,7 +60,7 @@ def unknown_task() -> None:
 @scenario(SCENARIOS, "not-streaming")
 def not_streaming() -> None:
     with agents() as stub:
-        task_id = created(stub, "slow", "2000").id
+        task_id = created(stub, "slow").id
         silent = failure(StatusCode.FAILED_PRECONDITION, lambda: follow(stub, task_id))
         stopped(stub, task_id)
     equal("the reason", silent.info.reason, "TASK_NOT_STREAMING")
@@ -71,7 +71,7 @@ def not_streaming() -> None:
 def closed_stream() -> None:
     with grpc.insecure_channel(address("plain")) as channel:
         stub = AgentServiceStub(channel)
-        task_id = created(stub, "slow", "2000", events_streaming=True).id
+        task_id = created(stub, "slow", events_streaming=True).id
         call = stub.StreamEvents(StreamEventsRequest(task_id=task_id), timeout=SOON)
         next(call)
         call.cancel()

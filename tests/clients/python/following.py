@@ -70,7 +70,7 @@ def deadline() -> None:
     with agents() as stub:
         task_id = streamed(stub, "slow")
         events: list[TaskEvent] = []
-        call = follow(stub, task_id, 0.5)
+        call = follow(stub, task_id, 2)
         failure(grpc.StatusCode.DEADLINE_EXCEEDED, lambda: events.extend(message.event for message in call))
         holds("events came before the deadline", events)
         stopped(stub, task_id)

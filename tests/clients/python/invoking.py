@@ -202,6 +202,6 @@ def free_json() -> None:
 def large_result() -> None:
     with agents() as stub:
         task_id = created(stub, "big", str(6 * MIB)).id
-        failure(grpc.StatusCode.RESOURCE_EXHAUSTED, lambda: waited(stub, task_id))
+        failure(grpc.StatusCode.RESOURCE_EXHAUSTED, lambda: waited(stub, task_id, 120))
     with agents("plain", ("grpc.max_receive_message_length", 64 * MIB)) as stub:
-        equal("the result's length", len(waited(stub, task_id).result), 6 * MIB)
+        equal("the result's length", len(waited(stub, task_id, 120).result), 6 * MIB)

@@ -18,7 +18,8 @@ from xpander.agent.v1.task_pb2 import Task
 
 SERVICE = "xpander.agent.v1.AgentService"
 # Seconds that a call may take, unless its scenario says otherwise.
-SOON = 10.0
+# A debug build on a busy machine takes its time.
+SOON = 30.0
 
 Scenario = Callable[[], None]
 
@@ -54,8 +55,8 @@ def read(stub: AgentServiceStub, task_id: str) -> Task:
     return stub.GetTask(GetTaskRequest(task_id=task_id), timeout=SOON).task
 
 
-def waited(stub: AgentServiceStub, task_id: str) -> Task:
-    return stub.WaitTask(WaitTaskRequest(task_id=task_id), timeout=SOON).task
+def waited(stub: AgentServiceStub, task_id: str, seconds: float = SOON) -> Task:
+    return stub.WaitTask(WaitTaskRequest(task_id=task_id), timeout=seconds).task
 
 
 def stopped(stub: AgentServiceStub, task_id: str) -> Task:
