@@ -1,6 +1,6 @@
 # The front door: `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox serve-sandbox check test lint fmt deny docs clients envoy instructions ci clean
+.PHONY: help demo sandbox serve-sandbox check test lint fmt deny docs promise clients envoy instructions ci clean
 
 tools := target/tools/bin
 export PATH := $(CURDIR)/$(tools):$(PATH)
@@ -28,6 +28,7 @@ lint: tools ## rustfmt, clippy and buf, as CI runs them
 	cargo clippy --all-targets --locked -- -D warnings
 	buf lint
 	buf format -d --exit-code
+	.ci/promise
 
 fmt: tools ## format the Rust and the protobuf files
 	cargo fmt
@@ -40,6 +41,9 @@ docs: tools ## render docs/configuration.md from the code, docs/api.md from the 
 	cargo run --quiet --locked -- check --reference >target/configuration.md
 	mv target/configuration.md docs/configuration.md
 	docs/sabledocs/run
+
+promise: tools ## take what proto/ adds into the promised API, which CI holds proto/ to
+	.ci/promise --renew
 
 clients: tools ## the tests with clients in other languages
 	tests/clients/run
