@@ -1,16 +1,16 @@
 //! Streams: to their ends, and away from them.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, net::TcpListener, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use tonic::Code;
+use tonic::{Code, transport::Endpoint};
 
 use crate::{
     Scenario,
     api::{
-        EventType, InvokeStreamRequest, StreamEventsRequest, TaskEvent, TaskStatus, invoke_stream_response::Item,
-        task_event::Data,
+        EventType, GetTaskRequest, InvokeStreamRequest, StreamEventsRequest, TaskEvent, TaskStatus,
+        agent_service_client::AgentServiceClient, invoke_stream_response::Item, task_event::Data,
     },
     failure::failure,
     json, scenario,
@@ -109,6 +109,17 @@ async fn deadline() -> Result<()> {
     failure(Code::DeadlineExceeded, outcome)?;
     ensure!(seen > 0, "no event came before the deadline");
     stopped(&mut agents, &task_id).await?;
+    nobody_answers().await
+}
+
+/// Where no answer comes at all, it is tonic that ends the call, and it says CANCELLED.
+async fn nobody_answers() -> Result<()> {
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    let endpoint = Endpoint::from_shared(format!("http://{}", silent.local_addr()?))?;
+    let mut agents = AgentServiceClient::new(endpoint.connect_lazy());
+    let request = within(Duration::from_millis(200), GetTaskRequest { task_id: "some-task".into() });
+    let ended = failure(Code::Cancelled, agents.get_task(request).await)?;
+    ensure!(ended.text.contains("Timeout expired"), "it says '{}'", ended.text);
     Ok(())
 }
 
