@@ -1,6 +1,6 @@
 # The front door: `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox serve-sandbox check test lint fmt deny docs clients envoy instructions ci clean
+.PHONY: help demo sandbox serve-sandbox test lint fmt deny docs promise clients envoy instructions ci clean
 
 tools := target/tools/bin
 export PATH := $(CURDIR)/$(tools):$(PATH)
@@ -17,9 +17,6 @@ sandbox: ## the embedded platform alone, on 127.0.0.1:9016
 serve-sandbox: ## the proxy against the embedded platform, gRPC on :50051
 	cargo run --locked -- serve --sandbox
 
-check: ## type-check everything
-	cargo check --all-targets
-
 test: ## run the tests
 	cargo test --locked
 
@@ -28,6 +25,7 @@ lint: tools ## rustfmt, clippy and buf, as CI runs them
 	cargo clippy --all-targets --locked -- -D warnings
 	buf lint
 	buf format -d --exit-code
+	.ci/promise
 
 fmt: tools ## format the Rust and the protobuf files
 	cargo fmt
@@ -36,10 +34,14 @@ fmt: tools ## format the Rust and the protobuf files
 deny: tools ## licences, banned crates, sources and advisories of the dependencies
 	cargo deny --locked check
 
-docs: tools ## render docs/configuration.md from the code, and the chart's README from its values
+docs: tools ## render docs/configuration.md, docs/api.md and helm/README.md from what they document
 	cargo run --quiet --locked -- check --reference >target/configuration.md
 	mv target/configuration.md docs/configuration.md
+	docs/sabledocs/run
 	helm-docs --chart-search-root helm --sort-values-order file
+
+promise: tools ## take what proto/ adds into the promised API, which CI holds proto/ to
+	.ci/promise --renew
 
 clients: tools ## the tests with clients in other languages
 	tests/clients/run

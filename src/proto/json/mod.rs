@@ -128,7 +128,8 @@ fn is_exact(number: &Number) -> bool {
     if text.contains(['.', 'e', 'E']) {
         return number.as_f64().is_some_and(f64::is_finite);
     }
-    text.parse().is_ok_and(is_exact_integer)
+    // Beyond the integers of this language a double's own digits tell.
+    text.parse().map_or_else(|_| number.as_f64().is_some_and(|double| format!("{double:.0}") == text), is_exact_integer)
 }
 
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "the loss is what is asked for")]
@@ -214,6 +215,8 @@ mod tests {
         assert_eq!(through_the_wire(json!(u64::MAX)), json!("18446744073709551615"));
         let huge: Json = serde_json::from_str("123456789012345678901234567890123456789012345").expect("JSON");
         assert_eq!(through_the_wire(huge), json!("123456789012345678901234567890123456789012345"));
+        let exact: Json = serde_json::from_str(&format!("{:.0}", 1e300)).expect("JSON");
+        assert_eq!(through_the_wire(exact.clone()), exact);
     }
 
     #[test]

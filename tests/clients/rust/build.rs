@@ -1,0 +1,9 @@
+//! Generates the client from the proxy's protos.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let protos = "../../../proto";
+    println!("cargo:rerun-if-changed={protos}");
+    let descriptors = protox::compile(["xpander/agent/v1/agent_service.proto"], [protos])?;
+    tonic_prost_build::configure().build_server(false).compile_fds(descriptors)?;
+    Ok(())
+}
