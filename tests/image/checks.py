@@ -127,12 +127,14 @@ class Checks:
         assert all(int(status[f"Cap{kind}"], 16) == 0 for kind in ("Inh", "Prm", "Eff", "Amb")), status
         assert status["NoNewPrivs"] == "1", status
 
-    def health_says_from_inside_whether_it_serves(self):
+    def the_health_check_says_from_inside_whether_it_serves(self):
+        form, program, *arguments = only(self.image.last, "HEALTHCHECK")
+        assert (form, program) == ("CMD", BINARY), (form, program)
         with self.container() as folder:
             container = Container(self.image, folder)
             with container.serving("--sandbox"):
-                up = container.run("health")
-            down = container.run("health")
+                up = container.run(*arguments)
+            down = container.run(*arguments)
         assert (up.returncode, up.stdout) == (0, "serving\n"), up
         assert down.returncode == 1, down
 
