@@ -43,7 +43,11 @@ async fn stubs(python: &Path, protos: &Path, folder: &Path) -> Outcome<PathBuf> 
         command.arg(format!("{option}{}", folder.display()));
     }
     for file in fs::read_dir(protos.join("xpander/agent/v1"))? {
-        command.arg(file?.path());
+        let file = file?.path();
+        // The service config stands there too.
+        if file.extension().is_some_and(|kind| kind == "proto") {
+            command.arg(file);
+        }
     }
     let status = command.stderr(Stdio::inherit()).status().await?;
     if status.success() { Ok(folder.to_owned()) } else { Err(format!("no stubs for Python: {status}").into()) }
