@@ -31,7 +31,8 @@ pub struct EventStream {
 
 impl EventStream {
     pub(super) fn new(
-        (response, share): (Response, Share),
+        response: Response,
+        share: Share,
         attempt: Attempt,
         idle_timeout: Duration,
         max_event_bytes: usize,

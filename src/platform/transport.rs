@@ -105,7 +105,7 @@ impl Transport {
             Err(why) => Err(unreadable(sending, &response, why.to_owned())),
         };
         let (response, attempt, share) = Box::pin(self.exchange(context, request, sending, read)).await?;
-        Ok(EventStream::new((response, share), attempt, self.limits.idle_timeout, self.limits.max_event_bytes))
+        Ok(EventStream::new(response, share, attempt, self.limits.idle_timeout, self.limits.max_event_bytes))
     }
 
     /// Sends a request and has the JSON of its answer parsed, both within the time limit.
