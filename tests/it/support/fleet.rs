@@ -59,6 +59,7 @@ impl Fleet {
     }
 
     /// Takes a replica away as Kubernetes does, which tells the mesh and the process independently of each other: either
+    /// may hear of it late.
     pub async fn shrink(&mut self, nth: usize, late: Late) -> Replica {
         let mut replica = self.replicas.remove(nth);
         let addresses = addresses(&self.replicas);
