@@ -16,6 +16,7 @@ use crate::{
     config::{self, Settings},
     grpc::{Auth, Parts, Server, Tls, TlsError},
     health::{Pending, Readiness},
+    memory::Budget,
     platform::{Client, KeyError, Keys},
     telemetry::{ExportError, Metrics},
 };
@@ -77,7 +78,8 @@ impl Bound {
     pub async fn bind(settings: &Settings) -> Result<Self, StartError> {
         let readiness = Readiness::default();
         let starting = readiness.wait_for("the gRPC port");
-        let client = Client::new(&settings.platform, &settings.events);
+        let budget = Budget::new(settings.server.max_buffered_bytes);
+        let client = Client::new(&settings.platform, &settings.events, Arc::clone(&budget));
         let metrics = Metrics::new(settings.otlp.metrics)?;
         let parts = Parts {
             calls: Calls::new(client, &settings.agents, &settings.events),
@@ -85,6 +87,7 @@ impl Bound {
             auth: Arc::new(Auth::new(&settings.auth, settings.server.tls_client_ca_file.is_some())),
             tls: Tls::new(&settings.server, &settings.auth)?.map(Arc::new),
             metrics: metrics.clone(),
+            budget,
         };
         if !settings.users.metadata.is_empty() && settings.users.callers.is_empty() {
             warn!("users.metadata does nothing: users.callers names nobody whose metadata is believed");

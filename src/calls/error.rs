@@ -54,6 +54,9 @@ pub enum Kind {
     /// The caller's connection is old and has no more time for the stream.
     #[error("the connection has reached its age; follow the task again after the last event")]
     Aged,
+    /// The answer waited for its caller, who read nothing, while others needed the room.
+    #[error("the answer was not read, and others need the room (server.max_buffered_bytes)")]
+    Unread,
     /// The response is larger than the proxy sends.
     #[error("the response has {size} bytes; the limit is {limit} (server.max_response_bytes)")]
     TooLarge {

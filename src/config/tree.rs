@@ -52,6 +52,10 @@ pub struct Server {
     pub max_request_bytes: usize,
     /// The largest response message in bytes.
     pub max_response_bytes: usize,
+    /// Bytes of answers that are being read or wait for their callers, over all calls together.
+    pub max_buffered_bytes: usize,
+    /// Connections at once, in their handshakes or after them.
+    pub max_connections: u32,
     /// The largest metadata of a call in bytes.
     pub max_metadata_bytes: u32,
     /// HTTP/2 streams one connection may have open.
@@ -174,6 +178,8 @@ impl Default for Server {
             max_streams: 10_000,
             max_request_bytes: 16 << 20,
             max_response_bytes: 64 << 20,
+            max_buffered_bytes: 64 << 20,
+            max_connections: 10_000,
             max_metadata_bytes: 16 << 10,
             max_streams_per_connection: 1024,
             max_resets_per_connection: 500,

@@ -1,34 +1,32 @@
-//! One call at the edge, from its admission to its response: what it does in time, how large it may be, how it fails.
+//! One call at the edge, from its admission to its response: how large that may be, and how it fails. Not when it ends:
+//! that is `guard`.
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
-use async_stream::stream;
-use futures_util::{Stream, StreamExt, future};
+use futures_util::{Stream, StreamExt, stream};
 use prost::Message;
-use tokio::time::sleep_until;
 use tonic::{Response, Status};
 
-use super::{connection::Connection, leash::Leash, limits::Hold, status::refuse};
+use super::{
+    frames::{COMPRESSED_FROM, COMPRESSED_TO, Encoded},
+    guard::Guard,
+    status::refuse,
+};
 use crate::{
-    calls::{Error, Kind, Outcome},
+    calls::{Error, Kind},
     platform::Context,
     proto::{EventType, Task, TaskEvent},
     telemetry::Record,
     translate,
 };
 
-/// A stream of responses, as tonic takes it.
-pub type Responses<M> = Pin<Box<dyn Stream<Item = Result<M, Status>> + Send>>;
-
-/// The smallest answer that is compressed, in bytes: most libraries accept compression unasked, and below this it costs
-/// more time than it saves on the way.
-const COMPRESSED_FROM: usize = 16 << 10;
+/// A stream of responses, as tonic takes it: nothing, since the guard sends the messages itself.
+pub type Responses<M> = stream::Empty<Result<M, Status>>;
 
 /// One call at the edge.
 pub struct Call {
     pub context: Context,
-    pub connection: Arc<Connection>,
-    pub hold: Arc<Hold>,
+    pub guard: Arc<Guard>,
     pub max_response_bytes: usize,
 }
 
@@ -53,94 +51,46 @@ impl Call {
         result: Result<T, Error>,
         message: impl FnOnce(T) -> M,
     ) -> Result<Response<M>, Status> {
-        let sized = result.map(message).and_then(|message| self.sized(message));
-        let (message, size) = sized.map_err(|error| self.refuse(&error))?;
+        let sized = result.map(message).and_then(|message| sized(message, self.max_response_bytes));
+        let (message, size) = sized.map_err(|error| refuse(&self.context.record, &error))?;
+        self.guard.account.set(size);
+        self.guard.answer().size = size;
         let mut response = Response::new(message);
-        if size < COMPRESSED_FROM {
+        if !(COMPRESSED_FROM..=COMPRESSED_TO).contains(&size) {
             response.disable_compression();
         }
         Ok(response)
     }
 
     pub fn stream<T: Send + 'static, M: Message + 'static>(
-        mut self,
+        self,
         items: Result<impl Stream<Item = Result<T, Error>> + Send + 'static, Error>,
         message: impl Fn(T) -> M + Send + 'static,
         event: impl Fn(&M) -> Option<&TaskEvent> + Send + 'static,
     ) -> Result<Response<Responses<M>>, Status> {
-        let items = items.map_err(|error| self.refuse(&error))?;
-        let record = Arc::clone(&self.context.record);
-        // What the stream still needs of the share, its items hold.
-        self.context.permit = None;
-        // From now on, not from when its caller begins to read.
-        let mut items = Leash::new(items, self.end());
-        let messages = stream! {
-            let (mut last_event_id, mut is_over) = (None, false);
-            while let Some(item) = items.next().await {
-                let message = item.map(&message).and_then(|message| self.sized(message)).map(|(message, _)| message);
-                if let Ok(message) = &message && let Some(event) = event(message) {
-                    record.event(event.r#type());
-                    is_over = event.r#type() == EventType::TaskFinished && event.task_id.as_deref() == record.task_id();
-                    if event.event_id.is_some() {
-                        last_event_id = event.event_id.as_deref().map(Into::into);
-                    }
-                }
-                yield message.map_err(|error| self.refuse(&error));
-            }
-            // Ended from outside: the deadline, or a drain that has no more time.
-            if let Some(kind) = items.end().filter(|_| !is_over) {
-                let task_id = record.task_id().map(Into::into);
-                yield Err(self.refuse(&Error { task_id, last_event_id, ..Error::new(kind.clone()) }));
-            }
-        };
-        Ok(Response::new(Box::pin(messages)))
-    }
-
-    /// Comes when the stream has to end, and says why. What it holds is given back then, also when its caller does not read.
-    fn end(&self) -> impl Future<Output = Kind> + Send + use<> {
-        let (deadline, connection, hold) =
-            (self.context.deadline, Arc::clone(&self.connection), Arc::clone(&self.hold));
-        async move {
-            let passed = async {
-                match deadline {
-                    Some(deadline) => sleep_until(deadline).await,
-                    None => future::pending().await,
-                }
-            };
-            let kind = tokio::select! {
-                () = passed => Kind::Deadline,
-                kind = connection.closed() => kind,
-            };
-            hold.release();
-            kind
-        }
-    }
-
-    /// Does the call's work, unless the drain has no more time for it: then its caller is told, not cut off.
-    pub fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> impl Future<Output = Result<T, Error>> {
-        // Boxed once: it is large, and would be moved from one future into the next.
-        let work = Box::pin(work);
-        async {
-            tokio::select! {
-                biased;
-                done = work => done,
-                () = self.connection.drained() => {
-                    let outcome = self.context.record.method().creates.then_some(Outcome::Unknown);
-                    Err(Error { outcome, ..Error::new(Kind::Draining) })
+        let Self { context, guard, max_response_bytes } = self;
+        let record = context.record;
+        let items = items.map_err(|error| refuse(&record, &error))?;
+        let messages = items.map(move |item| {
+            let message = item.map(&message).and_then(|message| sized(message, max_response_bytes));
+            if let Ok((message, _)) = &message && let Some(event) = event(message) {
+                record.event(event.r#type());
+                record.delivered(event.event_id.as_deref());
+                if event.r#type() == EventType::TaskFinished && event.task_id.as_deref() == record.task_id() {
+                    record.complete();
                 }
             }
-        }
+            message.map(|(message, _)| message).map_err(|error| refuse(&record, &error))
+        });
+        guard.answer().stream(Encoded::new(messages));
+        Ok(Response::new(stream::empty()))
     }
+}
 
-    /// The message with its size in bytes, unless it is too large.
-    fn sized<M: Message>(&self, message: M) -> Result<(M, usize), Error> {
-        let (size, limit) = (message.encoded_len(), self.max_response_bytes);
-        if size <= limit { Ok((message, size)) } else { Err(Error::new(Kind::TooLarge { size, limit })) }
-    }
-
-    fn refuse(&self, error: &Error) -> Status {
-        refuse(&self.context.record, error)
-    }
+/// The message with its size in bytes, unless it is too large.
+fn sized<M: Message>(message: M, limit: usize) -> Result<(M, usize), Error> {
+    let size = message.encoded_len();
+    if size <= limit { Ok((message, size)) } else { Err(Error::new(Kind::TooLarge { size, limit })) }
 }
 
 /// Notes an id where it is one: what a caller writes is not logged as it is.

@@ -14,9 +14,10 @@ use std::{
 
 use hyper::{
     rt::{Read, Write},
+    server::conn::http2,
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
     time::{Instant, sleep, sleep_until, timeout_at},
@@ -24,8 +25,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{gathered::Gathered, layers, layers::Edge, patience::Patience, tls::Peer, traffic::Traffic};
-use crate::calls::Kind;
+use super::{
+    gathered::Gathered,
+    guard::Attendance,
+    layers::{self, Arrival, Edge},
+    patience::Patience,
+    tls::Peer,
+    traffic::Traffic,
+};
+use crate::{calls::Kind, config};
 
 /// What the calls of one connection share.
 pub struct Connection {
@@ -35,6 +43,8 @@ pub struct Connection {
     pub traffic: Arc<Traffic>,
     /// Ends its streams.
     closing: CancellationToken,
+    /// A drain begins.
+    draining: CancellationToken,
     /// Ends all that is left, on every connection.
     drained: CancellationToken,
     is_aged: AtomicBool,
@@ -53,12 +63,20 @@ impl Connection {
     fn new(peer: Peer, edge: &Edge) -> Self {
         let traffic = Arc::new(Traffic::new(edge.settings.max_resets_per_connection));
         let closing = edge.closing.child_token();
-        Self { peer, traffic, closing, drained: edge.closing.clone(), is_aged: AtomicBool::new(false) }
+        let (draining, drained) = (edge.draining.clone(), edge.closing.clone());
+        Self { peer, traffic, closing, draining, drained, is_aged: AtomicBool::new(false) }
+    }
+
+    /// Comes when a drain begins.
+    pub async fn draining(&self) -> Kind {
+        self.draining.cancelled().await;
+        Kind::Draining
     }
 
     /// Comes when a drain has no more time.
-    pub async fn drained(&self) {
+    pub async fn drained(&self) -> Kind {
         self.drained.cancelled().await;
+        Kind::Draining
     }
 
     /// Comes when the connection's streams have to end, and says why.
@@ -87,13 +105,19 @@ pub async fn serve(socket: TcpStream, edge: Arc<Edge>) {
 
 async fn serve_http2(io: impl Read + Write + Unpin, by: Instant, peer: Peer, edge: Arc<Edge>) {
     let connection = Arc::new(Connection::new(peer, &edge));
+    let attendance = Attendance::default();
+    let http2 = http2(&edge.settings, attendance.clone());
     let service = {
         let (edge, connection) = (Arc::clone(&edge), Arc::clone(&connection));
-        service_fn(move |request| layers::answer(Arc::clone(&edge), Arc::clone(&connection), request))
+        service_fn(move |request| {
+            let arrival = Arrival::new(&edge, &connection, request);
+            attendance.announce(&arrival.guard);
+            layers::answer(Arc::clone(&edge), arrival)
+        })
     };
     // As long as the answer to a ping.
     let most = edge.settings.keepalive_interval + edge.settings.keepalive_timeout;
-    let mut http2 = pin!(edge.http2.serve_connection(Gathered::new(Patience::new(io, by, most)), service));
+    let mut http2 = pin!(http2.serve_connection(Gathered::new(Patience::new(io, by, most)), service));
     let leave = tokio::select! {
         result = http2.as_mut() => return note(result),
         leave = leave(&edge, &connection) => leave,
@@ -140,6 +164,17 @@ async fn idle(traffic: &Traffic, begun: Instant, most: Duration) {
         }
         sleep_until(since + most).await;
     }
+}
+
+fn http2(settings: &config::Server, attendance: Attendance) -> http2::Builder<Attendance> {
+    let mut http2 = http2::Builder::new(attendance);
+    http2
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(settings.max_streams_per_connection)
+        .max_header_list_size(settings.max_metadata_bytes)
+        .keep_alive_interval(settings.keepalive_interval)
+        .keep_alive_timeout(settings.keepalive_timeout);
+    http2
 }
 
 fn note(result: hyper::Result<()>) {

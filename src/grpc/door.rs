@@ -1,4 +1,4 @@
-//! What a call passes before its work begins: its deadline, whose key the platform sees, which agent it may invoke, and
+//! What a call passes before its work begins: whose key the platform sees, which agent it may invoke, and
 //! what the proxy attaches.
 
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Extensions;
 use tonic::{Request, Status, metadata::MetadataMap};
 
-use super::{attach::Attach, auth::Auth, call::Call, layers::Admitted, metadata, status::refuse_at_the_door};
+use super::{attach::Attach, auth::Auth, call::Call, guard::Guard, metadata, status::refuse_at_the_door};
 use crate::{
     calls::{Error, Kind},
     platform::{Context, Credentials, Keys},
@@ -62,10 +62,17 @@ impl Door {
 
     fn enter(&self, metadata: &MetadataMap, mut extensions: Extensions) -> Result<Call, Status> {
         // Every request has passed the layers.
-        let admitted: Option<Admitted> = extensions.remove();
-        let admitted = admitted.ok_or_else(|| Status::internal("internal error"))?;
-        let record = Arc::clone(&admitted.record);
-        self.call(admitted, metadata).map_err(|error| refuse_at_the_door(&record, error))
+        let guard: Option<Arc<Guard>> = extensions.remove();
+        let guard = guard.ok_or_else(|| Status::internal("internal error"))?;
+        let credentials = self.credentials(metadata).map_err(|error| refuse_at_the_door(&guard.record, error))?;
+        let context = Context {
+            credentials,
+            request_id: guard.record.request_id(),
+            deadline: guard.deadline,
+            record: Arc::clone(&guard.record),
+            permit: guard.share(),
+        };
+        Ok(Call { context, guard, max_response_bytes: self.max_response_bytes })
     }
 
     /// Checks that the caller may invoke the agent, and attaches what the request does not say itself.
@@ -77,17 +84,6 @@ impl Door {
             return Err(if translate::is_id(agent) { error.of_agent(agent) } else { error });
         }
         self.attach.to(invocation, record, metadata.as_ref())
-    }
-
-    fn call(&self, admitted: Admitted, metadata: &MetadataMap) -> Result<Call, Error> {
-        let Admitted { request_id, record, hold, connection } = admitted;
-        let deadline = metadata::deadline(metadata)?;
-        if let Some(deadline) = deadline {
-            record.set_deadline(deadline);
-        }
-        let credentials = self.credentials(metadata)?;
-        let context = Context { credentials, request_id, deadline, record, permit: hold.permit() };
-        Ok(Call { context, connection, hold, max_response_bytes: self.max_response_bytes })
     }
 
     /// The caller's own key where that is switched on and it brings one, else the proxy's.

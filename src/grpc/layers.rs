@@ -1,21 +1,22 @@
-//! One request through the layers, the outermost first: the access log, the request id, who may call, a share of what the
-//! proxy does at once, tonic's own refusals put into this API's terms, the services.
+//! One request through the layers, the outermost first: its guard with the access log, the request id, who may call, a
+//! share of what the proxy does at once, tonic's own refusals put into this API's terms, the services.
 
 use std::{convert::Infallible, error::Error as _, sync::Arc};
 
-use http::{HeaderName, HeaderValue, Request, Response};
-use hyper::{body::Incoming, server::conn::http2};
-use hyper_util::rt::TokioExecutor;
+use http::{HeaderName, Request, Response};
+use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, service::Routes};
 use tower::Service as _;
 
 use super::{
     auth::Auth,
-    bodies::{Received, Sent},
     connection::Connection,
-    limits::{Hold, Limits, Permit},
+    guard::Guard,
+    limits::{Limits, Permit},
     metadata,
+    received::Received,
+    sent::Sent,
     server::SERVICE,
     service::Service,
     status::{self, refuse_at_the_door},
@@ -24,6 +25,7 @@ use super::{
 use crate::{
     calls::{Error, Kind},
     config,
+    memory::Budget,
     proto::{TooLong, agent_service_server::AgentServiceServer},
     telemetry::{Call, MethodKind, Metrics, Record},
 };
@@ -44,8 +46,8 @@ pub struct Edge {
     pub tls: Option<Arc<Tls>>,
     /// What is counted.
     pub metrics: Metrics,
-    /// How HTTP/2 is spoken.
-    pub http2: http2::Builder<TokioExecutor>,
+    /// The bytes that all calls may hold.
+    pub budget: Arc<Budget>,
     /// Tells connections to leave.
     pub draining: CancellationToken,
     /// Ends what is left of them.
@@ -54,44 +56,56 @@ pub struct Edge {
     pub settings: config::Server,
 }
 
-/// What the layers have found out about a call, for the service.
-#[derive(Clone)]
-pub struct Admitted {
-    /// Given, or made up.
-    pub request_id: HeaderValue,
-    /// What is told of the call.
-    pub record: Arc<Record>,
-    /// What the call holds.
-    pub hold: Arc<Hold>,
-    /// The connection it came on.
-    pub connection: Arc<Connection>,
+/// A request that has arrived.
+pub struct Arrival {
+    /// Made with its head, in the connection's own task.
+    pub guard: Arc<Guard>,
+    call: Call,
+    request: Request<Incoming>,
+    refusal: Option<Error>,
+}
+
+impl Arrival {
+    /// Makes the guard of a request.
+    pub fn new(edge: &Edge, connection: &Arc<Connection>, request: Request<Incoming>) -> Self {
+        let call = Call::begin(&edge.metrics, request.uri().path(), request.headers());
+        let record = Arc::clone(call.record());
+        record.set_request_id(metadata::request_id(request.headers()));
+        let (deadline, refusal) = match metadata::deadline(request.headers()) {
+            Ok(deadline) => (deadline, None),
+            Err(error) => (None, Some(error)),
+        };
+        if let Some(deadline) = deadline {
+            record.set_deadline(deadline);
+        }
+        let guard = Guard::new(record, Arc::clone(connection), deadline, edge.budget.open());
+        Self { guard, call, request, refusal }
+    }
 }
 
 /// Answers one request.
-pub async fn answer(
-    edge: Arc<Edge>,
-    connection: Arc<Connection>,
-    request: Request<Incoming>,
-) -> Result<Response<Sent>, Infallible> {
-    let under_way = connection.traffic.begin();
-    let call = Call::begin(&edge.metrics, request.uri().path(), request.headers());
-    let record = Arc::clone(call.record());
-    let request_id = metadata::request_id(request.headers());
-    record.set_request_id(request_id.clone());
-    let (hold, mut response) = match admit(&edge, &connection, &record, &request) {
-        Ok(permit) => {
-            let hold = Arc::new(Hold::new(under_way, permit));
-            let (request_id, record) = (request_id.clone(), Arc::clone(&record));
-            let admitted = Admitted { request_id, record, hold: Arc::clone(&hold), connection };
-            (hold, serve(&edge, admitted, request).await?)
+pub async fn answer(edge: Arc<Edge>, arrival: Arrival) -> Result<Response<Sent>, Infallible> {
+    let Arrival { guard, call, request, refusal } = arrival;
+    let record = &guard.record;
+    let admitted = match refusal {
+        Some(error) => Err(error),
+        None => admit(&edge, &guard.connection, record, &request).map_err(Error::new),
+    };
+    let mut response = match admitted {
+        Ok(share) => {
+            guard.admit(share);
+            match guard.race(serve(&edge, &guard, request)).await {
+                Ok(response) => response?,
+                Err(status) => status.into_http(),
+            }
         }
-        Err(kind) => (Arc::new(Hold::new(under_way, None)), refuse_at_the_door(&record, Error::new(kind)).into_http()),
+        Err(error) => refuse_at_the_door(record, error).into_http(),
     };
     if record.method().is_of_the_api() {
-        response.headers_mut().insert(X_REQUEST_ID, request_id);
+        response.headers_mut().insert(X_REQUEST_ID, record.request_id());
     }
     let (head, body) = response.into_parts();
-    let body = Sent::new(body, call, hold, &head.headers);
+    let body = Sent::new(guard, call, &head.headers, body);
     Ok(Response::from_parts(head, body))
 }
 
@@ -111,12 +125,16 @@ fn admit(
     edge.limits.take(record.method())
 }
 
-async fn serve(edge: &Edge, admitted: Admitted, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let record = Arc::clone(&admitted.record);
+async fn serve(
+    edge: &Edge,
+    guard: &Arc<Guard>,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let record = &guard.record;
     let is_of_the_api = record.method().is_of_the_api();
     // A method that our service does not have is refused in our terms, too.
     let is_ours = is_of_the_api || is_of_our_service(request.uri().path());
-    request.extensions_mut().insert(admitted);
+    request.extensions_mut().insert(Arc::clone(guard));
     // Reflection is a stream both ways, whose caller may think as long as it likes.
     let limit = Some(edge.settings.receive_timeout).filter(|_| record.method().kind != MethodKind::Reflection);
     // Events are compressed one by one, which makes most of them no smaller and all of them dearer: only for callers who
@@ -125,14 +143,14 @@ async fn serve(edge: &Edge, admitted: Admitted, mut request: Request<Incoming>) 
     if record.method().kind == MethodKind::Streaming && sent_plain {
         request.headers_mut().remove("grpc-accept-encoding");
     }
-    let request = request.map(|body| Received::new(body, record.clone(), limit));
+    let request = request.map(|body| Received::new(body, Arc::clone(record), limit));
     let response = if is_of_the_api {
         edge.agent.clone().call(request).await?
     } else {
         edge.others.clone().call(request.map(Body::new)).await?
     };
     if let Some(list) = too_long(&response) {
-        return Ok(refuse_at_the_door(&record, Error::invalid(&list.field, list.to_string())).into_http());
+        return Ok(refuse_at_the_door(record, Error::invalid(&list.field, list.to_string())).into_http());
     }
     let refused = if is_ours { status::of_tonic(record.method().creates, response.headers()) } else { None };
     Ok(refused.map_or(response, Status::into_http))

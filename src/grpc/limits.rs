@@ -2,11 +2,10 @@
 //!
 //! Not tonic's concurrency limit: that one is per connection, and a mesh opens few.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::traffic::UnderWay;
 use crate::{
     calls::Kind,
     config,
@@ -16,37 +15,10 @@ use crate::{
 /// A call's share; shared by all that the call begins.
 pub type Permit = Arc<OwnedSemaphorePermit>;
 
-/// What a call holds while it goes on: a place among its connection's calls, and its share.
-pub struct Hold(Mutex<Option<(UnderWay, Option<Permit>)>>);
-
 /// The shares that are left.
 pub struct Limits {
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
-}
-
-impl Hold {
-    /// Held until it is released; dropped before that, the call was reset.
-    pub fn new(under_way: UnderWay, permit: Option<Permit>) -> Self {
-        Self(Mutex::new(Some((under_way, permit))))
-    }
-
-    /// The call's share, for what it begins.
-    pub fn permit(&self) -> Option<Permit> {
-        self.lock().as_ref().and_then(|(_, permit)| permit.clone())
-    }
-
-    /// Gives it back: the call's work is over, whether its caller takes the answer or not.
-    pub fn release(&self) {
-        let held = self.lock().take();
-        if let Some((mut under_way, _permit)) = held {
-            under_way.finish();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<(UnderWay, Option<Permit>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Limits {

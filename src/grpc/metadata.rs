@@ -18,8 +18,8 @@ const MAX_KEY: usize = 1024;
 ///
 /// # Errors
 /// When it is malformed: a call without its deadline could outlive its caller.
-pub fn deadline(metadata: &MetadataMap) -> Result<Option<Instant>, Error> {
-    let Some(value) = metadata.get("grpc-timeout") else {
+pub fn deadline(headers: &HeaderMap) -> Result<Option<Instant>, Error> {
+    let Some(value) = headers.get("grpc-timeout") else {
         return Ok(None);
     };
     let timeout = value.to_str().ok().and_then(timeout);

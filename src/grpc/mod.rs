@@ -2,16 +2,18 @@
 
 mod attach;
 mod auth;
-mod bodies;
 mod call;
 mod connection;
 mod door;
+mod frames;
 mod gathered;
+mod guard;
 mod layers;
-mod leash;
 mod limits;
 mod metadata;
 mod patience;
+mod received;
+mod sent;
 mod server;
 mod service;
 mod status;

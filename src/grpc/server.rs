@@ -4,8 +4,6 @@
 
 use std::{io::ErrorKind, sync::Arc, time::Duration};
 
-use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::{
     net::TcpListener,
     time::{sleep, timeout},
@@ -27,6 +25,7 @@ use super::{
 use crate::{
     calls::Calls,
     config::{self, Settings},
+    memory::Budget,
     platform::Keys,
     proto::{self, agent_service_server::AgentServiceServer},
     telemetry::Metrics,
@@ -63,6 +62,8 @@ pub struct Parts {
     pub tls: Option<Arc<Tls>>,
     /// What is counted.
     pub metrics: Metrics,
+    /// The bytes that all calls may hold.
+    pub budget: Arc<Budget>,
 }
 
 impl Server {
@@ -71,7 +72,7 @@ impl Server {
     /// # Errors
     /// When the compiled descriptors cannot be read.
     pub async fn new(settings: &Settings, parts: Parts) -> Result<Self, tonic_reflection::server::Error> {
-        let Parts { calls, keys, auth, tls, metrics } = parts;
+        let Parts { calls, keys, auth, tls, metrics, budget } = parts;
         let (health, health_service) = health_reporter();
         // tonic-health begins with SERVING.
         health.set_service_status(ALL, ServingStatus::NotServing).await;
@@ -95,7 +96,7 @@ impl Server {
             limits: Limits::new(&settings.server),
             tls,
             metrics,
-            http2: http2(&settings.server),
+            budget,
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
             settings: settings.server.clone(),
@@ -198,15 +199,4 @@ fn add_reflection(routes: &mut RoutesBuilder) -> Result<(), tonic_reflection::se
     };
     routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
     Ok(())
-}
-
-fn http2(settings: &config::Server) -> http2::Builder<TokioExecutor> {
-    let mut http2 = http2::Builder::new(TokioExecutor::new());
-    http2
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(settings.max_streams_per_connection)
-        .max_header_list_size(settings.max_metadata_bytes)
-        .keep_alive_interval(settings.keepalive_interval)
-        .keep_alive_timeout(settings.keepalive_timeout);
-    http2
 }

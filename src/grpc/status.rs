@@ -40,9 +40,8 @@ pub fn refuse(record: &Record, error: &Error) -> Status {
         record.create_unknown();
     }
     let mut error = error.clone();
-    if error.task_id.is_none() {
-        error.task_id = record.task_id().map(Into::into);
-    }
+    error.task_id = error.task_id.or_else(|| record.task_id().map(Into::into));
+    error.last_event_id = error.last_event_id.or_else(|| record.last_event_id());
     status(&error)
 }
 
@@ -89,7 +88,7 @@ fn end(kind: &Kind) -> End {
     match kind {
         Kind::Deadline | Kind::Platform(platform::Error::Deadline) => End::Deadline,
         Kind::Draining | Kind::Aged => End::Drained,
-        Kind::Overloaded(_) => End::Shed,
+        Kind::Overloaded(_) | Kind::Unread => End::Shed,
         Kind::Unauthenticated(_) | Kind::CallerForbidden | Kind::AgentForbidden => End::Refused,
         Kind::Platform(platform::Error::Refused(refusal)) if refusal.status < 500 => End::Finished,
         Kind::Interrupted | Kind::Platform(_) => End::PlatformBroke,
@@ -108,6 +107,7 @@ fn row(kind: &Kind) -> Row {
         Kind::CallerForbidden => row(Code::PermissionDenied, "CALLER_NOT_ALLOWED"),
         Kind::AgentForbidden => row(Code::PermissionDenied, "AGENT_NOT_ALLOWED"),
         Kind::Overloaded(_) => Row { retry_after: Some(SOON), ..row(Code::ResourceExhausted, "PROXY_OVERLOADED") },
+        Kind::Unread => Row { retry_after: Some(SOON), ..row(Code::ResourceExhausted, "ANSWER_UNREAD") },
         Kind::Dawdling => row(Code::DeadlineExceeded, "REQUEST_TOO_SLOW"),
         Kind::Interrupted => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "EVENT_STREAM_INTERRUPTED") },
         Kind::Draining => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "PROXY_DRAINING") },

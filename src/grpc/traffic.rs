@@ -23,7 +23,7 @@ pub struct Traffic {
 
 struct Counts {
     under_way: usize,
-    /// When the last call ended, or the connection began.
+    /// When the last call ended, something of an answer went out, or the connection began.
     idle_since: Instant,
     resets: u32,
     /// When the counting of resets began.
@@ -55,6 +55,11 @@ impl Traffic {
     pub fn idle_since(&self) -> Option<Instant> {
         let counts = self.lock();
         (counts.under_way == 0).then_some(counts.idle_since)
+    }
+
+    /// Notes that something of an answer has gone out.
+    pub fn moved(&self) {
+        self.lock().idle_since = Instant::now();
     }
 
     /// Comes when the caller has reset more than it may.

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     config,
+    memory::Budget,
     telemetry::{Route, Sending},
 };
 
@@ -33,9 +34,9 @@ pub struct Client {
 impl Client {
     /// Makes the process's one client.
     #[must_use]
-    pub fn new(platform: &config::Platform, events: &config::Events) -> Self {
+    pub fn new(platform: &config::Platform, events: &config::Events, budget: Arc<Budget>) -> Self {
         let (agents, retries) = (Agents::new(platform.agent_cache_ttl), Retries::new(platform.retries));
-        Self { transport: Transport::new(platform, events), agents, retries }
+        Self { transport: Transport::new(platform, events, budget), agents, retries }
     }
 
     /// The id to create tasks under for an agent that is asked for by id or name. Remembered for a few seconds; many

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     config,
+    memory::{self, Budget, Held},
     telemetry::{Attempt, Record, Sending},
 };
 
@@ -34,6 +35,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// since the platform's framework echoes the request beside its complaint.
 const MAX_REFUSAL: usize = 64 << 10;
 const MAX_JSON_REFUSAL: usize = 32 << 20;
+/// The largest answer that is not counted while it is read, in bytes: most are smaller.
+const UNCOUNTED: usize = 64 << 10;
 const REFUSAL_TIME: Duration = Duration::from_secs(2);
 /// The longest wait that an answer may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
@@ -49,6 +52,7 @@ struct Limits {
     max_answer_bytes: usize,
     idle_timeout: Duration,
     max_event_bytes: usize,
+    budget: Arc<Budget>,
 }
 
 /// What every request of one call shares.
@@ -82,12 +86,13 @@ impl Context {
 
 impl Transport {
     /// What the settings bound.
-    pub fn new(platform: &config::Platform, events: &config::Events) -> Self {
+    pub fn new(platform: &config::Platform, events: &config::Events, budget: Arc<Budget>) -> Self {
         let limits = Limits {
             request_timeout: platform.request_timeout,
             max_answer_bytes: platform.max_answer_bytes,
             idle_timeout: events.idle_timeout,
             max_event_bytes: events.max_event_bytes,
+            budget,
         };
         Self { limits: Arc::new(limits) }
     }
@@ -118,13 +123,13 @@ impl Transport {
     ) -> Result<T, Error> {
         let request = request.header(header::ACCEPT, "application/json");
         let read = async |mut response: Response| {
-            let body = read_body(&mut response, self.limits.max_answer_bytes).await?;
+            let (body, _held) = self.read_body(&mut response).await?;
             let body = body.map_err(|why| unreadable(sending, &response, why))?;
             // Looked at once as a whole, not attribute by attribute.
             let text =
                 str::from_utf8(&body).map_err(|_| unreadable(sending, &response, "it is no UTF-8".to_owned()))?;
             // serde_json's own message quotes the value.
-            parse(text).map_err(|error| {
+            memory::aside(text.len(), || parse(text)).map_err(|error| {
                 let (kind, line, column) = (error.classify(), error.line(), error.column());
                 unreadable(sending, &response, format!("{kind:?} error at line {line}, column {column}"))
             })
@@ -169,6 +174,41 @@ impl Transport {
         }
     }
 
+    /// The whole body, unless it is larger than it may be or its compression is broken, and the room that it takes. One
+    /// that comes in one piece, as most do, is not copied.
+    async fn read_body(&self, response: &mut Response) -> Result<(Result<Bytes, String>, Option<Held>), Error> {
+        let most = self.limits.max_answer_bytes;
+        let length = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+        let mut held = None;
+        // Where the length is known, all of it at once: none waits for room while it holds some.
+        let mut room = length.min(most).max(UNCOUNTED);
+        let mut body = BytesMut::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > most => {
+                    return Ok((Err(format!("it is larger than {most} bytes")), held));
+                }
+                Ok(Some(chunk)) => {
+                    while body.len() + chunk.len() > room {
+                        room = (2 * room).min(most);
+                    }
+                    if room > UNCOUNTED {
+                        held.get_or_insert(self.limits.budget.hold(0).await).grow(room).await;
+                    }
+                    if body.is_empty() {
+                        body = chunk.into();
+                    } else {
+                        make_room(&mut body, chunk.len(), most);
+                        body.extend_from_slice(&chunk);
+                    }
+                }
+                Ok(None) => return Ok((Ok(body.freeze()), held)),
+                Err(error) if is_garbled(&error) => return Ok((Err("its compression is broken".to_owned()), held)),
+                Err(error) => return Err(lost(error)),
+            }
+        }
+    }
+
     /// Bounds an exchange by the proxy's own limit and by the caller's deadline.
     async fn in_time<T>(
         &self,
@@ -209,27 +249,6 @@ pub async fn until<T>(time: Option<Instant>, future: impl Future<Output = T>) ->
     match time {
         Some(time) => timeout_at(time, future).await.ok(),
         None => Some(future.await),
-    }
-}
-
-/// The whole body, unless it is larger than `most` or its compression is broken. One that comes in one piece, as most
-/// do, is not copied.
-async fn read_body(response: &mut Response, most: usize) -> Result<Result<Bytes, String>, Error> {
-    let mut body = BytesMut::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > most => {
-                return Ok(Err(format!("it is larger than {most} bytes")));
-            }
-            Ok(Some(chunk)) if body.is_empty() => body = chunk.into(),
-            Ok(Some(chunk)) => {
-                make_room(&mut body, chunk.len(), most);
-                body.extend_from_slice(&chunk);
-            }
-            Ok(None) => return Ok(Ok(body.freeze())),
-            Err(error) if is_garbled(&error) => return Ok(Err("its compression is broken".to_owned())),
-            Err(error) => return Err(lost(error)),
-        }
     }
 }
 

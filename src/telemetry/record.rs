@@ -6,7 +6,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -43,6 +43,9 @@ pub struct Record {
     pub(super) reason: OnceLock<&'static str>,
     pub(super) end: OnceLock<End>,
     create_is_unknown: AtomicBool,
+    last_event_id: Mutex<String>,
+    is_complete: AtomicBool,
+    may_have_created: AtomicBool,
 }
 
 /// Why a call ended.
@@ -101,6 +104,9 @@ impl Record {
             reason: OnceLock::new(),
             end: OnceLock::new(),
             create_is_unknown: AtomicBool::new(false),
+            last_event_id: Mutex::default(),
+            is_complete: AtomicBool::new(false),
+            may_have_created: AtomicBool::new(false),
         }
     }
 
@@ -113,6 +119,12 @@ impl Record {
     /// Notes the call's request id.
     pub fn set_request_id(&self, id: HeaderValue) {
         let _ = self.request_id.set(id);
+    }
+
+    /// The call's request id.
+    #[must_use]
+    pub fn request_id(&self) -> HeaderValue {
+        self.request_id.get().cloned().unwrap_or(HeaderValue::from_static("-"))
     }
 
     /// Notes when the caller stops waiting.
@@ -161,6 +173,36 @@ impl Record {
                 self.metrics.first_event(self.method, after);
             }
         }
+    }
+
+    /// Notes the id of an event that is on its way to the caller, where it has one.
+    pub fn delivered(&self, event_id: Option<&str>) {
+        if let Some(id) = event_id {
+            let mut last = self.last_event_id.lock().unwrap_or_else(PoisonError::into_inner);
+            last.clear();
+            last.push_str(id);
+        }
+    }
+
+    /// Notes that the last message of the call's stream is on its way: what ends it from now on is no loss.
+    pub fn complete(&self) {
+        self.is_complete.store(true, Relaxed);
+    }
+
+    /// Whether the last message of the call's stream is on its way.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete.load(Relaxed)
+    }
+
+    /// The id of the last event that is on its way to the caller.
+    pub fn last_event_id(&self) -> Option<Box<str>> {
+        let last = self.last_event_id.lock().unwrap_or_else(PoisonError::into_inner);
+        (!last.is_empty()).then(|| last.as_str().into())
+    }
+
+    /// Whether the call may have made a task that its caller does not know of.
+    pub fn may_have_created(&self) -> bool {
+        self.may_have_created.load(Relaxed)
     }
 
     /// Notes events of the platform that were left out.

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// From the top down, as src/lib.rs draws them.
-const FLOORS: [&str; 12] = [
+const FLOORS: [&str; 13] = [
     "cli",
     "app",
     "sandbox",
@@ -19,6 +19,7 @@ const FLOORS: [&str; 12] = [
     "telemetry",
     "config",
     "proto",
+    "memory",
 ];
 
 #[test]

@@ -1,0 +1,177 @@
+//! One guard for a call, made with its head and alive until its last frame: it races all of the call's work with what
+//! ends a call from outside, catches panics, and owns the call's share and bytes.
+//!
+//! The work itself needs to know nothing of this: it is dropped when its time is up.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    task::Poll,
+    time::Duration,
+};
+
+use futures_util::future;
+use tokio::time::{Instant, sleep_until, timeout};
+use tonic::Status;
+
+use super::{connection::Connection, limits::Permit, sent::Outgoing, status::refuse, traffic::UnderWay};
+use crate::{
+    calls::{Error, Kind, Outcome},
+    memory::Account,
+    telemetry::{MethodKind, Record},
+};
+
+/// How long a call whose time is up has to send its last word. A caller that does not read it is not waited for.
+pub const LAST_WORD: Duration = Duration::from_secs(1);
+
+/// A call's guard; shared by its work, its answer and the task that serves it.
+pub struct Guard {
+    /// What is told of the call.
+    pub record: Arc<Record>,
+    /// The connection it came on.
+    pub connection: Arc<Connection>,
+    /// When its caller stops waiting, counted from the head.
+    pub deadline: Option<Instant>,
+    /// The bytes that it holds.
+    pub account: Arc<Account>,
+    share: Mutex<Option<Permit>>,
+    under_way: Mutex<Option<UnderWay>>,
+    /// What ended it from outside; nothing where its stream had ended by itself.
+    end: OnceLock<Option<Kind>>,
+    answer: Mutex<Outgoing>,
+}
+
+impl Guard {
+    /// The guard of a call that has just begun.
+    pub fn new(
+        record: Arc<Record>,
+        connection: Arc<Connection>,
+        deadline: Option<Instant>,
+        account: Arc<Account>,
+    ) -> Arc<Self> {
+        let under_way = Mutex::new(Some(connection.traffic.begin()));
+        let (share, answer) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { record, connection, deadline, account, share, under_way, end: OnceLock::new(), answer })
+    }
+
+    /// Serves the call to its end, or until its time is up; then its caller is told, and not cut off.
+    pub async fn attend(self: Arc<Self>, serving: impl Future<Output = ()>) {
+        let mut serving = pin!(serving);
+        let kind = tokio::select! {
+            biased;
+            () = &mut serving => return,
+            kind = self.time_is_up() => kind,
+        };
+        // Dropped now, also where the caller takes nothing: the platform's stream with it.
+        let is_cut = self.answer().give_up();
+        // A stream whose last message is out has ended by itself.
+        let _ = self.end.set(if self.record.is_complete() && !is_cut { None } else { Some(kind) });
+        self.release();
+        let _ = timeout(LAST_WORD, serving).await;
+    }
+
+    /// Comes when the call has to end, and says why.
+    async fn time_is_up(&self) -> Kind {
+        let deadline = async {
+            match self.deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => future::pending().await,
+            }
+        };
+        let closing = async {
+            match self.record.method().kind {
+                MethodKind::Unary | MethodKind::Nothing => self.connection.drained().await,
+                MethodKind::Streaming => self.connection.closed().await,
+                // No call of the API: nothing waits for them.
+                MethodKind::Health | MethodKind::Reflection => self.connection.draining().await,
+            }
+        };
+        tokio::select! {
+            () = deadline => Kind::Deadline,
+            kind = closing => kind,
+            () = self.account.gives_way() => Kind::Unread,
+        }
+    }
+
+    /// Does the call's work; the refusal instead, where its time is up before or where it panics.
+    pub async fn race<T>(&self, work: impl Future<Output = T>) -> Result<T, Status> {
+        let mut work = pin!(work);
+        future::poll_fn(|cx| {
+            if let Some(status) = self.ended() {
+                return Poll::Ready(Err(status));
+            }
+            self.catch(|| work.as_mut().poll(cx)).map_or_else(|status| Poll::Ready(Err(status)), |poll| poll.map(Ok))
+        })
+        .await
+    }
+
+    /// The result, or a refusal for a panic; the process's hook has told where it was.
+    pub fn catch<T>(&self, work: impl FnOnce() -> T) -> Result<T, Status> {
+        // What has panicked is not used again.
+        catch_unwind(AssertUnwindSafe(work)).map_err(|_| self.refuse(Kind::Internal))
+    }
+
+    /// The refusal of a call that was ended from outside.
+    pub fn ended(&self) -> Option<Status> {
+        let kind = self.end.get()?;
+        Some(kind.as_ref().map_or_else(|| Status::ok(""), |kind| self.refuse(kind.clone())))
+    }
+
+    fn refuse(&self, kind: Kind) -> Status {
+        let creates = self.record.method().creates;
+        let outcome = if self.record.may_have_created() { Outcome::Unknown } else { Outcome::NotCreated };
+        refuse(&self.record, &Error { outcome: creates.then_some(outcome), ..Error::new(kind) })
+    }
+
+    /// Takes its share, which it has from its admission on.
+    pub fn admit(&self, share: Option<Permit>) {
+        *self.share.lock().unwrap_or_else(PoisonError::into_inner) = share;
+    }
+
+    /// Its share, for what it begins.
+    pub fn share(&self) -> Option<Permit> {
+        self.share.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its work is over, and was not for a caller's reset.
+    pub fn finished(&self) {
+        if let Some(mut under_way) = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            under_way.finish();
+        }
+    }
+
+    /// Gives its share back: nothing of it is left here.
+    pub fn release(&self) {
+        self.finished();
+        self.admit(None);
+    }
+
+    /// Its answer on the way out.
+    pub fn answer(&self) -> MutexGuard<'_, Outgoing> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Has each request's task attended by its guard. hyper makes the request's future, and then has it executed, in one turn
+/// of the connection's task: what the service leaves here in between belongs to that future.
+#[derive(Clone, Default)]
+pub struct Attendance {
+    next: Arc<Mutex<Option<Arc<Guard>>>>,
+}
+
+impl Attendance {
+    /// Leaves the guard of the request whose future is executed next.
+    pub fn announce(&self, guard: &Arc<Guard>) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(guard));
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Attendance {
+    fn execute(&self, serving: F) {
+        match self.next.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(guard) => drop(tokio::spawn(guard.attend(serving))),
+            None => drop(tokio::spawn(serving)),
+        }
+    }
+}

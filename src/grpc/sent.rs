@@ -1,0 +1,197 @@
+//! An answer on its way out: in pieces, so that what its caller does not take stays here, where it is counted and can be
+//! given up.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body as _, Frame, SizeHint};
+use tonic::{Code, Status, body::Body};
+
+use super::{
+    frames::{Encoding, Messages},
+    guard::Guard,
+    status::code_name,
+};
+use crate::{
+    memory,
+    telemetry::{Call, MethodKind},
+};
+
+/// The largest piece that is handed out at once, in bytes: as large as a frame.
+const PIECE: usize = 16 << 10;
+
+/// What a call has still to send.
+#[derive(Default)]
+pub struct Outgoing {
+    source: Source,
+    /// What has been encoded and not been handed out.
+    rest: Bytes,
+    /// How large a unary answer's message is, in bytes.
+    pub size: usize,
+}
+
+#[derive(Default)]
+enum Source {
+    /// There is nothing more.
+    #[default]
+    Nothing,
+    /// A unary answer, or what is no call of the API.
+    Body(Body),
+    Messages(Box<dyn Messages>, Option<Encoding>),
+}
+
+/// An answer's body. It is over with its trailers, or when its caller leaves.
+pub struct Sent {
+    guard: Arc<Guard>,
+    call: Call,
+    is_over: bool,
+}
+
+impl Outgoing {
+    /// Sends these, in place of the body that comes with the head.
+    pub fn stream(&mut self, messages: impl Messages + 'static) {
+        self.source = Source::Messages(Box::new(messages), None);
+    }
+
+    /// Drops what has not been handed out; whether there was something.
+    pub fn give_up(&mut self) -> bool {
+        !std::mem::take(self).rest.is_empty()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        match &mut self.source {
+            Source::Nothing => Poll::Ready(None),
+            // Encoded and compressed in there.
+            Source::Body(body) => memory::aside(self.size, || Pin::new(body).poll_frame(cx)),
+            Source::Messages(messages, encoding) => match ready!(messages.poll(cx, *encoding)) {
+                Ok(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Err(status) => Poll::Ready(Some(Ok(Frame::trailers(trailers(&status))))),
+            },
+        }
+    }
+}
+
+impl Sent {
+    /// The body behind this head.
+    pub fn new(guard: Arc<Guard>, mut call: Call, head: &HeaderMap, body: Body) -> Self {
+        if let Some(code) = code(head) {
+            call.answered(code_name(code));
+        }
+        let is_over = body.is_end_stream();
+        {
+            let mut answer = guard.answer();
+            match &mut answer.source {
+                Source::Messages(_, encoding) if !is_over => *encoding = Encoding::of(head),
+                source => *source = Source::Body(body),
+            }
+        }
+        if is_over {
+            guard.release();
+        } else if call.record().method().kind == MethodKind::Unary {
+            guard.finished();
+        }
+        Self { guard, call, is_over }
+    }
+
+    /// The next frame of what there is to send, or the status of what ended it.
+    fn poll_source(&mut self, cx: &mut Context<'_>, answer: &mut Outgoing) -> Poll<Option<Frame<Bytes>>> {
+        if let Some(status) = self.guard.ended() {
+            return Poll::Ready(Some(Frame::trailers(trailers(&status))));
+        }
+        match self.guard.catch(|| answer.poll(cx)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(frame)) => Poll::Ready(match frame {
+                Some(Ok(frame)) => Some(frame),
+                Some(Err(status)) => Some(Frame::trailers(trailers(&status))),
+                None => None,
+            }),
+            Err(status) => {
+                answer.give_up();
+                Poll::Ready(Some(Frame::trailers(trailers(&status))))
+            }
+        }
+    }
+
+    fn end(&mut self, trailers: Option<&HeaderMap>) {
+        if let Some(code) = trailers.and_then(code) {
+            self.call.answered(code_name(code));
+        }
+        self.is_over = true;
+        self.guard.account.set(0);
+        self.guard.release();
+    }
+}
+
+impl http_body::Body for Sent {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let guard = Arc::clone(&self.guard);
+        // Whoever asks for more has taken what there was.
+        guard.account.taken();
+        let mut answer = guard.answer();
+        let is_more = !answer.rest.is_empty();
+        if !is_more {
+            let frame = match self.poll_source(cx, &mut answer) {
+                Poll::Pending => {
+                    guard.account.set(0);
+                    return Poll::Pending;
+                }
+                Poll::Ready(frame) => frame,
+            };
+            match frame.map(Frame::into_data) {
+                Some(Ok(data)) => answer.rest = data,
+                Some(Err(trailers)) => {
+                    drop(answer);
+                    self.end(trailers.trailers_ref());
+                    return Poll::Ready(Some(Ok(trailers)));
+                }
+                None => {
+                    drop(answer);
+                    self.end(None);
+                    return Poll::Ready(None);
+                }
+            }
+            self.call.record().sent(answer.rest.len() as u64);
+        }
+        if is_more {
+            // A download that goes on is not idle.
+            guard.connection.traffic.moved();
+        }
+        let piece = answer.rest.len().min(PIECE);
+        guard.account.offer(answer.rest.len());
+        let piece = answer.rest.split_to(piece);
+        if answer.rest.is_empty() && self.call.record().method().kind == MethodKind::Unary {
+            guard.release();
+        }
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_over
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+fn trailers(status: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    // It fails for a message that no header can hold; what is there by then says the code.
+    let _ = status.add_header(&mut trailers);
+    trailers
+}
+
+fn code(headers: &HeaderMap) -> Option<Code> {
+    headers.get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()))
+}

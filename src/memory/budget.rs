@@ -1,0 +1,280 @@
+//! How many bytes all calls may hold together: answers that are being read, and what waits for callers to take it.
+//!
+//! Whoever needs room that is not there waits for it, and what has waited longest for a caller who does not read gives way.
+
+use std::{
+    collections::BTreeMap,
+    future::poll_fn,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
+    },
+    task::Poll,
+    time::Duration,
+};
+
+use futures_util::task::AtomicWaker;
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
+
+/// How long a caller may read nothing before what waits for it gives way to others.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often whoever waits for room looks for somebody who reads nothing.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The bytes of all calls.
+pub struct Budget {
+    most: usize,
+    used: AtomicUsize,
+    /// How many wait for room.
+    waiting: AtomicUsize,
+    room: Notify,
+    /// What waits for callers, by the order in which it began to, and since when.
+    unread: Mutex<BTreeMap<u64, (Instant, Weak<Account>)>>,
+    last: AtomicU64,
+}
+
+/// Bytes that there was room for; given back when it is dropped.
+pub struct Held {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+/// What waits for one caller to take it; given back when it is dropped.
+pub struct Account {
+    budget: Arc<Budget>,
+    held: AtomicUsize,
+    /// Its place among what waits for callers; zero for none.
+    place: AtomicU64,
+    /// Whether it is the caller's to take.
+    is_offered: AtomicBool,
+    gives_way: AtomicBool,
+    keeper: AtomicWaker,
+}
+
+impl Budget {
+    /// Room for so many bytes.
+    #[must_use]
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self {
+            most,
+            used: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            room: Notify::new(),
+            unread: Mutex::default(),
+            last: AtomicU64::new(0),
+        })
+    }
+
+    /// Holds so many bytes, once there is room for them. Bytes for which there never is are let in alone.
+    pub async fn hold(self: &Arc<Self>, bytes: usize) -> Held {
+        let mut held = Held { budget: Arc::clone(self), bytes: 0 };
+        held.grow(bytes).await;
+        held
+    }
+
+    /// The account of a new call.
+    #[must_use]
+    pub fn open(self: &Arc<Self>) -> Arc<Account> {
+        Arc::new(Account {
+            budget: Arc::clone(self),
+            held: AtomicUsize::new(0),
+            place: AtomicU64::new(0),
+            is_offered: AtomicBool::new(false),
+            gives_way: AtomicBool::new(false),
+            keeper: AtomicWaker::new(),
+        })
+    }
+
+    /// How many bytes are held.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.used.load(SeqCst)
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, SeqCst);
+        if self.waiting.load(SeqCst) > 0 {
+            self.room.notify_waiters();
+        }
+    }
+
+    /// Has what waits longest give way, if its caller has read nothing for a while.
+    fn press(&self) {
+        let mut unread = self.unread();
+        let is_due = |since: &Instant| since.elapsed() >= PATIENCE;
+        while let Some(first) = unread.first_entry().filter(|first| is_due(&first.get().0)) {
+            if let Some(account) = first.remove().1.upgrade() {
+                account.gives_way.store(true, SeqCst);
+                account.keeper.wake();
+                return;
+            }
+        }
+    }
+
+    fn unread(&self) -> MutexGuard<'_, BTreeMap<u64, (Instant, Weak<Account>)>> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// Holds so many bytes in all, once there is room for what is more.
+    pub async fn grow(&mut self, bytes: usize) {
+        if self.try_grow(bytes) {
+            return;
+        }
+        let budget = Arc::clone(&self.budget);
+        budget.waiting.fetch_add(1, SeqCst);
+        let _waiting = Waiting(&budget);
+        loop {
+            let room = budget.room.notified();
+            if self.try_grow(bytes) {
+                return;
+            }
+            budget.press();
+            let _ = timeout(LOOK, room).await;
+        }
+    }
+
+    fn try_grow(&mut self, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(self.bytes);
+        let fits = |used: usize| (used + more <= self.budget.most || used == self.bytes).then_some(used + more);
+        let is_held = self.budget.used.fetch_update(SeqCst, SeqCst, fits).is_ok();
+        if is_held {
+            self.bytes += more;
+        }
+        is_held
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.budget.give_back(self.bytes);
+        }
+    }
+}
+
+impl Account {
+    /// Holds so many bytes in all, at once: they are there already. Where that is more than there is room for, others
+    /// give way.
+    pub fn set(&self, bytes: usize) {
+        let before = self.held.swap(bytes, SeqCst);
+        let budget = &self.budget;
+        if bytes > before {
+            if budget.used.fetch_add(bytes - before, SeqCst) + (bytes - before) > budget.most {
+                budget.press();
+            }
+        } else if bytes < before {
+            budget.give_back(before - bytes);
+        }
+    }
+
+    /// Holds so many bytes in all, at once, which the caller may take now.
+    pub fn offer(&self, bytes: usize) {
+        self.set(bytes);
+        self.is_offered.store(bytes > 0, SeqCst);
+    }
+
+    /// Notes that the caller has taken what it was offered last.
+    pub fn taken(&self) {
+        self.is_offered.store(false, SeqCst);
+        let place = self.place.swap(0, SeqCst);
+        if place != 0 {
+            self.budget.unread().remove(&place);
+        }
+    }
+
+    /// Comes when what the caller does not take has to give way. Waited for by one, who finds nothing else to do: so what
+    /// is offered then waits for its caller.
+    pub async fn gives_way(self: &Arc<Self>) {
+        poll_fn(|cx| {
+            self.keeper.register(cx.waker());
+            if self.is_offered.load(SeqCst) && self.place.load(SeqCst) == 0 {
+                let place = self.budget.last.fetch_add(1, SeqCst) + 1;
+                self.place.store(place, SeqCst);
+                self.budget.unread().insert(place, (Instant::now(), Arc::downgrade(self)));
+            }
+            if self.gives_way.load(SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.taken();
+        self.set(0);
+    }
+}
+
+/// One who waits for room, whether it comes or not.
+struct Waiting<'a>(&'a Budget);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_finds_no_room_waits_until_there_is_some() {
+        let budget = Budget::new(10);
+        let mut one = budget.hold(3).await;
+        one.grow(6).await;
+        assert!(budget.hold(5).now_or_never().is_none());
+        let its_budget = Arc::clone(&budget);
+        let waiting = tokio::spawn(async move { its_budget.hold(5).await });
+        tokio::task::yield_now().await;
+        assert_eq!(budget.used(), 6);
+        drop(one);
+        let other = waiting.await.expect("room");
+        assert_eq!(budget.used(), 5);
+        drop(other);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_never_fits_is_let_in_alone() {
+        let budget = Budget::new(10);
+        let one = budget.hold(11).await;
+        assert!(budget.hold(1).now_or_never().is_none());
+        drop(one);
+        let _other = budget.hold(1).await;
+        assert!(budget.hold(11).now_or_never().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_waited_longest_for_its_caller_gives_way_after_a_second() {
+        let budget = Budget::new(10);
+        let accounts: Vec<_> = (0..2).map(|_| budget.open()).collect();
+        let begun = Instant::now();
+        let keepers: Vec<_> = [0, 1]
+            .map(|at| {
+                let account = Arc::clone(&accounts[at]);
+                account.offer(5);
+                tokio::spawn(async move {
+                    account.gives_way().await;
+                    account.set(0);
+                })
+            })
+            .into();
+        tokio::task::yield_now().await;
+        // The first one's caller reads a little, half a second later.
+        tokio::time::advance(PATIENCE / 2).await;
+        accounts[0].taken();
+        accounts[0].offer(5);
+        accounts[0].keeper.wake();
+        let _room = budget.hold(5).await;
+        assert!(begun.elapsed() >= PATIENCE && begun.elapsed() < PATIENCE * 3 / 2, "{:?}", begun.elapsed());
+        assert_eq!((keepers[0].is_finished(), keepers[1].is_finished()), (false, true));
+    }
+}
