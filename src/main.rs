@@ -2,7 +2,11 @@
 
 #![forbid(unsafe_code)]
 
-use std::process::ExitCode;
+use std::{
+    env,
+    os::unix::process::CommandExt as _,
+    process::{Command, ExitCode},
+};
 
 use clap::Parser as _;
 use xpander_grpc_proxy::cli::{self, Cli};
@@ -11,7 +15,26 @@ use xpander_grpc_proxy::cli::{self, Cli};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// After how many milliseconds the allocator gives freed memory back to the system. It reads this before anything of ours
+/// runs; by itself it would keep what a peak took.
+const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if cli.serves() && env::var_os(PURGE_DELAY).is_none() {
+        run_again_with_memory_given_back();
+    }
+    run(cli)
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
-    Box::pin(cli::run(Cli::parse())).await
+async fn run(cli: Cli) -> ExitCode {
+    Box::pin(cli::run(cli)).await
+}
+
+/// Becomes the same process with the allocator's setting; returns where that cannot be, which costs memory and nothing else.
+fn run_again_with_memory_given_back() {
+    if let Ok(own) = env::current_exe() {
+        let _ = Command::new(own).args(env::args_os().skip(1)).env(PURGE_DELAY, "0").exec();
+    }
 }

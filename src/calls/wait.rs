@@ -94,7 +94,7 @@ impl Waits {
                 let follower = Follower {
                     platform: platform.clone(),
                     // It may go on for others when its first waiter has left.
-                    context: Context { permit: None, ..context.without_deadline() },
+                    context: Context { permit: None, account: None, ..context.without_deadline() },
                     key: vacant.key().clone(),
                     publish,
                     followers: Arc::clone(&self.followers),

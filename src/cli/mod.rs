@@ -30,6 +30,14 @@ pub struct Cli {
     command: Command,
 }
 
+impl Cli {
+    /// Whether the command serves until it is told to stop.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        matches!(self.command, Command::Serve(_) | Command::Sandbox(_))
+    }
+}
+
 #[derive(Subcommand)]
 enum Command {
     /// Run the proxy

@@ -60,7 +60,7 @@ enum Leave {
 }
 
 impl Connection {
-    fn new(peer: Peer, edge: &Edge) -> Self {
+    pub fn new(peer: Peer, edge: &Edge) -> Self {
         let traffic = Arc::new(Traffic::new(edge.settings.max_resets_per_connection));
         let closing = edge.closing.child_token();
         let (draining, drained) = (edge.draining.clone(), edge.closing.clone());

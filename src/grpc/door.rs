@@ -71,6 +71,7 @@ impl Door {
             deadline: guard.deadline,
             record: Arc::clone(&guard.record),
             permit: guard.share(),
+            account: Some(Arc::clone(&guard.account)),
         };
         Ok(Call { context, guard, max_response_bytes: self.max_response_bytes })
     }

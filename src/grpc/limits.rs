@@ -19,13 +19,20 @@ pub type Permit = Arc<OwnedSemaphorePermit>;
 pub struct Limits {
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
 }
 
 impl Limits {
     /// As many as the settings say.
     pub fn new(settings: &config::Server) -> Self {
         let of = |most: u32| Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX)));
-        Self { calls: of(settings.max_calls), streams: of(settings.max_streams) }
+        let connections = of(settings.max_connections);
+        Self { calls: of(settings.max_calls), streams: of(settings.max_streams), connections }
+    }
+
+    /// A place for a new connection, which it has from before its handshake to its end.
+    pub fn connection(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.connections).try_acquire_owned().ok()
     }
 
     /// A share for a call of the API, now or not at all: whoever waits in a queue has stopped waiting by the time it

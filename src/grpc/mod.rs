@@ -17,6 +17,8 @@ mod sent;
 mod server;
 mod service;
 mod status;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod traffic;
 

@@ -43,7 +43,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The gRPC port's server.
 pub struct Server {
-    edge: Arc<Edge>,
+    pub(super) edge: Arc<Edge>,
     health: HealthReporter,
     calls: Calls,
     drain_delay: Duration,
@@ -89,6 +89,8 @@ impl Server {
         let mut others = Routes::builder();
         others.add_service(health_service);
         add_reflection(&mut others)?;
+        let used = Arc::clone(&budget);
+        metrics.observe_answers(move || used.used() as u64);
         let edge = Edge {
             agent: agent_service(service, &settings.server),
             others: others.routes().prepare(),
@@ -154,24 +156,42 @@ impl Server {
     }
 
     async fn accept(&self, listener: &TcpListener, connections: &TaskTracker) {
-        let mut is_told = false;
+        let mut told = Told::default();
         loop {
             match listener.accept().await {
-                Ok((socket, _)) => {
-                    is_told = false;
-                    connections.spawn(connection::serve(socket, Arc::clone(&self.edge)));
-                }
+                Ok((socket, _)) => match self.edge.limits.connection() {
+                    Some(place) => {
+                        told = Told::default();
+                        let serving = connection::serve(socket, Arc::clone(&self.edge));
+                        connections.spawn(async move {
+                            serving.await;
+                            drop(place);
+                        });
+                    }
+                    None => {
+                        self.edge.metrics.connection_refused();
+                        told.once(|| warn!("connections are refused: server.max_connections are open"));
+                    }
+                },
                 // It left while it waited.
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    // Not twenty times a second.
-                    if !is_told {
-                        warn!(%error, "connections cannot be accepted");
-                        is_told = true;
-                    }
+                    told.once(|| warn!(%error, "connections cannot be accepted"));
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
+        }
+    }
+}
+
+/// Whether a trouble was told already: not twenty times a second.
+#[derive(Default)]
+struct Told(bool);
+
+impl Told {
+    fn once(&mut self, tell: impl FnOnce()) {
+        if !std::mem::replace(&mut self.0, true) {
+            tell();
         }
     }
 }

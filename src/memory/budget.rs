@@ -3,7 +3,7 @@
 //! Whoever needs room that is not there waits for it, and what has waited longest for a caller who does not read gives way.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::OccupiedEntry},
     future::poll_fn,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -25,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The bytes of all calls.
+#[derive(Debug)]
 pub struct Budget {
     most: usize,
     used: AtomicUsize,
@@ -37,12 +38,14 @@ pub struct Budget {
 }
 
 /// Bytes that there was room for; given back when it is dropped.
+#[derive(Debug)]
 pub struct Held {
     budget: Arc<Budget>,
     bytes: usize,
 }
 
 /// What waits for one caller to take it; given back when it is dropped.
+#[derive(Debug)]
 pub struct Account {
     budget: Arc<Budget>,
     held: AtomicUsize,
@@ -103,10 +106,12 @@ impl Budget {
 
     /// Has what waits longest give way, if its caller has read nothing for a while.
     fn press(&self) {
-        let mut unread = self.unread();
         let is_due = |since: &Instant| since.elapsed() >= PATIENCE;
-        while let Some(first) = unread.first_entry().filter(|first| is_due(&first.get().0)) {
-            if let Some(account) = first.remove().1.upgrade() {
+        loop {
+            let first = self.unread().first_entry().filter(|first| is_due(&first.get().0)).map(OccupiedEntry::remove);
+            let Some((_, account)) = first else { return };
+            // Dropped without the lock, which it takes when it is the last one that holds the account.
+            if let Some(account) = account.upgrade() {
                 account.gives_way.store(true, SeqCst);
                 account.keeper.wake();
                 return;
@@ -170,6 +175,11 @@ impl Account {
         } else if bytes < before {
             budget.give_back(before - bytes);
         }
+    }
+
+    /// Takes over what was held for an answer that has been read.
+    pub fn keep(&self, mut held: Held) {
+        self.held.fetch_add(std::mem::take(&mut held.bytes), SeqCst);
     }
 
     /// Holds so many bytes in all, at once, which the caller may take now.

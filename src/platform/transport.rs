@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     config,
-    memory::{self, Budget, Held},
+    memory::{self, Account, Budget, Held},
     telemetry::{Attempt, Record, Sending},
 };
 
@@ -68,6 +68,8 @@ pub struct Context {
     pub record: Arc<Record>,
     /// The call's share of the proxy, given back when all that it began is over, a create without its caller too.
     pub permit: Option<Arc<OwnedSemaphorePermit>>,
+    /// What the call's answer holds; none for work that serves several calls.
+    pub account: Option<Arc<Account>>,
 }
 
 impl Context {
@@ -123,7 +125,10 @@ impl Transport {
     ) -> Result<T, Error> {
         let request = request.header(header::ACCEPT, "application/json");
         let read = async |mut response: Response| {
-            let (body, _held) = self.read_body(&mut response).await?;
+            let (body, held) = self.read_body(&mut response).await?;
+            if let (Some(account), Some(held)) = (&context.account, held) {
+                account.keep(held);
+            }
             let body = body.map_err(|why| unreadable(sending, &response, why))?;
             // Looked at once as a whole, not attribute by attribute.
             let text =

@@ -49,6 +49,7 @@ struct Instruments {
     shed: Counter<u64>,
     lookups: Counter<u64>,
     unknown_creates: Counter<u64>,
+    refused_connections: Counter<u64>,
 }
 
 impl Metrics {
@@ -83,6 +84,19 @@ impl Metrics {
     /// Sends what is left over OTLP, for a few seconds at the most. Nothing is counted after this.
     pub async fn finish(self) {
         otlp::finish(move |time| self.provider.shutdown_with_timeout(time)).await;
+    }
+
+    /// Has the bytes told that answers hold, read whenever the metrics are.
+    pub fn observe_answers(&self, bytes: impl Fn() -> u64 + Send + Sync + 'static) {
+        let meter = self.provider.meter(env!("CARGO_PKG_NAME"));
+        let gauge = meter.u64_observable_gauge("xpander.answers.size").with_unit("By");
+        let what = "Bytes of answers that are being read or wait for their callers (server.max_buffered_bytes).";
+        gauge.with_description(what).with_callback(move |gauge| gauge.observe(bytes(), &[])).build();
+    }
+
+    /// Counts a connection that was closed because too many were open.
+    pub fn connection_refused(&self) {
+        self.instruments.refused_connections.add(1, &[]);
     }
 
     pub(super) fn call_begun(&self, method: &Method) {
@@ -193,6 +207,11 @@ impl Instruments {
                 "{create}",
                 "Creates that may or may not have made a task.",
             ),
+            refused_connections: counter(
+                "xpander.connections.refused",
+                "{connection}",
+                "Connections closed at once because too many were open.",
+            ),
         };
         instruments.begin_at_zero();
         instruments
@@ -202,7 +221,7 @@ impl Instruments {
     fn begin_at_zero(&self) {
         self.calls.add(0, &[]);
         self.streams.add(0, &[]);
-        for counter in [&self.skipped, &self.gaps, &self.reconnects, &self.unknown_creates] {
+        for counter in [&self.skipped, &self.gaps, &self.reconnects, &self.unknown_creates, &self.refused_connections] {
             counter.add(0, &[]);
         }
         for event_type in &self.event_types {

@@ -14,8 +14,11 @@ mod record;
 mod together;
 mod trace;
 
+use std::panic::{self, PanicHookInfo};
+
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::error;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{
     Layer,
@@ -75,7 +78,13 @@ pub fn start(settings: &Settings) -> Result<Telemetry, StartError> {
     // A list, not an `Option`: a layer that may be there would have every span made, whether it is or not.
     let layers = [Some(logs.boxed()), spans.map(Layer::boxed)].into_iter().flatten().collect::<Vec<_>>();
     let _ = tracing_subscriber::registry().with(layers).try_init();
+    panic::set_hook(Box::new(tell_panic));
     Ok(Telemetry { traces, _lines: lines })
+}
+
+/// A panic is a line of the log like any other, with its place and without its words, which may hold what a caller sent.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    error!(place = panic.location().map(tracing::field::display), "a bug: the code panicked");
 }
 
 impl Telemetry {

@@ -27,18 +27,23 @@ use crate::support::{
     status::failure,
 };
 
-const MB: usize = 1 << 20;
+pub const MB: usize = 1 << 20;
 
 /// The binary as a process before a platform, and what memory it takes.
-struct Process {
+pub struct Process {
     serving: Serving,
     _platform: Platform,
     idle: usize,
 }
 
 impl Process {
-    async fn before(platform: Platform) -> Self {
-        let serving = Serving::before(&platform.base_url(), &[]).await;
+    pub async fn before(platform: Platform) -> Self {
+        Self::with(platform, &[]).await
+    }
+
+    /// The same with these settings. The platform has a task `well`.
+    pub async fn with(platform: Platform, environment: &[(&str, &str)]) -> Self {
+        let serving = Serving::before(&platform.base_url(), environment).await;
         let mut process = Self { serving, _platform: platform, idle: 0 };
         // Idle, but no longer new.
         process.is_well().await;
@@ -46,13 +51,17 @@ impl Process {
         process
     }
 
-    fn client(&self) -> Client {
+    pub fn grpc(&self) -> &str {
+        &self.serving.grpc
+    }
+
+    pub fn client(&self) -> Client {
         let channel = Endpoint::new(self.serving.grpc.clone()).expect("a URL").connect_lazy();
         Client::new(channel).max_decoding_message_size(usize::MAX)
     }
 
     /// A line of its status, in bytes.
-    fn memory(&self, line: &str) -> usize {
+    pub fn memory(&self, line: &str) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.serving.id())).expect("it runs on Linux");
         let line = status.lines().find_map(|known| known.strip_prefix(line)).expect("a line");
         let kilobytes = line.trim_matches(|c: char| !c.is_ascii_digit());
@@ -60,7 +69,7 @@ impl Process {
     }
 
     /// The most memory it has taken since it was idle.
-    fn peak(&self) -> usize {
+    pub fn peak(&self) -> usize {
         self.memory("VmHWM").saturating_sub(self.idle)
     }
 
@@ -78,7 +87,7 @@ impl Process {
         assert_eq!(self.get("well").await.expect("it serves").id, "well");
     }
 
-    async fn get(&self, id: &str) -> Result<Task, Status> {
+    pub async fn get(&self, id: &str) -> Result<Task, Status> {
         let answer = within("an answer", self.client().get_task(GetTaskRequest { task_id: id.to_owned() })).await?;
         Ok(*answer.into_inner().task.expect("a task"))
     }

@@ -24,6 +24,7 @@ mod errors_abandoned;
 mod errors_create;
 mod errors_details;
 mod faults;
+mod guard;
 mod hostile;
 mod layering;
 mod load;

@@ -53,6 +53,7 @@ fn no_debug_shows_a_marked_value() {
         deadline: None,
         record: Arc::clone(&record),
         permit: None,
+        account: None,
     };
     let refused = platform::Error::Refused(Box::new(refusal()));
     let error = Error::new(Kind::Platform(refused.clone())).of_task("task-1");

@@ -1,0 +1,6 @@
+//! One guard for a call, from its head to its last frame: its deadline, the drain, its share and its bytes hold in every
+//! state that it can be in. Panics are tested beside the guard itself.
+
+mod heads;
+mod neighbours;
+mod unread;
