@@ -10,7 +10,7 @@ use tonic::{Response, Status};
 
 use super::{connection::Connection, leash::Leash, limits::Hold, status::refuse};
 use crate::{
-    calls::{Error, Kind, Outcome},
+    calls::{Error, Kind},
     platform::Context,
     proto::{EventType, Task, TaskEvent},
     telemetry::Record,
@@ -125,8 +125,9 @@ impl Call {
                 biased;
                 done = work => done,
                 () = self.connection.drained() => {
-                    let outcome = self.context.record.method().creates.then_some(Outcome::Unknown);
-                    Err(Error { outcome, ..Error::new(Kind::Draining) })
+                    let record = &self.context.record;
+                    let error = Error::new(Kind::Draining);
+                    Err(if record.method().creates { error.of_create(record) } else { error })
                 }
             }
         }

@@ -144,6 +144,7 @@ impl Server {
             self.edge.closing.cancel();
             // A caller that does not read its last status is not waited for.
             let _ = timeout(LAST_WORDS, drained).await;
+            let _ = timeout(LAST_WORDS, self.calls.end()).await;
         }
     }
 
