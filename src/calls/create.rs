@@ -8,7 +8,11 @@ use std::{
     task::{self, Poll},
 };
 
-use tokio::{runtime::Handle, task::yield_now, time::timeout_at};
+use tokio::{
+    runtime::Handle,
+    task::{AbortHandle, yield_now},
+    time::timeout_at,
+};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{info, warn};
 
@@ -91,17 +95,18 @@ impl Calls {
         }
     }
 
-    /// Goes on with a create whoever waits for it, until the process has no more time.
-    fn go_on(&self, life: impl Future<Output = Answer> + Send + 'static) {
-        // Without a runtime the process ends, and the create with it.
-        if let Ok(runtime) = Handle::try_current() {
-            let life = self.shared.ending.clone().run_until_cancelled_owned(life);
-            self.shared.background.spawn_on(life, &runtime);
-        }
+    /// Goes on with a create whoever waits for it, until the process has no more time. Without a runtime there is none.
+    pub(super) fn go_on<F>(&self, life: F) -> Option<AbortHandle>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let runtime = Handle::try_current().ok()?;
+        let life = self.shared.ending.clone().run_until_cancelled_owned(life);
+        Some(self.shared.background.spawn_on(life, &runtime).abort_handle())
     }
 }
 
-/// Waits as long as the caller does. That is over at the latest when this is dropped.
+/// Waits until the caller's deadline, and drops then what waited: the caller has left.
 pub(super) async fn in_time(context: &Context, waiting: impl Future<Output = Answer>) -> Answer {
     match context.deadline {
         Some(deadline) => timeout_at(deadline, waiting).await.unwrap_or(Err(Error::new(Kind::Deadline))),
@@ -136,8 +141,8 @@ impl Life {
         };
         let answer = created.map(translate::task);
         let failure = answer.as_ref().err().map(Error::summary);
-        let (state, published) = life.progress.end(end, |state| (state, publish(answer)));
-        life.tell(state, failure);
+        let (state, published) = life.progress.step(|state| (state.end(end), publish(answer)));
+        life.tell(state, failure.as_deref());
         if state.phase == Phase::Created && state.callers == 0 && life.is_stopped {
             life.stop().await;
         }
@@ -161,14 +166,14 @@ impl Life {
     }
 
     /// Tells how it ended where nobody else does: its callers have left, or nobody knows.
-    fn tell(&mut self, State { phase, callers, .. }: State, failure: Option<String>) {
+    fn tell(&mut self, State { phase, callers, .. }: State, failure: Option<&str>) {
         self.is_over = true;
         let record = &self.context.record;
         let (request_id, task_id) = (text(&self.context), record.task_id());
         match phase {
             Phase::Unknown => {
                 record.create_unknown();
-                let error = failure.as_deref().unwrap_or("it was broken off");
+                let error = failure.unwrap_or("it was broken off");
                 warn!(request_id, task_id, callers, error, "a create may have made a task: its outcome is unknown");
             }
             Phase::Created if callers == 0 => told_to_nobody(&self.context, task_id),
@@ -195,7 +200,7 @@ impl Life {
 impl Drop for Life {
     fn drop(&mut self) {
         if !self.is_over {
-            let state = self.progress.end(Phase::Unknown, |state| state);
+            let state = self.progress.step(|state| state.end(Phase::Unknown));
             self.tell(state, None);
         }
     }
@@ -219,7 +224,7 @@ impl Caller {
     /// Leaves with the create's answer.
     pub(super) fn hear(&mut self) {
         self.is_gone = true;
-        self.record.set_may_have_created(self.progress.hear().may_have_created());
+        self.record.set_may_have_created(self.progress.step(State::hear).may_have_created());
     }
 
     /// Leaves without one, if it has not left already: what it leaves behind.
@@ -228,7 +233,7 @@ impl Caller {
             return None;
         }
         self.is_gone = true;
-        let state = self.progress.leave();
+        let state = self.progress.step(State::leave);
         self.record.set_may_have_created(state.may_have_created());
         Some(state)
     }

@@ -80,7 +80,7 @@ impl Deduplicator {
         let claim = |known: Option<Entry<Key, Arc<Named>>>| {
             let stays = known.is_some_and(|known| {
                 let Named { fingerprint, progress, .. } = &**known.value();
-                if *fingerprint == new.fingerprint { progress.join() } else { !is_free(progress) }
+                if *fingerprint == new.fingerprint { progress.step(State::join) } else { !is_free(progress) }
             });
             if stays { Op::Nop } else { Op::Put(Arc::clone(new)) }
         };
@@ -137,8 +137,9 @@ impl Waiting<'_> {
                 calls.shared.creates.forget(&key, &named);
             }
         };
-        let life = self.calls.shared.ending.clone().run_until_cancelled_owned(life);
-        let _ = self.named.life.set(self.calls.shared.background.spawn(life).abort_handle());
+        if let Some(life) = self.calls.go_on(life) {
+            let _ = self.named.life.set(life);
+        }
     }
 
     async fn answer(mut self) -> Answer {
@@ -152,7 +153,7 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let Some(State { phase, callers: 0, is_heard: false }) = self.caller.leave() else { return };
+        let Some(State { phase, callers: 0, is_told }) = self.caller.leave() else { return };
         match phase {
             Phase::NotCreated => {
                 if let Some(life) = self.named.life.get() {
@@ -160,7 +161,7 @@ impl Drop for Waiting<'_> {
                 }
                 self.calls.shared.creates.forget(&self.key, &self.named);
             }
-            Phase::Created => {
+            Phase::Created if !is_told => {
                 let answer = self.named.answer.borrow();
                 let task = answer.as_ref().and_then(|answer| answer.as_ref().ok());
                 told_to_nobody(self.context, task.map(|task| &*task.id));
@@ -172,5 +173,5 @@ impl Drop for Waiting<'_> {
 
 /// Whether a create has made no task and will make none, so that its name is free.
 fn is_free(progress: &Progress) -> bool {
-    progress.now().phase == Phase::NotCreated
+    progress.phase() == Phase::NotCreated
 }

@@ -113,7 +113,9 @@ fn row(kind: &Kind) -> Row {
         Kind::TooLarge { .. } => row(Code::ResourceExhausted, "RESPONSE_TOO_LARGE"),
         Kind::Internal => row(Code::Internal, "INTERNAL"),
         Kind::Platform(error) => match error {
-            platform::Error::Connect(_) | platform::Error::Unprocessed(_) => row(Code::Unavailable, "PLATFORM_UNREACHABLE"),
+            platform::Error::Connect(_) | platform::Error::Unprocessed(_) => {
+                row(Code::Unavailable, "PLATFORM_UNREACHABLE")
+            }
             platform::Error::Lost(_) => row(Code::Unavailable, "PLATFORM_CONNECTION_LOST"),
             platform::Error::Timeout(_) => row(Code::DeadlineExceeded, "PLATFORM_TIMEOUT"),
             platform::Error::Deadline => row(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),

@@ -13,7 +13,7 @@ use super::{
     agents::Agents,
     error::Error,
     events::EventStream,
-    progress::{CreateBody, Phase, Progress},
+    progress::{CreateBody, Phase, Progress, State},
     retry::Retries,
     transport::{Context, JSON, Transport, until},
     wire,
@@ -89,9 +89,11 @@ impl Client {
             }
             let body = reqwest::Body::wrap(CreateBody::new(body.clone(), Arc::clone(progress)));
             let task = self.task_of(context, request.body(body), attempts.next()).await;
-            let is_preparing = progress.now().phase == Phase::Preparing;
-            match task.map_err(|error| if is_preparing { error.before_sending() } else { error }) {
-                Err(error) if error.is_unsent() && progress.is_returned() && attempts.create_again(&error).await => {}
+            let is_preparing = progress.phase() == Phase::Preparing;
+            let task = task.map_err(|error| if is_preparing { error.before_sending() } else { error });
+            let is_back = task.as_ref().is_err_and(Error::is_unsent) && progress.step(State::come_back);
+            match task {
+                Err(error) if is_back && attempts.create_again(&error).await => {}
                 task => return task,
             }
         }

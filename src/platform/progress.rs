@@ -36,8 +36,8 @@ pub struct State {
     pub phase: Phase,
     /// How many wait for it.
     pub callers: u32,
-    /// A caller has heard how it ended.
-    pub is_heard: bool,
+    /// How it ended was told, to a caller or to the log.
+    pub is_told: bool,
 }
 
 /// One create's state.
@@ -60,7 +60,7 @@ pub(super) struct CalledBack;
 
 impl State {
     /// A create that one caller begins.
-    const BEGUN: Self = Self { phase: Phase::Preparing, callers: 1, is_heard: false };
+    const BEGUN: Self = Self { phase: Phase::Preparing, callers: 1, is_told: false };
 
     /// Whether a task may have been made, as far as who asks now can know.
     #[must_use]
@@ -73,49 +73,61 @@ impl State {
         }
     }
 
-    /// One caller more, unless there is nothing left to wait for.
-    fn joined(self) -> Option<Self> {
-        (self.phase != Phase::NotCreated).then_some(Self { callers: self.callers + 1, ..self })
+    /// One more caller waits for it; false where it has made no task and will make none.
+    pub fn join(&mut self) -> bool {
+        let joins = self.phase != Phase::NotCreated;
+        self.callers += u32::from(joins);
+        joins
     }
 
-    /// One caller less. The last one calls back what is not on its way.
-    fn left(self) -> Self {
-        let callers = self.callers.saturating_sub(1);
-        let is_called_back = callers == 0 && self.phase == Phase::Preparing;
-        Self { phase: if is_called_back { Phase::NotCreated } else { self.phase }, callers, ..self }
-    }
-
-    /// One caller less, who knows how it ended.
-    fn heard(self) -> Self {
-        Self { is_heard: true, ..self.left() }
-    }
-
-    /// On its way, unless it was called back.
-    fn sent(self) -> Option<Self> {
-        match self.phase {
-            Phase::Preparing | Phase::OnItsWay => Some(Self { phase: Phase::OnItsWay, ..self }),
-            Phase::Created | Phase::NotCreated | Phase::Unknown => None,
+    /// A caller leaves, and learns what it leaves behind. The last one calls back what is not on its way, and tells the log of
+    /// a task that nobody was told of.
+    #[must_use]
+    pub fn leave(&mut self) -> Self {
+        self.callers = self.callers.saturating_sub(1);
+        if self.callers == 0 && self.phase == Phase::Preparing {
+            self.phase = Phase::NotCreated;
         }
+        let left = *self;
+        self.is_told |= self.callers == 0 && self.phase == Phase::Created;
+        left
     }
 
-    /// Proven not to have been processed: it is sent again, if anybody still waits.
-    fn returned(self) -> Self {
-        match self.phase {
-            Phase::OnItsWay if self.callers > 0 => Self { phase: Phase::Preparing, ..self },
-            Phase::OnItsWay => Self { phase: Phase::NotCreated, ..self },
-            _ => self,
+    /// A caller leaves with its answer.
+    #[must_use]
+    pub fn hear(&mut self) -> Self {
+        self.is_told = true;
+        self.leave()
+    }
+
+    /// It goes out now, unless it was called back.
+    pub(super) fn send(&mut self) -> Result<(), CalledBack> {
+        if !matches!(self.phase, Phase::Preparing | Phase::OnItsWay) {
+            return Err(CalledBack);
         }
+        self.phase = Phase::OnItsWay;
+        Ok(())
     }
 
-    /// Over, as its answer says where there is one that says anything. Whatever the failure, what was not on its way has
-    /// made no task.
-    fn ended(self, answer: Phase) -> Self {
-        let phase = match (self.phase, answer) {
-            (Phase::Preparing, Phase::Created) | (Phase::OnItsWay, _) => answer,
-            (Phase::Preparing, _) => Phase::NotCreated,
-            (over, _) => over,
-        };
-        Self { phase, ..self }
+    /// An attempt was proven not to have been processed. Whether another one may be made: somebody still waits.
+    pub(super) fn come_back(&mut self) -> bool {
+        if self.phase == Phase::OnItsWay {
+            self.phase = if self.callers > 0 { Phase::Preparing } else { Phase::NotCreated };
+        }
+        self.phase == Phase::Preparing
+    }
+
+    /// It is over, as its answer says. Whatever the failure, what was not on its way has made no task. Where nobody waits, the
+    /// log is told.
+    #[must_use]
+    pub fn end(&mut self, answer: Phase) -> Self {
+        match (self.phase, answer) {
+            (Phase::Preparing, Phase::Created) | (Phase::OnItsWay, _) => self.phase = answer,
+            (Phase::Preparing, _) => self.phase = Phase::NotCreated,
+            _ => {}
+        }
+        self.is_told |= self.callers == 0;
+        *self
     }
 }
 
@@ -126,59 +138,14 @@ impl Progress {
         Self { state: Mutex::new(State::BEGUN) }
     }
 
-    /// What it is now.
+    /// How far it has come now.
     #[must_use]
-    pub fn now(&self) -> State {
-        self.step(|state| *state)
+    pub fn phase(&self) -> Phase {
+        self.step(|state| state.phase)
     }
 
-    /// One more caller waits for it; false where it has made no task and will make none.
-    #[must_use]
-    pub fn join(&self) -> bool {
-        self.step(|state| state.joined().map(|joined| *state = joined)).is_some()
-    }
-
-    /// A caller leaves without an answer. The last one calls back what is not on its way.
-    pub fn leave(&self) -> State {
-        self.step(|state| {
-            *state = state.left();
-            *state
-        })
-    }
-
-    /// A caller leaves with its answer.
-    pub fn hear(&self) -> State {
-        self.step(|state| {
-            *state = state.heard();
-            *state
-        })
-    }
-
-    /// Ends it, as its answer says, and has that published before anybody takes another step.
-    pub fn end<T>(&self, answer: Phase, publish: impl FnOnce(State) -> T) -> T {
-        self.step(|state| {
-            *state = state.ended(answer);
-            publish(*state)
-        })
-    }
-
-    /// An attempt was proven not to have been processed; whether another one may be made.
-    pub(super) fn is_returned(&self) -> bool {
-        self.step(|state| {
-            *state = state.returned();
-            state.phase == Phase::Preparing
-        })
-    }
-
-    /// It goes out now, unless it was called back.
-    fn send(&self) -> Result<(), CalledBack> {
-        self.step(|state| {
-            *state = state.sent().ok_or(CalledBack)?;
-            Ok(())
-        })
-    }
-
-    fn step<T>(&self, step: impl FnOnce(&mut State) -> T) -> T {
+    /// Takes one step; nobody else takes one meanwhile.
+    pub fn step<T>(&self, step: impl FnOnce(&mut State) -> T) -> T {
         step(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -197,7 +164,7 @@ impl Body for CreateBody {
         if self.bytes.is_empty() {
             return Poll::Ready(None);
         }
-        let sent = self.progress.send();
+        let sent = self.progress.step(State::send);
         Poll::Ready(Some(sent.map(|()| Frame::data(mem::take(&mut self.bytes)))))
     }
 
@@ -208,5 +175,94 @@ impl Body for CreateBody {
     /// Exact, so that the request has a content-length.
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// The most callers that are looked at: the next one changes nothing.
+    const CALLERS: u32 = 3;
+
+    /// What comes of each thing that can be done to a create, by name.
+    fn steps(state: State) -> Vec<(&'static str, State)> {
+        type Step = fn(&mut State);
+        let (waits, may_join) = (state.callers > 0, state.callers < CALLERS);
+        let steps: [(&str, bool, Step); 8] = [
+            ("join", may_join, |state| _ = state.join()),
+            ("leave", waits, |state| _ = state.leave()),
+            ("hear", waits && is_over(state), |state| _ = state.hear()),
+            ("send", true, |state| _ = state.send()),
+            ("come back", true, |state| _ = state.come_back()),
+            ("create", true, |state| _ = state.end(Phase::Created)),
+            ("fail", true, |state| _ = state.end(Phase::NotCreated)),
+            ("lose", true, |state| _ = state.end(Phase::Unknown)),
+        ];
+        let after = |step: Step| {
+            let mut next = state;
+            step(&mut next);
+            next
+        };
+        steps
+            .into_iter()
+            .filter(|(_, is_possible, _)| *is_possible)
+            .map(|(name, _, step)| (name, after(step)))
+            .collect()
+    }
+
+    fn is_over(state: State) -> bool {
+        !matches!(state.phase, Phase::Preparing | Phase::OnItsWay)
+    }
+
+    #[test]
+    fn whatever_comes_in_whatever_order_a_create_is_called_back_or_accounted_for() {
+        let (mut seen, mut left) = (HashSet::new(), vec![State::BEGUN]);
+        while let Some(state) = left.pop() {
+            if !seen.insert(state) {
+                continue;
+            }
+            assert!(state.callers > 0 || state.phase != Phase::Preparing, "prepared for nobody: {state:?}");
+            assert_eq!(state.may_have_created(), state.phase != Phase::NotCreated, "{state:?}");
+            let (mut joined, mut sent) = (state, state);
+            assert_eq!(joined.join(), state.phase != Phase::NotCreated, "{state:?}");
+            assert_eq!(sent.send().is_ok(), !is_over(state), "{state:?}");
+            for (step, next) in steps(state) {
+                let what = format!("{state:?}, {step}, {next:?}");
+                assert!(!is_over(state) || next.phase == state.phase, "an end is for good: {what}");
+                let is_made_untold =
+                    |state: State| state.phase == Phase::Created && state.callers == 0 && !state.is_told;
+                assert!(!is_made_untold(next), "nobody is told of its task: {what}");
+                assert!(!state.is_told || next.is_told, "it is told once: {what}");
+                if step == "leave" && state.phase == Phase::OnItsWay {
+                    assert_eq!(next.phase, Phase::OnItsWay, "it cannot be called back: {what}");
+                }
+                if next.phase == Phase::Unknown && state.phase != Phase::Unknown {
+                    assert_eq!(state.phase, Phase::OnItsWay, "what never left is known: {what}");
+                }
+                left.push(next);
+            }
+        }
+        assert!(seen.len() > 20, "{}", seen.len());
+    }
+
+    #[test]
+    fn a_body_is_given_once_and_only_while_its_create_is_not_called_back() {
+        let poll =
+            |body: &mut CreateBody| Pin::new(body).poll_frame(&mut Context::from_waker(std::task::Waker::noop()));
+        let progress = Arc::new(Progress::begin());
+        let mut body = CreateBody::new(Bytes::from_static(b"{}"), Arc::clone(&progress));
+        assert_eq!((body.size_hint().exact(), progress.phase()), (Some(2), Phase::Preparing));
+        assert!(matches!(poll(&mut body), Poll::Ready(Some(Ok(_)))));
+        assert_eq!((body.is_end_stream(), progress.phase()), (true, Phase::OnItsWay));
+        assert!(matches!(poll(&mut body), Poll::Ready(None)));
+
+        let progress = Arc::new(Progress::begin());
+        let mut body = CreateBody::new(Bytes::from_static(b"{}"), Arc::clone(&progress));
+        assert!(!progress.step(State::leave).may_have_created());
+        assert!(matches!(poll(&mut body), Poll::Ready(Some(Err(CalledBack)))));
+        assert_eq!(progress.phase(), Phase::NotCreated);
     }
 }
