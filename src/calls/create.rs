@@ -1,94 +1,69 @@
-//! The request that creates a task: sent once, and accounted for whatever becomes of its caller.
+//! A create's one life: it is prepared, sent once, and told of once, whatever becomes of its callers.
+//!
+//! Not the names that callers give creates: that is `deduplicate`, which adds nothing else.
 
 use std::{
     pin::Pin,
-    task::{self, Poll, ready},
+    sync::Arc,
+    task::{self, Poll},
 };
 
-use tokio::{runtime::Handle, time::timeout_at};
+use tokio::{
+    runtime::Handle,
+    task::{AbortHandle, yield_now},
+    time::timeout_at,
+};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{info, warn};
 
-use super::{Calls, Error, Kind, Outcome};
+use super::{Calls, Error, Kind};
 use crate::{
-    platform::{self, Context, wire},
+    platform::{self, Context, Phase, Progress, State, wire},
     proto,
+    telemetry::{Attached, Record},
     translate::{self, Invocation},
 };
 
 /// The length of most bodies, in bytes: room that need not be made bit by bit.
 const BODY: usize = 2 << 10;
 
-/// A create that is ready to be sent; owns everything, so that it can go on without its caller.
+/// What its callers hear of a create.
+pub(super) type Answer = Result<Box<proto::Task>, Error>;
+
+/// What is to be created; owns everything, so that it can go on without its caller.
 pub(super) struct Create {
     pub(super) agent: String,
     pub(super) version: Option<String>,
     pub(super) body: Vec<u8>,
 }
 
-/// What the platform answers to a create.
-type Created = Result<Box<wire::Task>, platform::Error>;
-
-/// A create on its way. Whoever waits for it drives it; when they leave it goes on in the background, since nobody can
-/// say any more whether it has made a task.
-struct Sending {
-    /// None once it is answered.
-    request: Option<Pin<Box<dyn Future<Output = Created> + Send>>>,
+/// A create from its preparation to its end. Dropped before that, it ends too: a panic, or the process's end.
+pub(super) struct Life {
     calls: Calls,
+    /// Of the call that began it.
     context: Context,
+    progress: Arc<Progress>,
+    /// Whether its task is stopped when nobody is left to hear of it.
+    is_stopped: bool,
+    is_over: bool,
     /// A shutdown waits for it.
     _counted: TaskTrackerToken,
 }
 
-impl Calls {
-    /// Sends the create, once, and waits for its answer as long as the caller does.
-    pub(super) async fn send(
-        &self,
-        context: &Context,
-        agent_id: &str,
-        create: Create,
-    ) -> Result<Box<proto::Task>, Error> {
-        if context.is_late() {
-            return Err(Error::new(Kind::Deadline).of_agent(&create.agent));
-        }
-        let Create { agent, version, body } = create;
-        let sending = Sending::new(self, context.without_deadline(), agent_id.to_owned(), version, body);
-        let created = match context.deadline {
-            Some(deadline) => timeout_at(deadline, sending).await.unwrap_or(Err(platform::Error::Deadline)),
-            None => sending.await,
-        };
-        created.map(translate::task).map_err(|error| {
-            let may_have_created = error.may_have_created();
-            let error = Error::from(error).of_agent(&agent);
-            if may_have_created { Error { outcome: Some(Outcome::Unknown), ..error } } else { error }
-        })
-    }
+/// One who waits for a create.
+pub(super) struct Caller {
+    progress: Arc<Progress>,
+    record: Arc<Record>,
+    is_gone: bool,
+}
 
-    /// What becomes of a create whose caller left before the answer came: it is accounted for in the log.
-    async fn abandoned(&self, context: &Context, created: Created) {
-        let request_id = context.request_id.to_str().unwrap_or_default();
-        let task = match created {
-            Ok(task) => task,
-            Err(error) => {
-                if error.may_have_created() {
-                    context.record.create_unknown();
-                }
-                let may_have_created = error.may_have_created();
-                warn!(request_id, may_have_created, error = error.summary(), "a create failed after its caller left");
-                return;
-            }
-        };
-        let task_id = task.id.unwrap_or_default();
-        warn!(request_id, task_id, "a task was created after its caller left");
-        if self.shared.stop_abandoned && translate::is_id(&task_id) {
-            match self.shared.platform.stop_task(context, &task_id).await {
-                Ok(_) => info!(request_id, task_id, "the abandoned task was stopped"),
-                Err(error) => {
-                    warn!(request_id, task_id, error = error.summary(), "the abandoned task could not be stopped");
-                }
-            }
-        }
-    }
+/// The life of a create without a name, which its one caller drives. When that leaves, one that is on its way goes on in
+/// the background, since nobody can say any more whether it has made a task.
+struct Driven {
+    /// None once it is over.
+    life: Option<Pin<Box<dyn Future<Output = Answer> + Send>>>,
+    caller: Caller,
+    calls: Calls,
 }
 
 impl Create {
@@ -100,32 +75,192 @@ impl Create {
     }
 }
 
-impl Sending {
-    fn new(calls: &Calls, context: Context, agent_id: String, version: Option<String>, body: Vec<u8>) -> Self {
-        let (platform, its_context) = (calls.shared.platform.clone(), context.clone());
-        let request = async move { platform.create_task(&its_context, &agent_id, version.as_deref(), body).await };
+impl Calls {
+    /// Creates a task for one caller.
+    pub(super) async fn create(&self, context: &Context, create: Create) -> Answer {
+        let progress = Arc::new(Progress::begin());
+        let life = Life::begin(self, context, &progress, self.shared.stop_abandoned);
+        let life = Box::pin(life.live(create, |answer| answer));
+        let caller = Caller::new(progress, context);
+        in_time(context, Driven { life: Some(life), caller, calls: self.clone() }).await
+    }
+
+    /// Pins the version that the settings have for an agent, unless one is pinned already.
+    pub(super) fn pin(&self, context: &Context, version: &mut Option<String>, agent_id: &str) {
+        if version.is_none()
+            && let Some(pin) = self.shared.pins.get(agent_id)
+        {
+            *version = Some(pin.clone());
+            context.record.attached(Attached::VersionPin);
+        }
+    }
+
+    /// Goes on with a create whoever waits for it, until the process has no more time. Without a runtime there is none.
+    pub(super) fn go_on<F>(&self, life: F) -> Option<AbortHandle>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let runtime = Handle::try_current().ok()?;
+        let life = self.shared.ending.clone().run_until_cancelled_owned(life);
+        Some(self.shared.background.spawn_on(life, &runtime).abort_handle())
+    }
+}
+
+/// Waits until the caller's deadline, and drops then what waited: the caller has left.
+pub(super) async fn in_time(context: &Context, waiting: impl Future<Output = Answer>) -> Answer {
+    match context.deadline {
+        Some(deadline) => timeout_at(deadline, waiting).await.unwrap_or(Err(Error::new(Kind::Deadline))),
+        None => waiting.await,
+    }
+}
+
+impl Life {
+    /// Begins with the call that wants it.
+    pub(super) fn begin(calls: &Calls, context: &Context, progress: &Arc<Progress>, is_stopped: bool) -> Self {
+        let (calls, context) = (calls.clone(), context.without_deadline());
         let counted = calls.shared.background.token();
-        Self { request: Some(Box::pin(request)), calls: calls.clone(), context, _counted: counted }
+        Self { calls, context, progress: Arc::clone(progress), is_stopped, is_over: false, _counted: counted }
+    }
+
+    /// Loads the agent, creates the task, and publishes what came of it. Nobody joins or leaves while that is done, so that
+    /// it is known who hears of it.
+    pub(super) async fn live<T>(self, create: Create, publish: impl FnOnce(Answer) -> T) -> T {
+        // Dropped before `publish` is, whose waiters look at how it ended.
+        let mut life = self;
+        let created = life.send(create).await;
+        let end = match &created {
+            Ok(task) => {
+                // Whatever goes wrong from here on, the call's own line says which task there is.
+                if let Some(id) = task.id.as_deref().filter(|id| translate::is_id(id)) {
+                    life.context.record.set_task_id(id);
+                }
+                Phase::Created
+            }
+            Err(error) if error.may_have_created() => Phase::Unknown,
+            Err(_) => Phase::NotCreated,
+        };
+        let answer = created.map(translate::task);
+        let failure = answer.as_ref().err().map(Error::summary);
+        let (state, published) = life.progress.step(|state| (state.end(end), publish(answer)));
+        life.tell(state, failure.as_deref());
+        if state.phase == Phase::Created && state.callers == 0 && life.is_stopped {
+            life.stop().await;
+        }
+        published
+    }
+
+    /// Loads the agent and sends the create, once.
+    async fn send(&self, mut create: Create) -> Result<Box<wire::Task>, Error> {
+        let (context, platform) = (&self.context, &self.calls.shared.platform);
+        let agent_id = platform.agent_id(context, &create.agent, create.version.as_deref()).await?;
+        if !translate::is_id(&agent_id) {
+            let why = "its agent has an id that cannot stand in a path".to_owned();
+            Err(platform::Error::Unreadable { what: "load an agent", why, status: 200 })?;
+        }
+        self.calls.pin(context, &mut create.version, &agent_id);
+        // A reset that came right behind the request is heard before the create is sent: a storm of resets makes no
+        // storm of tasks.
+        yield_now().await;
+        let Create { version, body, .. } = create;
+        Ok(platform.create_task(context, &agent_id, version.as_deref(), body, &self.progress).await?)
+    }
+
+    /// Tells how it ended where nobody else does: its callers have left, or nobody knows.
+    fn tell(&mut self, State { phase, callers, .. }: State, failure: Option<&str>) {
+        self.is_over = true;
+        let record = &self.context.record;
+        let (request_id, task_id) = (text(&self.context), record.task_id());
+        match phase {
+            Phase::Unknown => {
+                record.create_unknown();
+                let error = failure.unwrap_or("it was broken off");
+                warn!(request_id, task_id, callers, error, "a create may have made a task: its outcome is unknown");
+            }
+            Phase::Created if callers == 0 => told_to_nobody(&self.context, task_id),
+            Phase::NotCreated if callers == 0 && failure.is_some() => {
+                warn!(request_id, error = failure, "a create failed after its caller left");
+            }
+            _ => {}
+        }
+    }
+
+    /// Stops the task that nobody was told of.
+    async fn stop(&self) {
+        let Some(task_id) = self.context.record.task_id() else { return };
+        let request_id = text(&self.context);
+        match self.calls.shared.platform.stop_task(&self.context, task_id).await {
+            Ok(_) => info!(request_id, task_id, "the abandoned task was stopped"),
+            Err(error) => {
+                warn!(request_id, task_id, error = error.summary(), "the abandoned task could not be stopped");
+            }
+        }
     }
 }
 
-impl Future for Sending {
-    type Output = Created;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Created> {
-        let Some(request) = &mut self.request else { return Poll::Pending };
-        let created = ready!(request.as_mut().poll(cx));
-        self.request = None;
-        Poll::Ready(created)
-    }
-}
-
-impl Drop for Sending {
+impl Drop for Life {
     fn drop(&mut self) {
-        // Without a runtime the process ends.
-        let (Some(request), Ok(runtime)) = (self.request.take(), Handle::try_current()) else { return };
-        let (calls, context) = (self.calls.clone(), self.context.clone());
-        let rest = async move { calls.abandoned(&context, request.await).await };
-        self.calls.shared.background.spawn_on(rest, &runtime);
+        if !self.is_over {
+            let state = self.progress.step(|state| state.end(Phase::Unknown));
+            self.tell(state, None);
+        }
+    }
+}
+
+/// A task that was made when its callers had left.
+pub(super) fn told_to_nobody(context: &Context, task_id: Option<&str>) {
+    warn!(request_id = text(context), task_id, "a task was created after its caller left");
+}
+
+fn text(context: &Context) -> &str {
+    context.request_id.to_str().unwrap_or_default()
+}
+
+impl Caller {
+    /// Waits for a create that it has begun, or joined.
+    pub(super) fn new(progress: Arc<Progress>, context: &Context) -> Self {
+        Self { progress, record: Arc::clone(&context.record), is_gone: false }
+    }
+
+    /// Leaves with the create's answer.
+    pub(super) fn hear(&mut self) {
+        self.is_gone = true;
+        self.record.set_may_have_created(self.progress.step(State::hear).may_have_created());
+    }
+
+    /// Leaves without one, if it has not left already: what it leaves behind.
+    pub(super) fn leave(&mut self) -> Option<State> {
+        if self.is_gone {
+            return None;
+        }
+        self.is_gone = true;
+        let state = self.progress.step(State::leave);
+        self.record.set_may_have_created(state.may_have_created());
+        Some(state)
+    }
+}
+
+impl Future for Driven {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Answer> {
+        // Taken out: what panics is over.
+        let Some(mut life) = self.life.take() else { return Poll::Pending };
+        let answer = life.as_mut().poll(cx);
+        match &answer {
+            Poll::Ready(_) => self.caller.hear(),
+            Poll::Pending => self.life = Some(life),
+        }
+        answer
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        let left = self.caller.leave();
+        if left.is_some_and(State::may_have_created)
+            && let Some(life) = self.life.take()
+        {
+            self.calls.go_on(life);
+        }
     }
 }

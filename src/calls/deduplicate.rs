@@ -1,36 +1,35 @@
-//! Invocations with a `request_id` (AIP-155): the first one creates, the others get its task.
+//! Names for creates: of the invocations with one `request_id` (AIP-155), the first one creates, the others wait with it.
 //!
 //! Remembered by this process, for ten minutes; a mesh that balances callers over replicas shows each its own memory.
 
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use moka::{policy::EvictionPolicy, sync::Cache};
-use tokio::{sync::watch, time::timeout_at};
-use tracing::warn;
-
-use super::{Calls, Error, Kind, Outcome, create::Create};
-use crate::{
-    platform::{Context, Owner},
-    proto,
+use moka::{
+    Entry,
+    ops::compute::{CompResult, Op},
+    policy::EvictionPolicy,
+    sync::Cache,
 };
+use tokio::{sync::watch, task::AbortHandle};
+
+use super::{
+    Calls, Error, Kind,
+    create::{Answer, Caller, Create, Life, in_time, told_to_nobody},
+};
+use crate::platform::{Context, Owner, Phase, Progress, State};
 
 /// How long a request id is remembered.
 const REMEMBERED: Duration = Duration::from_mins(10);
 /// The most request ids that are remembered; the least lately used one goes first.
 const CAPACITY: u64 = 10_000;
 
-/// What is remembered holds a receiver of its own; every other one is a caller.
-const REMEMBERED_RECEIVERS: usize = 1;
-
-type Answer = Option<Result<Box<proto::Task>, Error>>;
-
 /// The invocations that were made with a request id.
 pub(super) struct Deduplicator {
-    first: Cache<Key, Arc<First>>,
+    names: Cache<Key, Arc<Named>>,
     hasher: RandomState,
 }
 
@@ -42,105 +41,137 @@ struct Key {
     request_id: String,
 }
 
-/// The first invocation of its request id.
-struct First {
+/// A create with its name.
+struct Named {
     /// Of the invocation's content.
     fingerprint: u64,
-    answer: watch::Receiver<Answer>,
+    progress: Arc<Progress>,
+    /// None until it is over.
+    answer: watch::Receiver<Option<Answer>>,
+    /// Its life, which goes on by itself.
+    life: OnceLock<AbortHandle>,
+}
+
+/// One who waits for a create with a name. The last one who leaves ends what is not on its way.
+struct Waiting<'a> {
+    calls: &'a Calls,
+    context: &'a Context,
+    key: Key,
+    named: Arc<Named>,
+    caller: Caller,
 }
 
 impl Default for Deduplicator {
     fn default() -> Self {
-        let first = Cache::builder()
+        let names = Cache::builder()
             .max_capacity(CAPACITY)
             // Not the default policy, which may refuse a newcomer and so forget it at once.
             .eviction_policy(EvictionPolicy::lru())
             .time_to_live(REMEMBERED)
             .build();
-        Self { first, hasher: RandomState::new() }
+        Self { names, hasher: RandomState::new() }
+    }
+}
+
+impl Deduplicator {
+    /// The create that has this name already, which is joined, or else the new one, which gets it. None where the name
+    /// stands for another invocation.
+    fn claim(&self, key: &Key, new: &Arc<Named>) -> Option<Arc<Named>> {
+        let claim = |known: Option<Entry<Key, Arc<Named>>>| {
+            let stays = known.is_some_and(|known| {
+                let Named { fingerprint, progress, .. } = &**known.value();
+                if *fingerprint == new.fingerprint { progress.step(State::join) } else { !is_free(progress) }
+            });
+            if stays { Op::Nop } else { Op::Put(Arc::clone(new)) }
+        };
+        // Not the async cache: nothing may come between being first and beginning.
+        let named = match self.names.entry_by_ref(key).and_compute_with(claim) {
+            CompResult::Inserted(entry) | CompResult::ReplacedWith(entry) | CompResult::Unchanged(entry) => {
+                entry.into_value()
+            }
+            CompResult::StillNone(_) | CompResult::Removed(_) => return None,
+        };
+        (named.fingerprint == new.fingerprint).then_some(named)
+    }
+
+    /// Frees the name of a create that has made no task, unless another one has got it since.
+    fn forget(&self, key: &Key, named: &Arc<Named>) {
+        let forget = |known: Option<Entry<Key, Arc<Named>>>| match known {
+            Some(known) if Arc::ptr_eq(known.value(), named) => Op::Remove,
+            _ => Op::Nop,
+        };
+        let _ = self.names.entry_by_ref(key).and_compute_with(forget);
     }
 }
 
 impl Calls {
-    /// Creates a task unless an invocation with this request id does so already, or has done so.
-    pub(super) async fn create_once(
-        &self,
-        context: &Context,
-        request_id: &str,
-        create: Create,
-    ) -> Result<Box<proto::Task>, Error> {
+    /// Creates a task unless a create with this name does so already, or has done so.
+    pub(super) async fn create_once(&self, context: &Context, request_id: &str, create: Create) -> Answer {
         let creates = &self.shared.creates;
-        let agent = create.agent.clone();
         let fingerprint = creates.hasher.hash_one((&create.agent, &create.version, &create.body));
         let (owner, caller) = (context.credentials.owner().clone(), context.record.caller().cloned());
         let key = Key { owner, caller, request_id: request_id.to_owned() };
-        let (publish, answer) = watch::channel(None);
-        // Not the async cache: nothing may come between being first and beginning.
-        let entry = creates.first.entry_by_ref(&key).or_insert_with(|| Arc::new(First { fingerprint, answer }));
-        let is_fresh = entry.is_fresh();
-        let first = entry.into_value();
-        if first.fingerprint != fingerprint {
+        let ((publish, answer), progress) = (watch::channel(None), Arc::new(Progress::begin()));
+        let new = Arc::new(Named { fingerprint, progress, answer, life: OnceLock::new() });
+        let Some(named) = creates.claim(&key, &new) else {
             return Err(Error::invalid("request_id", "was used for another invocation within the last ten minutes"));
-        }
-        let answer = first.answer.clone();
-        if is_fresh {
-            self.create_and_publish(context, key, create, publish);
-        }
-        self.published(context, answer)
-            .await
-            .map_err(|error| if error.agent_id.is_none() { error.of_agent(&agent) } else { error })
-    }
-
-    /// Creates on its own, so that the answer comes for whoever still waits, and for those who ask later.
-    fn create_and_publish(&self, context: &Context, key: Key, create: Create, publish: watch::Sender<Answer>) {
-        let (calls, context) = (self.clone(), context.without_deadline());
-        self.shared.background.spawn(async move {
-            let creating = Box::pin(calls.create_while_awaited(&context, create, &publish));
-            let answer = creating.await.map_err(|error| error.in_our_names().or_not_created());
-            if matches!(&answer, Err(error) if error.outcome == Some(Outcome::NotCreated)) {
-                calls.shared.creates.first.invalidate(&key);
-            }
-            // Not stopped, whatever the setting: who gave the create a name means to come back for it.
-            if let Ok(task) = &answer
-                && publish.receiver_count() <= REMEMBERED_RECEIVERS
-            {
-                let request_id = context.request_id.to_str().unwrap_or_default();
-                warn!(request_id, task_id = task.id, "a task was created after its callers left");
-            }
-            publish.send_replace(Some(answer));
-        });
-    }
-
-    /// Loads the agent and creates the task, unless everybody has left before it was begun.
-    async fn create_while_awaited(
-        &self,
-        context: &Context,
-        create: Create,
-        publish: &watch::Sender<Answer>,
-    ) -> Result<Box<proto::Task>, Error> {
-        let (agent_id, create) = self.load_agent(context, create).await?;
-        if publish.receiver_count() <= REMEMBERED_RECEIVERS {
-            return Err(Error::new(Kind::Deadline));
-        }
-        self.send(context, &agent_id, create).await
-    }
-
-    async fn published(
-        &self,
-        context: &Context,
-        mut answer: watch::Receiver<Answer>,
-    ) -> Result<Box<proto::Task>, Error> {
-        let waiting = answer.wait_for(Option::is_some);
-        let published = match context.deadline {
-            Some(deadline) => timeout_at(deadline, waiting).await.map_err(|_| may_be_created(Kind::Deadline))?,
-            None => waiting.await,
         };
-        let published = published.map_err(|_| may_be_created(Kind::Internal))?;
-        published.as_ref().unwrap_or(&Err(may_be_created(Kind::Internal))).clone()
+        let caller = Caller::new(Arc::clone(&named.progress), context);
+        let waiting = Waiting { calls: self, context, key, named, caller };
+        if Arc::ptr_eq(&waiting.named, &new) {
+            waiting.begin(create, publish);
+        }
+        in_time(context, waiting.answer()).await
     }
 }
 
-/// Whoever waits for another's create cannot know how far it has come.
-fn may_be_created(kind: Kind) -> Error {
-    Error { outcome: Some(Outcome::Unknown), ..Error::new(kind) }
+impl Waiting<'_> {
+    /// Begins the create, which goes on by itself: its answer comes for whoever still waits, and for those who ask later.
+    fn begin(&self, create: Create, publish: watch::Sender<Option<Answer>>) {
+        let (calls, key, named) = (self.calls.clone(), self.key.clone(), Arc::clone(&self.named));
+        // Not stopped, whatever the setting: who gave the create a name means to come back for it.
+        let life = Life::begin(self.calls, self.context, &named.progress, false);
+        let life = async move {
+            life.live(create, |answer| drop(publish.send_replace(Some(answer)))).await;
+            if is_free(&named.progress) {
+                calls.shared.creates.forget(&key, &named);
+            }
+        };
+        if let Some(life) = self.calls.go_on(life) {
+            let _ = self.named.life.set(life);
+        }
+    }
+
+    async fn answer(mut self) -> Answer {
+        let mut answer = self.named.answer.clone();
+        // An error is a life that broke off.
+        let published = answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+        self.caller.hear();
+        published.unwrap_or_else(|| Err(Error::new(Kind::Internal)))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let Some(State { phase, callers: 0, is_told }) = self.caller.leave() else { return };
+        match phase {
+            Phase::NotCreated => {
+                if let Some(life) = self.named.life.get() {
+                    life.abort();
+                }
+                self.calls.shared.creates.forget(&self.key, &self.named);
+            }
+            Phase::Created if !is_told => {
+                let answer = self.named.answer.borrow();
+                let task = answer.as_ref().and_then(|answer| answer.as_ref().ok());
+                told_to_nobody(self.context, task.map(|task| &*task.id));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a create has made no task and will make none, so that its name is free.
+fn is_free(progress: &Progress) -> bool {
+    progress.phase() == Phase::NotCreated
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     platform,
+    telemetry::Record,
     translate::{self, Violation},
 };
 
@@ -140,11 +141,28 @@ impl Error {
         self
     }
 
-    /// Says that no task was created, unless it is known to be otherwise.
+    /// Says whether the call may have created a task. Asked when nothing works on the call any more: a caller that leaves
+    /// calls back what is not on its way.
     #[must_use]
-    pub fn or_not_created(mut self) -> Self {
-        self.outcome.get_or_insert(Outcome::NotCreated);
+    pub fn of_create(mut self, record: &Record) -> Self {
+        self.outcome = Some(if record.may_have_created() { Outcome::Unknown } else { Outcome::NotCreated });
         self
+    }
+
+    /// Whether a create that was on its way and failed so may have made a task all the same.
+    pub(super) fn may_have_created(&self) -> bool {
+        match &self.kind {
+            Kind::Platform(error) => error.may_have_created(),
+            _ => false,
+        }
+    }
+
+    /// What it is, for the log: without the platform's own words, which may repeat what a caller asked.
+    pub(super) fn summary(&self) -> String {
+        match &self.kind {
+            Kind::Platform(error) => error.summary(),
+            kind => kind.to_string(),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ mod wait;
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use error::{Error, Kind, Outcome};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{deduplicate::Deduplicator, follow::Manner, wait::Waits};
 use crate::{config, platform::Client, translate};
@@ -35,6 +35,8 @@ struct Shared {
     waits: Waits,
     /// Creates go on when their caller has left; a shutdown waits for them here.
     background: TaskTracker,
+    /// Ends those that a shutdown waits for no longer.
+    ending: CancellationToken,
 }
 
 impl Calls {
@@ -54,6 +56,7 @@ impl Calls {
             },
             creates: Deduplicator::default(),
             background: TaskTracker::new(),
+            ending: CancellationToken::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -63,6 +66,13 @@ impl Calls {
     pub async fn finish(&self) {
         self.shared.background.close();
         self.shared.background.wait().await;
+    }
+
+    /// Ends the creates that are still under way without their callers: the process has no more time for them. Returns
+    /// when each of them is told of and counted.
+    pub async fn end(&self) {
+        self.shared.ending.cancel();
+        self.finish().await;
     }
 }
 

@@ -46,8 +46,9 @@ impl Calls {
         context: &Context,
         request: proto::InvokeStreamRequest,
     ) -> Result<impl Stream<Item = Result<Item, Error>> + Send + use<>, Error> {
-        let heartbeat = heartbeat("heartbeat", request.heartbeat).map_err(Error::or_not_created)?;
-        let missing = || Error::invalid("invocation", "is required").or_not_created();
+        let wrong = |error: Error| error.of_create(&context.record);
+        let heartbeat = heartbeat("heartbeat", request.heartbeat).map_err(wrong)?;
+        let missing = || wrong(Error::invalid("invocation", "is required"));
         let mut invocation = request.invocation.ok_or_else(missing)?;
         invocation.events_streaming = true;
         let task = self.invoke(context, &invocation).await.map_err(Error::in_invocation)?;
@@ -56,6 +57,8 @@ impl Calls {
             let task_id = task.id.clone();
             let is_streaming = task.events_streaming == Some(true);
             yield Item::Task(task);
+            // From now on the caller knows of it.
+            context.record.set_may_have_created(false);
             // One that the prompt names may have been created without streaming, and then says so.
             let just_created = is_streaming || !translate::names_a_task(&invocation.prompt);
             // The platform chose the id; it becomes a part of a path.

@@ -73,7 +73,9 @@ impl Call {
         let items = items.map_err(|error| refuse(&record, &error))?;
         let messages = items.map(move |item| {
             let message = item.map(&message).and_then(|message| sized(message, max_response_bytes));
-            if let Ok((message, _)) = &message && let Some(event) = event(message) {
+            if let Ok((message, _)) = &message
+                && let Some(event) = event(message)
+            {
                 record.event(event.r#type());
                 record.delivered(event.event_id.as_deref());
                 if event.r#type() == EventType::TaskFinished && event.task_id.as_deref() == record.task_id() {

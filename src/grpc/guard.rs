@@ -15,9 +15,9 @@ use futures_util::future;
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::Status;
 
-use super::{connection::Connection, limits::Permit, sent::Outgoing, status::refuse, traffic::UnderWay};
+use super::{connection::Connection, limits::Permit, sent::Outgoing, status::refuse_at_the_door, traffic::UnderWay};
 use crate::{
-    calls::{Error, Kind, Outcome},
+    calls::{Error, Kind},
     memory::Account,
     telemetry::{MethodKind, Record},
 };
@@ -96,20 +96,16 @@ impl Guard {
 
     /// Does the call's work; the refusal instead, where its time is up before or where it panics.
     pub async fn race<T>(&self, work: impl Future<Output = T>) -> Result<T, Status> {
-        let mut work = pin!(work);
-        future::poll_fn(|cx| {
-            if let Some(status) = self.ended() {
-                return Poll::Ready(Err(status));
-            }
-            self.catch(|| work.as_mut().poll(cx)).map_or_else(|status| Poll::Ready(Err(status)), |poll| poll.map(Ok))
-        })
-        .await
-    }
-
-    /// The result, or a refusal for a panic; the process's hook has told where it was.
-    pub fn catch<T>(&self, work: impl FnOnce() -> T) -> Result<T, Status> {
-        // What has panicked is not used again.
-        catch_unwind(AssertUnwindSafe(work)).map_err(|_| self.refuse(Kind::Internal))
+        let done = {
+            let mut work = pin!(work);
+            future::poll_fn(|cx| match self.end.get() {
+                Some(_) => Poll::Ready(None),
+                None => catch(|| work.as_mut().poll(cx)).map_or(Poll::Ready(None), |poll| poll.map(Some)),
+            })
+            .await
+        };
+        // Only now that the work is dropped it is known what it leaves behind.
+        done.ok_or_else(|| self.ended().unwrap_or_else(|| self.panicked()))
     }
 
     /// The refusal of a call that was ended from outside.
@@ -118,10 +114,13 @@ impl Guard {
         Some(kind.as_ref().map_or_else(|| Status::ok(""), |kind| self.refuse(kind.clone())))
     }
 
+    /// The refusal of a call whose work has panicked.
+    pub fn panicked(&self) -> Status {
+        self.refuse(Kind::Internal)
+    }
+
     fn refuse(&self, kind: Kind) -> Status {
-        let creates = self.record.method().creates;
-        let outcome = if self.record.may_have_created() { Outcome::Unknown } else { Outcome::NotCreated };
-        refuse(&self.record, &Error { outcome: creates.then_some(outcome), ..Error::new(kind) })
+        refuse_at_the_door(&self.record, Error::new(kind))
     }
 
     /// Takes its share, which it has from its admission on.
@@ -151,6 +150,11 @@ impl Guard {
     pub fn answer(&self) -> MutexGuard<'_, Outgoing> {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The result; None for a panic, which the process's hook has told. What has panicked is not to be used again.
+pub fn catch<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
 /// Has each request's task attended by its guard. hyper makes the request's future, and then has it executed, in one turn

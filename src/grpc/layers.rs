@@ -125,11 +125,7 @@ fn admit(
     edge.limits.take(record.method())
 }
 
-async fn serve(
-    edge: &Edge,
-    guard: &Arc<Guard>,
-    mut request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
+async fn serve(edge: &Edge, guard: &Arc<Guard>, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let record = &guard.record;
     let is_of_the_api = record.method().is_of_the_api();
     // A method that our service does not have is refused in our terms, too.

@@ -14,7 +14,7 @@ use tonic::{Code, Status, body::Body};
 
 use super::{
     frames::{Encoding, Messages},
-    guard::Guard,
+    guard::{Guard, catch},
     status::code_name,
 };
 use crate::{
@@ -103,18 +103,12 @@ impl Sent {
         if let Some(status) = self.guard.ended() {
             return Poll::Ready(Some(Frame::trailers(trailers(&status))));
         }
-        match self.guard.catch(|| answer.poll(cx)) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(frame)) => Poll::Ready(match frame {
-                Some(Ok(frame)) => Some(frame),
-                Some(Err(status)) => Some(Frame::trailers(trailers(&status))),
-                None => None,
-            }),
-            Err(status) => {
-                answer.give_up();
-                Poll::Ready(Some(Frame::trailers(trailers(&status))))
-            }
-        }
+        let Some(polled) = catch(|| answer.poll(cx)) else {
+            answer.give_up();
+            return Poll::Ready(Some(Frame::trailers(trailers(&self.guard.panicked()))));
+        };
+        let frame = ready!(polled).map(|frame| frame.unwrap_or_else(|status| Frame::trailers(trailers(&status))));
+        Poll::Ready(frame)
     }
 
     fn end(&mut self, trailers: Option<&HeaderMap>) {

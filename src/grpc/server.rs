@@ -147,6 +147,7 @@ impl Server {
             self.edge.closing.cancel();
             // A caller that does not read its last status is not waited for.
             let _ = timeout(LAST_WORDS, drained).await;
+            let _ = timeout(LAST_WORDS, self.calls.end()).await;
         }
     }
 
@@ -159,20 +160,19 @@ impl Server {
         let mut told = Told::default();
         loop {
             match listener.accept().await {
-                Ok((socket, _)) => match self.edge.limits.connection() {
-                    Some(place) => {
-                        told = Told::default();
-                        let serving = connection::serve(socket, Arc::clone(&self.edge));
-                        connections.spawn(async move {
-                            serving.await;
-                            drop(place);
-                        });
-                    }
-                    None => {
+                Ok((socket, _)) => {
+                    let Some(place) = self.edge.limits.connection() else {
                         self.edge.metrics.connection_refused();
                         told.once(|| warn!("connections are refused: server.max_connections are open"));
-                    }
-                },
+                        continue;
+                    };
+                    told = Told::default();
+                    let serving = connection::serve(socket, Arc::clone(&self.edge));
+                    connections.spawn(async move {
+                        serving.await;
+                        drop(place);
+                    });
+                }
                 // It left while it waited.
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 Err(error) => {

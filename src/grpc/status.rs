@@ -36,9 +36,6 @@ struct Row {
 /// The status of a failed call, which is noted in its record, and completed with what the record knows.
 pub fn refuse(record: &Record, error: &Error) -> Status {
     record.failed(reason(&error.kind), end(&error.kind));
-    if error.outcome == Some(Outcome::Unknown) {
-        record.create_unknown();
-    }
     let mut error = error.clone();
     error.task_id = error.task_id.or_else(|| record.task_id().map(Into::into));
     error.last_event_id = error.last_event_id.or_else(|| record.last_event_id());
@@ -47,7 +44,7 @@ pub fn refuse(record: &Record, error: &Error) -> Status {
 
 /// The same for a call that fails before it has begun: one that creates has created nothing.
 pub fn refuse_at_the_door(record: &Record, error: Error) -> Status {
-    refuse(record, &if record.method().creates { error.or_not_created() } else { error })
+    refuse(record, &if record.method().creates { error.of_create(record) } else { error })
 }
 
 /// The status of a failed call.
@@ -116,7 +113,9 @@ fn row(kind: &Kind) -> Row {
         Kind::TooLarge { .. } => row(Code::ResourceExhausted, "RESPONSE_TOO_LARGE"),
         Kind::Internal => row(Code::Internal, "INTERNAL"),
         Kind::Platform(error) => match error {
-            platform::Error::Connect(_) => row(Code::Unavailable, "PLATFORM_UNREACHABLE"),
+            platform::Error::Connect(_) | platform::Error::Unprocessed(_) => {
+                row(Code::Unavailable, "PLATFORM_UNREACHABLE")
+            }
             platform::Error::Lost(_) => row(Code::Unavailable, "PLATFORM_CONNECTION_LOST"),
             platform::Error::Timeout(_) => row(Code::DeadlineExceeded, "PLATFORM_TIMEOUT"),
             platform::Error::Deadline => row(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),

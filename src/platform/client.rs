@@ -13,8 +13,9 @@ use super::{
     agents::Agents,
     error::Error,
     events::EventStream,
+    progress::{CreateBody, Phase, Progress, State},
     retry::Retries,
-    transport::{Context, Transport, until},
+    transport::{Context, JSON, Transport, until},
     wire,
 };
 use crate::{
@@ -66,28 +67,34 @@ impl Client {
         agent_id
     }
 
-    /// Creates a task from an encoded [`wire::CreateTask`]. Sent again only where it was not sent at all.
+    /// Creates a task from an encoded [`wire::CreateTask`], and notes in `progress` when it is on its way. Sent again only
+    /// where it was not sent at all, and while anybody waits for it.
     ///
     /// # Errors
-    /// As [`Error`] says; [`Error::may_have_created`] tells whether there may be a task all the same.
+    /// As [`Error`] says; whether there may be a task all the same, `progress` knows.
     pub async fn create_task(
         &self,
         context: &Context,
         agent_id: &str,
         version: Option<&str>,
         body: Vec<u8>,
+        progress: &Arc<Progress>,
     ) -> Result<Box<wire::Task>, Error> {
         let body = Bytes::from(body);
         let mut attempts = self.retries.begin(context, Route::CreateTask);
         loop {
             let url = context.credentials.rest(&["agent-execution", agent_id])?;
-            let mut request =
-                context.credentials.http.builder().post(url).header(header::CONTENT_TYPE, "application/json");
+            let mut request = context.credentials.http.builder().post(url).header(header::CONTENT_TYPE, JSON);
             if let Some(version) = version {
                 request = request.header("x-agent-version", version);
             }
-            match self.task_of(context, request.body(body.clone()), attempts.next()).await {
-                Err(error) if error.is_unsent() && attempts.again(&error).await => {}
+            let body = reqwest::Body::wrap(CreateBody::new(body.clone(), Arc::clone(progress)));
+            let task = self.task_of(context, request.body(body), attempts.next()).await;
+            let is_preparing = progress.phase() == Phase::Preparing;
+            let task = task.map_err(|error| if is_preparing { error.before_sending() } else { error });
+            let is_back = task.as_ref().is_err_and(Error::is_unsent) && progress.step(State::come_back);
+            match task {
+                Err(error) if is_back && attempts.create_again(&error).await => {}
                 task => return task,
             }
         }

@@ -7,9 +7,12 @@ use super::refusal::Refusal;
 /// A failed exchange with the platform.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// No connection could be made, or HTTP/2 proves that the request was not processed.
+    /// No connection could be made.
     #[error("the platform cannot be reached")]
     Connect(Cause),
+    /// HTTP/2 proves that the request was not processed.
+    #[error("the platform cannot be reached")]
+    Unprocessed(Cause),
     /// The connection was lost after the request was sent, or while it was.
     #[error("the connection to the platform was lost")]
     Lost(Cause),
@@ -45,14 +48,14 @@ impl Error {
         match self {
             Self::Refused(refusal) => Some(refusal.status),
             Self::Unreadable { status, .. } => Some(*status),
-            Self::Connect(_) | Self::Lost(_) | Self::Timeout(_) | Self::Deadline => None,
+            Self::Connect(_) | Self::Unprocessed(_) | Self::Lost(_) | Self::Timeout(_) | Self::Deadline => None,
         }
     }
 
     /// The kind of failure, out of a closed set, for metrics and spans.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Connect(_) => "connect",
+            Self::Connect(_) | Self::Unprocessed(_) => "connect",
             Self::Lost(_) => "connection_lost",
             Self::Timeout(_) => "timeout",
             Self::Deadline => "deadline_exceeded",
@@ -65,7 +68,7 @@ impl Error {
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         match self {
-            Self::Connect(Cause(cause)) | Self::Lost(Cause(cause)) => Some(cause),
+            Self::Connect(Cause(cause)) | Self::Unprocessed(Cause(cause)) | Self::Lost(Cause(cause)) => Some(cause),
             _ => None,
         }
     }
@@ -79,11 +82,11 @@ impl Error {
         }
     }
 
-    /// Whether a create that failed so may have made a task all the same.
+    /// Whether a create that was on its way and failed so may have made a task all the same.
     #[must_use]
     pub fn may_have_created(&self) -> bool {
         match self {
-            Self::Connect(_) => false,
+            Self::Connect(_) | Self::Unprocessed(_) => false,
             Self::Lost(_) | Self::Timeout(_) | Self::Deadline | Self::Unreadable { .. } => true,
             Self::Refused(refusal) => refusal.status >= 500 && !matches!(refusal.status, 501 | 503),
         }
@@ -92,14 +95,22 @@ impl Error {
     /// Whether a request that failed so was not processed: no connection could be made, or HTTP/2 proves it.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
-        matches!(self, Self::Connect(_))
+        matches!(self, Self::Connect(_) | Self::Unprocessed(_))
+    }
+
+    /// The failure of a request of which nothing had been sent.
+    pub(super) fn before_sending(self) -> Self {
+        match self {
+            Self::Lost(cause) => Self::Connect(cause),
+            error => error,
+        }
     }
 
     /// Whether a read that failed so is worth sending again.
     #[must_use]
     pub fn is_worth_repeating(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Lost(_) => true,
+            Self::Connect(_) | Self::Unprocessed(_) | Self::Lost(_) => true,
             Self::Refused(refusal) => matches!(refusal.status, 429 | 502..=504),
             Self::Timeout(_) | Self::Deadline | Self::Unreadable { .. } => false,
         }

@@ -14,6 +14,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause that the platform's `retry-after` is followed for; a caller hears of a longer one.
 const LONGEST_WISH: Duration = Duration::from_secs(10);
+/// How often a create is sent again at once that HTTP/2 proves unprocessed; as reqwest has it for other requests.
+const AT_ONCE: u32 = 2;
 /// The budget: over this time, so many retries a second in any case, and this part of all requests on top.
 const BUDGET_TIME: Duration = Duration::from_secs(10);
 const BUDGET_FLOOR: u32 = 5;
@@ -51,6 +53,17 @@ impl Attempts<'_> {
     /// The attempt that is next.
     pub fn next(&self) -> Sending {
         Sending { route: self.route, repeats: self.repeats }
+    }
+
+    /// The same after a create that was not processed. Where HTTP/2 has proved that, a connection ends and the platform does
+    /// not fail: the next one is tried at once, as the HTTP library does by itself for requests that it can copy.
+    pub async fn create_again(&mut self, error: &Error) -> bool {
+        if matches!(error, Error::Unprocessed(_)) && self.repeats < AT_ONCE {
+            self.repeats += 1;
+            self.context.record.retrying(self.route);
+            return true;
+        }
+        self.again(error).await
     }
 
     /// After a failure that is worth it: waits and says yes, or says no where there is no attempt, no time or no budget

@@ -1,6 +1,7 @@
 //! What every exchange with the platform shares: headers, limits of time and size, errors.
 //!
-//! Sends each request once: reqwest repeats one by itself only where HTTP/2 proves that it was not processed.
+//! Sends each request once: reqwest repeats one by itself only where HTTP/2 proves that it was not processed, and a create
+//! not even then, whose body it cannot copy.
 
 use std::{error::Error as _, io, iter, sync::Arc, time::Duration};
 
@@ -27,9 +28,10 @@ use crate::{
     telemetry::{Attempt, Record, Sending},
 };
 
-// Names made once: one that comes as a text is checked, and copied, for each request.
+// Made once: what comes as a text is checked, and copied, for each request.
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// How much of a refusal's body is read, in bytes, and for how long: its status says the most. JSON is read to its end,
 /// since the platform's framework echoes the request beside its complaint.
@@ -123,7 +125,7 @@ impl Transport {
         sending: Sending,
         parse: impl FnOnce(&str) -> serde_json::Result<T>,
     ) -> Result<T, Error> {
-        let request = request.header(header::ACCEPT, "application/json");
+        let request = request.header(header::ACCEPT, JSON);
         let read = async |mut response: Response| {
             let (body, held) = self.read_body(&mut response).await?;
             if let (Some(account), Some(held)) = (&context.account, held) {
@@ -279,10 +281,11 @@ async fn read_head(response: &mut Response, body: &mut Vec<u8>) {
 
 /// A request that got no answer: not processed where no connection could be made, or where HTTP/2 proves it.
 fn unanswered(error: reqwest::Error) -> Error {
-    let is_unsent =
-        error.is_connect() || sources(&error).filter_map(|source| source.downcast_ref()).any(is_unprocessed);
+    let is_connect = error.is_connect();
+    let is_unprocessed = sources(&error).filter_map(|source| source.downcast_ref()).any(is_unprocessed);
     match lost(error) {
-        Error::Lost(cause) if is_unsent => Error::Connect(cause),
+        Error::Lost(cause) if is_connect => Error::Connect(cause),
+        Error::Lost(cause) if is_unprocessed => Error::Unprocessed(cause),
         error => error,
     }
 }

@@ -42,7 +42,6 @@ pub struct Record {
     pub(super) bytes_out: AtomicU64,
     pub(super) reason: OnceLock<&'static str>,
     pub(super) end: OnceLock<End>,
-    create_is_unknown: AtomicBool,
     last_event_id: Mutex<String>,
     is_complete: AtomicBool,
     may_have_created: AtomicBool,
@@ -103,7 +102,6 @@ impl Record {
             bytes_out: AtomicU64::new(0),
             reason: OnceLock::new(),
             end: OnceLock::new(),
-            create_is_unknown: AtomicBool::new(false),
             last_event_id: Mutex::default(),
             is_complete: AtomicBool::new(false),
             may_have_created: AtomicBool::new(false),
@@ -149,7 +147,9 @@ impl Record {
 
     /// Notes the task that the call is about; checked, as above.
     pub fn set_task_id(&self, id: &str) {
-        let _ = self.task_id.set(id.to_owned());
+        if self.task_id.get().is_none() {
+            let _ = self.task_id.set(id.to_owned());
+        }
     }
 
     /// The task that the call is about.
@@ -200,11 +200,6 @@ impl Record {
         (!last.is_empty()).then(|| last.as_str().into())
     }
 
-    /// Whether the call may have made a task that its caller does not know of.
-    pub fn may_have_created(&self) -> bool {
-        self.may_have_created.load(Relaxed)
-    }
-
     /// Notes events of the platform that were left out.
     pub fn skipped(&self, count: u64) {
         if count > 0 {
@@ -236,11 +231,21 @@ impl Record {
         self.metrics.lookup(is_known);
     }
 
-    /// Notes a create that may or may not have made a task.
+    /// Notes a create that may or may not have made a task, once for each.
     pub fn create_unknown(&self) {
-        if !self.create_is_unknown.swap(true, Relaxed) {
-            self.metrics.unknown_create();
-        }
+        self.metrics.unknown_create();
+    }
+
+    /// Notes whether the call may have created a task that its caller was not told of.
+    pub fn set_may_have_created(&self, may: bool) {
+        self.may_have_created.store(may, Relaxed);
+    }
+
+    /// Whether the call may have created a task that its caller was not told of. True to what is asked when nothing works
+    /// on the call any more: until then its create may still be called back.
+    #[must_use]
+    pub fn may_have_created(&self) -> bool {
+        self.may_have_created.load(Relaxed)
     }
 
     /// Notes why the call fails, as its error's reason says, and how that ends it.

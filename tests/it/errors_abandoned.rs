@@ -118,7 +118,7 @@ async fn a_task_that_reached_its_caller_is_not_stopped() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_before_the_create_creates_nothing() {
-    let mut held = HeldBack::start(|request| request.path.starts_with("/agents/"), |_| {}).await;
+    let mut held = HeldBack::start(is_lookup, |_| {}).await;
     held.leave_at(invoke("agent-1"), "GET /agents/agent-1").await;
     held.release.notify_one();
     held.proxy.shut_down();
@@ -134,5 +134,45 @@ async fn a_create_with_a_request_id_waits_for_the_caller_who_comes_back() {
     held.release.notify_one();
     let task = held.proxy.client().invoke(request).await.expect("the first one's").into_inner().task;
     assert_eq!(task.expect("a task").id, "task-1");
+    assert_eq!(held.platform.paths().iter().filter(|path| *path == CREATE).count(), 1);
+}
+
+fn is_lookup(request: &Seen) -> bool {
+    request.path.starts_with("/agents/")
+}
+
+fn named(prompt: &str) -> InvokeRequest {
+    InvokeRequest { request_id: "once".into(), prompt: prompt.into(), ..invoke("agent-1") }
+}
+
+#[tokio::test]
+async fn one_of_two_callers_under_a_name_leaves_and_the_other_gets_the_task() {
+    let mut held = HeldBack::start(is_lookup, |_| {}).await;
+    let mut client = held.proxy.client();
+    let stays = tokio::spawn(async move { client.invoke(named("hi")).await });
+    held.arrives("GET /agents/agent-1").await;
+    let mut leaves = Request::new(named("hi"));
+    leaves.set_timeout(Duration::from_millis(200));
+    let failure = failure(Direct::connect(&held.proxy).await.client().invoke(leaves).await);
+    // It goes on for the other one, who waits.
+    assert_eq!((failure.code, &*failure.facts["outcome"]), (Code::DeadlineExceeded, "unknown"));
+    held.release.notify_one();
+    let task = stays.await.expect("no panic").expect("created").into_inner().task;
+    assert_eq!(task.expect("a task").id, "task-1");
+    assert_eq!(held.platform.paths(), ["GET /agents/agent-1", CREATE]);
+}
+
+#[tokio::test]
+async fn the_last_caller_that_leaves_before_the_create_is_on_its_way_frees_its_name() {
+    let mut held = HeldBack::start(is_lookup, |_| {}).await;
+    for _ in 0..2 {
+        held.leave_at(named("hi"), "GET /agents/agent-1").await;
+    }
+    let mut client = held.proxy.client();
+    // Also for other content: nothing was done under this name.
+    let call = tokio::spawn(async move { client.invoke(named("ho")).await });
+    held.arrives("GET /agents/agent-1").await;
+    held.release.notify_waiters();
+    call.await.expect("no panic").expect("created");
     assert_eq!(held.platform.paths().iter().filter(|path| *path == CREATE).count(), 1);
 }

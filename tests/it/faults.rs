@@ -5,6 +5,7 @@
 mod budgets;
 mod callers;
 mod creates;
+mod creates_called_back;
 mod creates_http2;
 mod ends;
 mod leaving;

@@ -71,7 +71,7 @@ impl Busy {
 }
 
 /// A value on `/metrics` there, of this method if there are several.
-async fn metric(admin: &str, name: &str, method: &str) -> String {
+pub async fn metric(admin: &str, name: &str, method: &str) -> String {
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().build().expect("a client");
     let answer = within("metrics", http.get(format!("{admin}/metrics")).send()).await.expect("an answer");

@@ -13,10 +13,15 @@ use crate::support::{
 
 /// Invokes before a platform whose creates meet these acts: the failure, if it is one, and how many creates it got.
 async fn invoked(acts: &[Act]) -> (Option<Failure>, usize) {
+    invoked_with(acts, 3).await
+}
+
+/// The same with so many retries.
+async fn invoked_with(acts: &[Act], retries: u32) -> (Option<Failure>, usize) {
     let platform = Http2::start(acts).await;
     let mut settings = settings(&platform.base_url());
     settings.platform.http2 = Setting::PriorKnowledge;
-    settings.platform.retries = 3;
+    settings.platform.retries = retries;
     let proxy = Proxy::with(&settings).await;
     let answer = within("an answer", proxy.client().invoke(invoke("agent-1"))).await;
     let failure = match answer {
@@ -45,6 +50,15 @@ async fn a_create_on_a_refused_stream_is_sent_again() {
 async fn a_create_that_a_goaway_leaves_out_is_sent_again() {
     let (failure, posts) = invoked(&[Act::GoAwayBefore(NO_ERROR), Act::Answer]).await;
     assert!(failure.is_none() && posts == 2, "{failure:?}, {posts} times");
+}
+
+/// It is a connection that ends, and no platform that fails: that is mended without the settings' retries.
+#[tokio::test]
+async fn a_create_that_http2_proves_unprocessed_is_sent_again_without_retries_too() {
+    for act in [Act::Reset(REFUSED_STREAM), Act::GoAwayBefore(NO_ERROR)] {
+        let (failure, posts) = invoked_with(&[act, act, Act::Answer], 0).await;
+        assert!(failure.is_none() && posts == 3, "{act:?}: {failure:?}, {posts} times");
+    }
 }
 
 #[tokio::test]
