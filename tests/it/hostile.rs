@@ -60,6 +60,11 @@ impl Process {
         Client::new(channel).max_decoding_message_size(usize::MAX)
     }
 
+    /// What it took when it was idle.
+    pub fn idle(&self) -> usize {
+        self.idle
+    }
+
     /// A line of its status, in bytes.
     pub fn memory(&self, line: &str) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.serving.id())).expect("it runs on Linux");

@@ -128,3 +128,21 @@ async fn a_download_that_goes_on_is_not_idle() {
     let trailers = within("trailers", body.trailers()).await.expect("whole").expect("a status");
     assert_eq!(trailers["grpc-status"], "0");
 }
+
+#[tokio::test]
+async fn memory_follows_the_load() {
+    let process = Process::before(platform().await).await;
+    let mut answers = Vec::new();
+    for _ in 0..20 {
+        answers.push(process.get("task-1"));
+    }
+    join_all(answers).await.into_iter().for_each(|answer| drop(answer.expect("OK")));
+    // The threads that large work took for itself end after ten seconds without any, and their memory with them.
+    tokio::time::timeout(Duration::from_mins(1), async {
+        while process.memory("VmRSS") > process.idle() + 48 * MB {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{} MB of {} MB are kept", process.memory("VmRSS") / MB, process.peak() / MB));
+}

@@ -220,3 +220,22 @@ async fn floods_of_small_frames_do_not_harm_other_connections() {
     times.sort();
     assert!(times[25] < Duration::from_millis(500), "median {:?}, slowest {:?}", times[25], times[49]);
 }
+
+/// Whether they say something or not: who is in no handshake's time yet counts too.
+#[tokio::test]
+async fn the_connection_too_many_is_closed_at_once_and_makes_room_when_another_ends() {
+    let busy = Busy::with(|settings| settings.server.max_connections = 2).await;
+    let silent = socket(&busy.proxy).await;
+    let mut good = Raw::connect(&busy.proxy, Manners::Good).await;
+    let (stream, call) = good.call("GetTask", b"\x0a\x06task-1");
+    good.send(&call).await;
+    good.until("head and trailers", |heard| heard.of(HEADERS, stream) == 2).await;
+    closed(&mut socket(&busy.proxy).await).await;
+    assert_eq!(busy.metric("xpander_connections_refused_total", "").await, "1");
+    drop(silent);
+    super::until("room", async || {
+        let mut client = busy.proxy.client();
+        client.get_task(get("task-1")).await.is_ok()
+    })
+    .await;
+}
