@@ -17,6 +17,7 @@ use crate::{
     grpc::{Auth, Parts, Server, Tls, TlsError},
     health::{Pending, Readiness},
     platform::{Client, KeyError, Keys},
+    shutdown::HangUps,
     telemetry::{ExportError, Metrics},
 };
 
@@ -115,6 +116,7 @@ impl Bound {
     /// Serves until `shutdown` comes and the drain after it is over.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { grpc, admin, server, files, metrics, readiness, starting } = self;
+        let hang_ups = HangUps::catch().inspect_err(|error| warn!(%error, "SIGHUP cannot be caught")).ok();
         if let (Ok(grpc), Ok(admin)) = (grpc.local_addr(), admin.local_addr()) {
             info!(%grpc, %admin, tls = server.is_secure(), callers = server.callers(), "serving");
         }
@@ -124,7 +126,7 @@ impl Bound {
             .with_graceful_shutdown(async move { admin_is_over.cancelled().await })
             .into_future();
         let probes = tokio::spawn(probes);
-        let watching = tokio::spawn(reload::watch(files));
+        let watching = tokio::spawn(reload::watch(files, hang_ups));
         drop(starting);
         let draining = async {
             shutdown.await;
@@ -149,6 +151,11 @@ fn files(settings: &Settings, parts: &Parts) -> Result<Vec<Source>, String> {
         sources.push(Source::new("platform.api_key_file", [path.clone()], move || {
             keys.replace_own(config::secret_from(&path)?).map_err(|error| error.to_string())
         })?);
+    }
+    if let Some(path) = settings.platform.ca_file.clone() {
+        let keys = Arc::clone(&parts.keys);
+        let reload = move || keys.reload_authorities().map_err(|error| error.to_string());
+        sources.push(Source::new("platform.ca_file", [path], reload)?);
     }
     if let Some(path) = settings.auth.tokens_file.clone() {
         let auth = Arc::clone(&parts.auth);

@@ -1,104 +1,317 @@
 //! One key's connections, and which of them a request takes.
 //!
 //! Over HTTP/2 requests share a connection, but no more of them than the server lets in at once: one beyond that waits
-//! until another is over, and behind event streams that takes hours. So a client, which keeps to one connection, gets so
-//! many and no more; the next ones get another client.
+//! until another is over, and behind event streams that takes hours. So a lane, which keeps to one connection, gets so
+//! many and no more; the next ones get another lane. One that answers nothing any more gets no new requests: its
+//! connection may be dead behind a socket that is not.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
 
+use http::Version;
 use reqwest::Client;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
-/// A request's share of a connection, held until its answer has been read; none where each has one of its own.
-pub type Share = Option<OwnedSemaphorePermit>;
+/// So many requests in a row without an answer, over a silence, close a lane to new ones: one may be slow by itself.
+const UNANSWERED: u32 = 2;
+/// How long a connection may have been unused that is taken for what is sent once. Servers close theirs after 2 to 5 s
+/// and longer, and what is on its way at that moment may have been processed or not.
+pub const A_MOMENT: Duration = Duration::from_secs(1);
+
+/// Makes a client whose connections may be unused for so long at most.
+type Open = Box<dyn Fn(Duration) -> reqwest::Result<Client> + Send + Sync>;
 
 /// The connections.
 pub struct Lanes {
-    open: Box<dyn Fn() -> reqwest::Result<Client> + Send + Sync>,
-    /// How many requests a client may have under way.
+    open: Open,
+    /// How long an unused connection is kept.
+    idle: Duration,
+    /// How many requests a lane may have under way.
     most: usize,
-    /// Where nothing is shared, the first alone is used.
-    first: Client,
+    /// How long nothing may have been answered.
+    silence: Duration,
+    /// What is spoken, where that is known before the first answer.
+    speaks: Option<Version>,
+    /// Builds requests, and sends none.
+    builder: Client,
     /// In the order in which they are filled, so that the last ones fall idle first.
-    opened: Mutex<Vec<Lane>>,
+    opened: Mutex<Vec<Arc<Lane>>>,
+}
+
+/// What a request needs of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Any: it is sent again where its connection is lost.
+    Any,
+    /// One that was used a moment ago, or a new one: what is sent at the moment when the server closes it is lost.
+    Fresh,
+}
+
+/// A request's share of a connection, held until its answer has been read.
+pub struct Share {
+    lane: Arc<Lane>,
+    begun: Instant,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 struct Lane {
     client: Client,
+    /// For HTTP/1.1, where a client has many connections: one that keeps none that was not used a moment ago.
+    fresh: OnceLock<Client>,
     free: Arc<Semaphore>,
+    health: Mutex<Health>,
+}
+
+/// What is known of a connection.
+struct Health {
+    speaks: Option<Version>,
+    /// When something was last heard of it; at first, when it was opened.
+    heard: Instant,
+    /// Requests since then, in a row, that ended without an answer.
+    unanswered: u32,
+    /// When the first of those was sent.
+    since: Instant,
 }
 
 impl Lanes {
-    /// Lanes for so many requests each, made by `open`; for any number where that is zero.
+    /// Lanes for so many requests each, or for any number where that is zero: then HTTP/2 is not spoken. `idle` is how long
+    /// an unused connection is kept, `silence` how long one may answer nothing.
     ///
     /// # Errors
     /// When the HTTP client refuses its settings.
     pub fn new(
         most: usize,
-        open: impl Fn() -> reqwest::Result<Client> + Send + Sync + 'static,
+        speaks: Option<Version>,
+        [idle, silence]: [Duration; 2],
+        open: impl Fn(Duration) -> reqwest::Result<Client> + Send + Sync + 'static,
     ) -> reqwest::Result<Self> {
-        Ok(Self { first: open()?, open: Box::new(open), most, opened: Mutex::default() })
+        let most = if most == 0 { Semaphore::MAX_PERMITS } else { most.min(Semaphore::MAX_PERMITS) };
+        let builder = open(idle)?;
+        Ok(Self { open: Box::new(open), idle, most, silence, speaks, builder, opened: Mutex::default() })
     }
 
     /// A client to build requests with, whichever sends them.
     pub fn builder(&self) -> &Client {
-        &self.first
+        &self.builder
     }
 
     /// The client that sends the next request.
-    pub fn next(&self) -> (Client, Share) {
-        if self.most == 0 {
-            return (self.first.clone(), None);
-        }
-        let mut lanes = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        for lane in &*lanes {
-            if let Ok(share) = Arc::clone(&lane.free).try_acquire_owned() {
-                return (lane.client.clone(), Some(share));
+    ///
+    /// # Errors
+    /// When the HTTP client refuses its settings.
+    pub fn next(&self, need: Need) -> reqwest::Result<(Client, Share)> {
+        let mut lanes = lock(&self.opened);
+        lanes.retain(|lane| !lane.is_silent(self.silence));
+        let taken = lanes.iter().find_map(|lane| lane.take(need, self.most));
+        let (lane, permit) = match taken {
+            Some((lane, permit)) => (lane, Some(permit)),
+            None => {
+                // What is too old for this request is so for the next one of its kind, and has nothing under way.
+                lanes.retain(|lane| need == Need::Any || lane.is_fresh(self.most));
+                let lane = Arc::new(Lane::new((self.open)(self.idle)?, self.most, self.speaks));
+                lanes.push(Arc::clone(&lane));
+                let permit = Arc::clone(&lane.free).try_acquire_owned().ok();
+                (lane, permit)
             }
-        }
-        let client = if lanes.is_empty() { Ok(self.first.clone()) } else { (self.open)() };
-        // What was made once can be made again; if not, the request waits for its turn.
-        let Ok(client) = client else { return (self.first.clone(), None) };
-        let free = Arc::new(Semaphore::new(self.most));
-        let share = Arc::clone(&free).try_acquire_owned().ok();
-        lanes.push(Lane { client: client.clone(), free });
-        (client, share)
+        };
+        let client = match need {
+            Need::Fresh if lane.has_many() => lane.fresh(&self.open)?,
+            _ => lane.client.clone(),
+        };
+        Ok((client, Share { lane, begun: Instant::now(), _permit: permit }))
     }
+}
+
+impl Share {
+    /// Something was heard of the connection, in this version where it was the head of an answer.
+    pub fn heard(&self, version: Option<Version>) {
+        let mut health = lock(&self.lane.health);
+        health.speaks = version.or(health.speaks);
+        (health.heard, health.unanswered) = (Instant::now(), 0);
+    }
+
+    /// Nothing more is expected of the answer, of which nothing was heard since then.
+    pub fn given_up(&self, since: Instant) {
+        lock(&self.lane.health).unanswered_since(since);
+    }
+}
+
+impl Drop for Share {
+    /// Whatever ended it, its time or its caller's: what matters is whether it was answered.
+    fn drop(&mut self) {
+        lock(&self.lane.health).unanswered_since(self.begun);
+    }
+}
+
+impl Health {
+    /// Where something was heard meanwhile, the request was slow and not the connection.
+    fn unanswered_since(&mut self, since: Instant) {
+        if self.heard <= since {
+            if self.unanswered == 0 {
+                self.since = since;
+            }
+            self.unanswered += 1;
+        }
+    }
+}
+
+impl Lane {
+    fn new(client: Client, most: usize, speaks: Option<Version>) -> Self {
+        let now = Instant::now();
+        let health = Mutex::new(Health { speaks, heard: now, unanswered: 0, since: now });
+        Self { client, fresh: OnceLock::new(), free: Arc::new(Semaphore::new(most)), health }
+    }
+
+    /// A share of it, where it has one that serves.
+    fn take(self: &Arc<Self>, need: Need, most: usize) -> Option<(Arc<Self>, OwnedSemaphorePermit)> {
+        if need == Need::Fresh && !self.is_fresh(most) {
+            return None;
+        }
+        Some((Arc::clone(self), Arc::clone(&self.free).try_acquire_owned().ok()?))
+    }
+
+    /// Whether its connection was used a moment ago; where there are many, that is looked after for each.
+    fn is_fresh(&self, most: usize) -> bool {
+        self.has_many() || self.free.available_permits() < most || lock(&self.health).heard.elapsed() < A_MOMENT
+    }
+
+    /// Whether each request has a connection of its own.
+    fn has_many(&self) -> bool {
+        lock(&self.health).speaks.is_some_and(|version| version < Version::HTTP_2)
+    }
+
+    fn fresh(&self, open: &Open) -> reqwest::Result<Client> {
+        if let Some(client) = self.fresh.get() {
+            return Ok(client.clone());
+        }
+        let client = open(A_MOMENT)?;
+        Ok(self.fresh.get_or_init(|| client).clone())
+    }
+
+    fn is_silent(&self, silence: Duration) -> bool {
+        let health = lock(&self.health);
+        health.unanswered >= UNANSWERED && health.since.elapsed() >= silence
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::advance;
+
     use super::*;
 
-    fn lanes(most: usize) -> Lanes {
-        Lanes::new(most, || Ok(Client::new())).expect("a client")
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn lanes(most: usize, speaks: Version) -> Lanes {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let times = [30 * SECOND, SECOND];
+        Lanes::new(most, Some(speaks), times, |_| Ok(Client::new())).expect("a client")
     }
 
     fn count(lanes: &Lanes) -> usize {
-        lanes.opened.lock().expect("no panic").len()
+        lock(&lanes.opened).len()
+    }
+
+    fn next(lanes: &Lanes, need: Need) -> Share {
+        lanes.next(need).expect("a client").1
+    }
+
+    fn is_same(one: &Share, other: &Share) -> bool {
+        Arc::ptr_eq(&one.lane, &other.lane)
     }
 
     #[tokio::test]
-    async fn a_client_gets_so_many_requests_and_the_next_ones_another() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let lanes = lanes(2);
-        let mut shares: Vec<_> = (0..5).map(|_| lanes.next().1.expect("a share")).collect();
+    async fn a_lane_gets_so_many_requests_and_the_next_ones_another() {
+        let lanes = lanes(2, Version::HTTP_2);
+        let mut shares: Vec<_> = (0..5).map(|_| next(&lanes, Need::Any)).collect();
         assert_eq!(count(&lanes), 3);
-        // One that is over makes room in the first client.
+        // One that is over makes room in the first lane.
         drop(shares.remove(0));
-        shares.push(lanes.next().1.expect("a share"));
+        shares.push(next(&lanes, Need::Any));
         assert_eq!(count(&lanes), 3);
-        shares.push(lanes.next().1.expect("a share"));
+        shares.push(next(&lanes, Need::Fresh));
         assert_eq!(count(&lanes), 3);
-        shares.push(lanes.next().1.expect("a share"));
+        shares.push(next(&lanes, Need::Any));
         assert_eq!(count(&lanes), 4);
     }
 
     #[tokio::test]
-    async fn where_nothing_is_shared_one_client_has_all() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let lanes = lanes(0);
-        assert!((0..5).all(|_| lanes.next().1.is_none()));
-        assert_eq!(count(&lanes), 0);
+    async fn where_nothing_is_shared_one_lane_has_all() {
+        let lanes = lanes(0, Version::HTTP_11);
+        let _shares: Vec<_> = (0..5).map(|_| next(&lanes, Need::Any)).collect();
+        let _shares: Vec<_> = (0..5).map(|_| next(&lanes, Need::Fresh)).collect();
+        assert_eq!(count(&lanes), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_sent_once_takes_no_connection_that_was_unused_for_more_than_a_moment() {
+        let lanes = lanes(100, Version::HTTP_2);
+        let first = next(&lanes, Need::Fresh);
+        let beside = next(&lanes, Need::Fresh);
+        assert!(is_same(&first, &beside));
+        advance(9 * A_MOMENT).await;
+        assert!(is_same(&first, &next(&lanes, Need::Fresh)), "it has something under way");
+        first.heard(None);
+        let lane = Arc::clone(&first.lane);
+        drop((first, beside));
+        assert!(Arc::ptr_eq(&lane, &next(&lanes, Need::Fresh).lane), "it was used a moment ago");
+        lock(&lane.health).unanswered = 0;
+        advance(A_MOMENT).await;
+        assert!(Arc::ptr_eq(&lane, &next(&lanes, Need::Any).lane), "what is sent again may take it");
+        lock(&lane.health).unanswered = 0;
+        assert!(!Arc::ptr_eq(&lane, &next(&lanes, Need::Fresh).lane));
+        assert_eq!(count(&lanes), 1, "and it is left to those that have it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_that_answers_nothing_gets_no_more_requests() {
+        for version in [Version::HTTP_11, Version::HTTP_2] {
+            let lanes = lanes(100, version);
+            let first = next(&lanes, Need::Any);
+            let lane = Arc::clone(&first.lane);
+            advance(SECOND).await;
+            drop(first);
+            let second = next(&lanes, Need::Any);
+            assert!(Arc::ptr_eq(&lane, &second.lane), "one may be slow");
+            advance(SECOND).await;
+            drop(second);
+            assert!(!Arc::ptr_eq(&lane, &next(&lanes, Need::Any).lane));
+            assert_eq!(count(&lanes), 1);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_heard_in_between_proves_that_a_lane_is_alive() {
+        let lanes = lanes(0, Version::HTTP_11);
+        let stream = next(&lanes, Need::Any);
+        for _ in 0..9 {
+            let slow = next(&lanes, Need::Any);
+            assert!(is_same(&stream, &slow));
+            advance(SECOND / 2).await;
+            stream.heard(None);
+            advance(SECOND / 2).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn impatient_callers_are_no_proof() {
+        let lanes = lanes(0, Version::HTTP_11);
+        let kept = next(&lanes, Need::Any);
+        for _ in 0..9 {
+            let hasty = next(&lanes, Need::Any);
+            advance(SECOND / 10).await;
+            assert!(is_same(&kept, &hasty));
+        }
+        advance(SECOND / 10).await;
+        assert!(!is_same(&kept, &next(&lanes, Need::Any)));
     }
 }

@@ -13,6 +13,7 @@ mod refusal;
 mod retry;
 pub mod sse;
 mod transport;
+mod trust;
 pub mod wire;
 
 pub use client::Client;
@@ -24,3 +25,4 @@ pub use pool::BuildError;
 pub use refusal::{Refusal, Violation};
 pub use retry::pause;
 pub use transport::Context;
+pub use trust::{Trust, TrustError};

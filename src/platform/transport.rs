@@ -18,12 +18,12 @@ use super::{
     credentials::Credentials,
     error::{Cause, Error},
     events::EventStream,
-    lanes::Share,
+    lanes::{Need, Share},
     refusal::Refusal,
 };
 use crate::{
     config,
-    telemetry::{Attempt, Record, Sending},
+    telemetry::{Attempt, Record, Route, Sending},
 };
 
 // Names made once: one that comes as a text is checked, and copied, for each request.
@@ -151,9 +151,10 @@ impl Transport {
         let (host, port) = (request.url().host_str().unwrap_or_default(), request.url().port_or_known_default());
         let mut attempt = Attempt::begin(&context.record, sending, host, port.unwrap_or_default());
         attempt.propagate(request.headers_mut());
-        let (http, share) = context.credentials.http.next();
+        let (http, share) = context.credentials.http.next(need(sending.route)).map_err(lost)?;
         let exchange = async {
             let response = http.execute(request).await.map_err(unanswered)?;
+            share.heard(Some(response.version()));
             attempt.answered(response.status().as_u16());
             read(accepted(context, response, sending).await?).await
         };
@@ -180,6 +181,15 @@ impl Transport {
             Some(deadline) if deadline < limit => until(Some(deadline), exchange).await.unwrap_or(Err(Error::Deadline)),
             _ => until(Some(limit), exchange).await.unwrap_or(Err(Error::Timeout(self.limits.request_timeout))),
         }
+    }
+}
+
+/// What is sent again where its connection is lost may take any.
+fn need(route: Route) -> Need {
+    match route {
+        Route::ReadTask | Route::OpenEvents => Need::Any,
+        // The lookup, so that the create behind it finds a connection that was used a moment ago.
+        Route::LoadAgent | Route::CreateTask | Route::StopTask => Need::Fresh,
     }
 }
 
