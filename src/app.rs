@@ -79,7 +79,7 @@ impl Bound {
         let readiness = Readiness::default();
         let starting = readiness.wait_for("the gRPC port");
         let client = Client::new(&settings.platform, &settings.events);
-        let metrics = Metrics::new(settings.otlp.metrics)?;
+        let metrics = Metrics::new(settings.otlp.metrics.as_ref())?;
         let parts = Parts {
             calls: Calls::new(client, &settings.agents, &settings.events),
             keys: Arc::new(Keys::new(&settings.platform)?),

@@ -75,7 +75,7 @@ impl EventStream {
     }
 
     fn failed(&mut self, error: Error) -> Error {
-        self.attempt.failed(error.name());
+        self.attempt.failed(error.name(), error.cause());
         error
     }
 

@@ -113,7 +113,8 @@ impl Keys {
     }
 
     fn credentials(&self, key: Secret, organization: &str, owner: Owner) -> Result<Credentials, KeyError> {
-        Ok(Credentials::new(&self.base_url, organization, key, owner, self.pools.open()?)?)
+        let connections = (self.pools.open()?, self.pools.forward());
+        Ok(Credentials::new(&self.base_url, organization, key, owner, connections)?)
     }
 }
 

@@ -3,6 +3,7 @@
 mod agents;
 mod buffer;
 mod client;
+mod codings;
 mod credentials;
 mod error;
 mod events;
@@ -11,6 +12,7 @@ mod lanes;
 mod pool;
 mod refusal;
 mod retry;
+mod retry_after;
 pub mod sse;
 mod transport;
 mod trust;

@@ -5,7 +5,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use http::Version;
-use reqwest::{Client, ClientBuilder, NoProxy, Proxy, redirect};
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Url, redirect};
 use rustls::{ClientConfig, client::Resumption, crypto::ring};
 
 use super::{
@@ -30,6 +31,18 @@ const COUNTED: u32 = 256;
 const STREAM_WINDOWS: (u32, u32) = (16 << 10, 1 << 20);
 /// A connection is not given up for a shorter silence.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// The forward proxies, to know which requests go through one.
+#[derive(Clone, Default)]
+pub struct Forward(Option<Arc<Matcher>>);
+
+impl Forward {
+    /// Whether a request to this address goes through a proxy.
+    pub fn is_on_the_way(&self, url: &Url) -> bool {
+        let address = || url.as_str().parse().ok();
+        self.0.as_ref().is_some_and(|matcher| address().is_some_and(|address| matcher.intercept(&address).is_some()))
+    }
+}
 
 /// What every pool is made from.
 pub struct Pools {
@@ -91,6 +104,17 @@ impl Pools {
         let times = [settings.pool_idle_timeout, SILENCE.min(settings.request_timeout)];
         let (most, speaks) = self.shared();
         Ok(Lanes::new(most, speaks, times, move |idle| client(&settings, tls.clone(), idle))?)
+    }
+
+    /// The forward proxies on the way.
+    pub fn forward(&self) -> Forward {
+        let proxies = &self.settings.proxies;
+        let is_there = proxies.https.is_some() || proxies.http.is_some();
+        let matcher = || {
+            let (https, http) = (proxies.https.clone().unwrap_or_default(), proxies.http.clone().unwrap_or_default());
+            Matcher::builder().https(https).http(http).no(without(proxies)).build()
+        };
+        Forward(is_there.then(|| Arc::new(matcher())))
     }
 
     /// How many requests share a connection, zero where HTTP/2 is not spoken; and what is spoken, where that is known.
@@ -162,7 +186,7 @@ fn stream_window(streams: u32) -> u32 {
 
 /// Through the proxies that the environment names, which the library itself would read differently.
 fn through(http: ClientBuilder, proxies: &config::Proxies) -> reqwest::Result<ClientBuilder> {
-    let without = || NoProxy::from_string(&format!("{THIS_MACHINE}, {}", proxies.without));
+    let without = || NoProxy::from_string(&without(proxies));
     let mut http = http.no_proxy();
     if let Some(address) = &proxies.https {
         http = http.proxy(Proxy::https(address)?.no_proxy(without()));
@@ -171,6 +195,11 @@ fn through(http: ClientBuilder, proxies: &config::Proxies) -> reqwest::Result<Cl
         http = http.proxy(Proxy::http(address)?.no_proxy(without()));
     }
     Ok(http)
+}
+
+/// Who is reached without a proxy.
+fn without(proxies: &config::Proxies) -> String {
+    format!("{THIS_MACHINE}, {}", proxies.without)
 }
 
 #[cfg(test)]

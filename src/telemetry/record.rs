@@ -6,7 +6,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -41,6 +41,8 @@ pub struct Record {
     pub(super) bytes_in: AtomicU64,
     pub(super) bytes_out: AtomicU64,
     pub(super) reason: OnceLock<&'static str>,
+    /// Why a connection to the platform failed last.
+    pub(super) cause: Mutex<Option<String>>,
     pub(super) end: OnceLock<End>,
     create_is_unknown: AtomicBool,
 }
@@ -99,6 +101,7 @@ impl Record {
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             reason: OnceLock::new(),
+            cause: Mutex::default(),
             end: OnceLock::new(),
             create_is_unknown: AtomicBool::new(false),
         }
@@ -199,6 +202,11 @@ impl Record {
         if !self.create_is_unknown.swap(true, Relaxed) {
             self.metrics.unknown_create();
         }
+    }
+
+    /// Notes why a connection to the platform failed: for the log alone, since it may name addresses.
+    pub fn lost_connection(&self, cause: &str) {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause.to_owned());
     }
 
     /// Notes why the call fails, as its error's reason says, and how that ends it.

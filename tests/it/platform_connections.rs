@@ -1,6 +1,12 @@
 //! The connections to the platform: through a forward proxy where the environment names one, pooled, and closed in time.
 
+mod causes;
+mod codings;
+mod dead;
+mod heads;
 mod http2;
+mod keep_alive;
+mod slow_readers;
 
 use std::{
     sync::{Arc, Mutex},
