@@ -4,6 +4,7 @@ mod certificates;
 #[cfg(target_os = "linux")]
 mod descriptors;
 mod environment;
+mod pager;
 mod security;
 mod settings;
 mod signals;

@@ -1,5 +1,6 @@
 //! The connections to the platform: through a forward proxy where the environment names one, pooled, and closed in time.
 
+mod authorities;
 mod causes;
 mod codings;
 mod dead;

@@ -2,6 +2,7 @@
 
 mod lines;
 mod metrics;
+mod secure;
 mod traces;
 
 use tonic::{
