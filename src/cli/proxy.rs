@@ -68,8 +68,8 @@ impl Proxy {
             None => prepared(endpoint, limit).connect().await,
             Some(tls) => secure(&endpoint, limit, tls).await,
         };
-        let channel =
-            channel.map_err(|error| Status::unavailable(format!("cannot connect to {server}: {}", root_cause(&error))))?;
+        let channel = channel
+            .map_err(|error| Status::unavailable(format!("cannot connect to {server}: {}", root_cause(&error))))?;
         Ok(Self { channel, authorization, is_secure, timeout: connection.timeout })
     }
 

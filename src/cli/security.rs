@@ -89,7 +89,9 @@ impl Security {
             None => match env::var(TOKEN) {
                 Ok(token) if !token.is_empty() => (TOKEN, Secret::new(token)),
                 Ok(_) | Err(VarError::NotPresent) => return Ok(None),
-                Err(VarError::NotUnicode(_)) => return Err(usage(format!("{TOKEN}: the token (not shown) is no UTF-8"))),
+                Err(VarError::NotUnicode(_)) => {
+                    return Err(usage(format!("{TOKEN}: the token (not shown) is no UTF-8")));
+                }
             },
         };
         if server.scheme_str() != Some("https") && !is_loopback(server) {

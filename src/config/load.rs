@@ -1,10 +1,6 @@
 //! Puts the settings together from their sources and checks them. Every fault is found in one go.
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    path::Path,
-};
+use std::{collections::BTreeMap, ffi::OsString, path::Path};
 
 use super::{
     environment,

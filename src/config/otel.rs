@@ -69,7 +69,10 @@ pub const VARIABLES: [(&str, &str); 12] = [
     (PROTOCOL, "`http/protobuf` (the default) or `grpc`."),
     ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "The same for traces alone."),
     ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "The same for metrics alone."),
-    ("OTEL_EXPORTER_OTLP_CERTIFICATE", "A PEM file of authorities to trust instead of the system's; `…_TRACES_…` and `…_METRICS_…` as above."),
+    (
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "A PEM file of authorities to trust instead of the system's; `…_TRACES_…` and `…_METRICS_…` as above.",
+    ),
     ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "A PEM file with the certificate to show (mTLS); likewise."),
     ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "A PEM file with its private key; likewise."),
     (TRACES.exporter, "`none` switches traces off; `otlp` is the default."),

@@ -124,7 +124,12 @@ pub fn fault(variable: &str, problem: Problem, allowed: &str) -> Fault {
 fn endpoint(text: &str) -> Result<(), (Problem, &'static str)> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     // `localhost:4317` is a URL too, of the scheme `localhost`.
-    let problem = || ("the value (not shown) is no URL with http:// or https://".to_owned(), "http:// or https://, a host and a port");
+    let problem = || {
+        (
+            "the value (not shown) is no URL with http:// or https://".to_owned(),
+            "http:// or https://, a host and a port",
+        )
+    };
     url.map(drop).ok_or_else(problem)
 }
 
@@ -143,13 +148,23 @@ fn one_of(text: &str, words: &[&str], allowed: &'static str) -> Result<(), (Prob
 
 fn headers(text: &str) -> Result<(), (Problem, &'static str)> {
     let is_good = pairs(text).all(|pair| pair.is_some_and(|(name, _)| name.parse::<HeaderName>().is_ok()));
-    let problem = || ("a part of the value (not shown) is no name=value".to_owned(), "name=value, with commas in between, percent-encoded");
+    let problem = || {
+        (
+            "a part of the value (not shown) is no name=value".to_owned(),
+            "name=value, with commas in between, percent-encoded",
+        )
+    };
     if is_good { Ok(()) } else { Err(problem()) }
 }
 
 fn attributes(text: &str) -> Result<(), (Problem, &'static str)> {
     let is_good = pairs(text).all(|pair| pair.is_some_and(|(key, _)| !key.is_empty()));
-    let problem = || ("a part of the value (not shown) is no key=value".to_owned(), "key=value, with commas in between, percent-encoded");
+    let problem = || {
+        (
+            "a part of the value (not shown) is no key=value".to_owned(),
+            "key=value, with commas in between, percent-encoded",
+        )
+    };
     if is_good { Ok(()) } else { Err(problem()) }
 }
 

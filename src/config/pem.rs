@@ -61,7 +61,8 @@ pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
         return Err(format!("the private key is encrypted; usable are {KEYS}"));
     }
     let key = key.map_err(|_| format!("there is no readable private key in PEM in it; usable are {KEYS}"))?;
-    any_supported_type(&key).map_err(|_| format!("the private key is of a kind that is not usable, such as P-521; usable are {KEYS}"))?;
+    any_supported_type(&key)
+        .map_err(|_| format!("the private key is of a kind that is not usable, such as P-521; usable are {KEYS}"))?;
     Ok(key)
 }
 

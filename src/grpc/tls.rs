@@ -124,8 +124,8 @@ fn names(certificate: &CertificateDer<'_>) -> Vec<Arc<str>> {
 }
 
 fn load(
-    certificate: &PathBuf,
-    key: &PathBuf,
+    certificate: &Path,
+    key: &Path,
     client_ca: Option<&PathBuf>,
     certificate_is_optional: bool,
 ) -> Result<Arc<ServerConfig>, TlsError> {
@@ -134,12 +134,14 @@ fn load(
     let provider = Arc::new(ring::default_provider());
     let verifier = match client_ca {
         None => WebPkiClientVerifier::no_client_auth(),
-        Some(path) => verifier(pem::authorities(path).map_err(wrong(CLIENT_CA, path))?, &provider, certificate_is_optional)?,
+        Some(path) => {
+            verifier(pem::authorities(path).map_err(wrong(CLIENT_CA, path))?, &provider, certificate_is_optional)?
+        }
     };
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let config = config.with_client_cert_verifier(verifier).with_single_cert(chain, key_der);
     let mut config =
-        config.map_err(|error| TlsError::Pair { certificate: certificate.clone(), key: key.clone(), error })?;
+        config.map_err(|error| TlsError::Pair { certificate: certificate.to_owned(), key: key.to_owned(), error })?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Arc::new(config))
 }

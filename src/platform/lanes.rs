@@ -26,6 +26,9 @@ pub const A_MOMENT: Duration = Duration::from_secs(1);
 /// Makes a client whose connections may be unused for so long at most.
 type Open = Box<dyn Fn(Duration) -> reqwest::Result<Client> + Send + Sync>;
 
+/// A lane, and a request's place on it.
+type Taken = (Arc<Lane>, Option<OwnedSemaphorePermit>);
+
 /// The connections.
 pub struct Lanes {
     open: Open,
@@ -108,22 +111,21 @@ impl Lanes {
         let mut lanes = lock(&self.opened);
         lanes.retain(|lane| !lane.is_silent(self.silence));
         let taken = lanes.iter().find_map(|lane| lane.take(need, self.most));
-        let (lane, permit) = match taken {
-            Some((lane, permit)) => (lane, Some(permit)),
-            None => {
-                // What is too old for this request is so for the next one of its kind, and has nothing under way.
-                lanes.retain(|lane| need == Need::Any || lane.is_fresh(self.most));
-                let lane = Arc::new(Lane::new((self.open)(self.idle)?, self.most, self.speaks));
-                lanes.push(Arc::clone(&lane));
-                let permit = Arc::clone(&lane.free).try_acquire_owned().ok();
-                (lane, permit)
-            }
-        };
+        let (lane, permit) = if let Some(taken) = taken { taken } else { self.open_one(&mut lanes, need)? };
         let client = match need {
             Need::Fresh if lane.has_many() => lane.fresh(&self.open)?,
             _ => lane.client.clone(),
         };
         Ok((client, Share { lane, begun: Instant::now(), _permit: permit }))
+    }
+
+    fn open_one(&self, lanes: &mut Vec<Arc<Lane>>, need: Need) -> reqwest::Result<Taken> {
+        // What is too old for this request is so for the next one of its kind, and has nothing under way.
+        lanes.retain(|lane| need == Need::Any || lane.is_fresh(self.most));
+        let lane = Arc::new(Lane::new((self.open)(self.idle)?, self.most, self.speaks));
+        lanes.push(Arc::clone(&lane));
+        let permit = Arc::clone(&lane.free).try_acquire_owned().ok();
+        Ok((lane, permit))
     }
 }
 
@@ -168,11 +170,12 @@ impl Lane {
     }
 
     /// A share of it, where it has one that serves.
-    fn take(self: &Arc<Self>, need: Need, most: usize) -> Option<(Arc<Self>, OwnedSemaphorePermit)> {
+    fn take(self: &Arc<Self>, need: Need, most: usize) -> Option<Taken> {
         if need == Need::Fresh && !self.is_fresh(most) {
             return None;
         }
-        Some((Arc::clone(self), Arc::clone(&self.free).try_acquire_owned().ok()?))
+        let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        Some((Arc::clone(self), Some(permit)))
     }
 
     /// Whether its connection was used a moment ago; where there are many, that is looked after for each.

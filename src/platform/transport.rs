@@ -266,7 +266,7 @@ async fn read_body(response: &mut Response, most: usize) -> Result<Result<Bytes,
 
 /// Whether a decoder, and not the connection, failed.
 fn is_garbled(error: &reqwest::Error) -> bool {
-    sources(error).any(|source| source.is::<Garbled>())
+    sources(error).any(<dyn std::error::Error>::is::<Garbled>)
 }
 
 /// The body's first bytes, as far as they come.

@@ -76,8 +76,7 @@ struct Pinned {
 impl Pinned {
     fn new(path: &Path, provider: Arc<CryptoProvider>) -> Result<Self, TrustError> {
         let wrong = |why| TrustError::File(path.to_owned(), why);
-        let (roots, certificates) =
-            (pem::authorities(path).map_err(wrong)?, pem::certificates(path).map_err(wrong)?);
+        let (roots, certificates) = (pem::authorities(path).map_err(wrong)?, pem::certificates(path).map_err(wrong)?);
         let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
         Ok(Self { usual, certificates })
     }

@@ -112,9 +112,8 @@ pub(super) async fn finish(last_export: impl FnOnce(Duration) -> OTelSdkResult +
 }
 
 fn tls(export: &Export) -> Result<ClientTlsConfig, ExportError> {
-    let read = |path: &PathBuf| {
-        fs::read(path).map_err(|error: io::Error| ExportError::File(path.clone(), error.to_string()))
-    };
+    let read =
+        |path: &PathBuf| fs::read(path).map_err(|error: io::Error| ExportError::File(path.clone(), error.to_string()));
     let tls = match &export.ca_file {
         Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?)),
         None => ClientTlsConfig::new().with_native_roots(),

@@ -25,8 +25,8 @@ pub fn client(export: &Export) -> Result<Http, ExportError> {
     let (tls, timeout) = (tls(export)?, export.timeout);
     let make = move || Client::builder().timeout(timeout).tls_backend_preconfigured(tls).build();
     // Not where a runtime is: a blocking client brings its own.
-    let made = thread::spawn(make).join().map_err(|_| ExportError::Http("the client cannot be made".to_owned()))?;
-    made.map(Http).map_err(|error| ExportError::Http(error.to_string()))
+    let client = thread::spawn(make).join().map_err(|_| ExportError::Http("the client cannot be made".to_owned()))?;
+    client.map(Http).map_err(|error| ExportError::Http(error.to_string()))
 }
 
 fn tls(export: &Export) -> Result<ClientConfig, ExportError> {

@@ -24,9 +24,19 @@ fn a_variable_of_others_may_hold_any_bytes() {
 #[test]
 fn one_of_ours_that_is_no_text_is_one_line_without_the_value() {
     for name in [
-        &b"XPANDER_API_KEY"[..], b"XPANDER_ORGANIZATION_ID", b"XPANDER_BASE_URL", b"XPANDER_AGENT_ID",
-        b"XPANDER_API_KEY_FILE", b"IS_STG", b"XPANDER_PROXY_SERVER__LISTEN", b"xpander_proxy_server__listen",
-        b"XPANDER_PROXY_\xff", b"OTEL_EXPORTER_OTLP_HEADERS", b"OTEL_SERVICE_NAME", b"HTTPS_PROXY", b"no_proxy",
+        &b"XPANDER_API_KEY"[..],
+        b"XPANDER_ORGANIZATION_ID",
+        b"XPANDER_BASE_URL",
+        b"XPANDER_AGENT_ID",
+        b"XPANDER_API_KEY_FILE",
+        b"IS_STG",
+        b"XPANDER_PROXY_SERVER__LISTEN",
+        b"xpander_proxy_server__listen",
+        b"XPANDER_PROXY_\xff",
+        b"OTEL_EXPORTER_OTLP_HEADERS",
+        b"OTEL_SERVICE_NAME",
+        b"HTTPS_PROXY",
+        b"no_proxy",
     ] {
         let fault = only(load_bytes(&[(name, b"hunter2-\xa3")]));
         assert_eq!(fault.setting, String::from_utf8_lossy(name));
@@ -50,7 +60,11 @@ fn the_first_variable_that_says_something_names_the_proxy() {
         &[("all_proxy", "a:1")],
         &[("HTTPS_PROXY", " a:1/ ")],
     ] {
-        assert_eq!(https(variables).map_err(|faults| lines(&faults)), Ok(Some("http://a:1/".to_owned())), "{variables:?}");
+        assert_eq!(
+            https(variables).map_err(|faults| lines(&faults)),
+            Ok(Some("http://a:1/".to_owned())),
+            "{variables:?}"
+        );
     }
     assert_eq!(https(&[("HTTP_PROXY", A), ("HTTPS_PROXY", "")]), Ok(None));
 }
@@ -58,8 +72,18 @@ fn the_first_variable_that_says_something_names_the_proxy() {
 #[test]
 fn a_proxy_that_is_none_is_told_without_its_password() {
     for value in [
-        "http//u:hunter2@proxy:3128", "http:/proxy:3128", "http://", "http://proxy:99999", "socks5://u:hunter2@proxy",
-        "ftp://proxy", "http://pro xy", "proxy:port", "http://proxy/path", "://proxy", "http://u:hunter2@", "http://p?q",
+        "http//u:hunter2@proxy:3128",
+        "http:/proxy:3128",
+        "http://",
+        "http://proxy:99999",
+        "socks5://u:hunter2@proxy",
+        "ftp://proxy",
+        "http://pro xy",
+        "proxy:port",
+        "http://proxy/path",
+        "://proxy",
+        "http://u:hunter2@",
+        "http://p?q",
     ] {
         for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY"] {
             let faults = proxies(&[(name, value)]).expect_err(value);

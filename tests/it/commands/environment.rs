@@ -117,7 +117,11 @@ async fn a_reader_that_leaves_ends_every_command_without_a_word() {
         drop(child.stdout.take());
         let mut told = String::new();
         within("its end", child.stderr.take().expect("piped").read_to_string(&mut told)).await.expect("UTF-8");
-        assert_eq!((within("its end", child.wait()).await.expect("it ran").code(), &*told), (Some(0), ""), "{arguments:?}");
+        assert_eq!(
+            (within("its end", child.wait()).await.expect("it ran").code(), &*told),
+            (Some(0), ""),
+            "{arguments:?}"
+        );
     }
 }
 

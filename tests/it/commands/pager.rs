@@ -7,7 +7,10 @@ use tokio::{
     time::sleep,
 };
 
-use crate::support::{binary::{Serving, binary}, live::within};
+use crate::support::{
+    binary::{Serving, binary},
+    live::within,
+};
 
 const EVENTS: usize = 30_000;
 
@@ -30,7 +33,12 @@ async fn a_pager_may_stop_in_the_middle_of_many_small_events() {
         sleep(Duration::from_secs(3)).await;
         within("the rest", out.read_to_string(&mut text)).await.expect("UTF-8");
         let ended = within("its end", child.wait_with_output()).await.expect("it ran");
-        assert_eq!((ended.status.code(), &*ended.stderr), (Some(0), &b""[..]), "{}", String::from_utf8_lossy(&ended.stderr));
+        assert_eq!(
+            (ended.status.code(), &*ended.stderr),
+            (Some(0), &b""[..]),
+            "{}",
+            String::from_utf8_lossy(&ended.stderr)
+        );
         if !flags.is_empty() {
             assert!(text.lines().count() >= EVENTS, "{} lines", text.lines().count());
         }

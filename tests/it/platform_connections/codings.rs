@@ -116,7 +116,8 @@ async fn what_is_cut_off_broken_or_in_another_coding_is_unreadable() {
 #[tokio::test]
 async fn a_stream_is_taken_with_a_word_that_is_no_coding_and_refused_with_one() {
     let events = event("chunk", &json!("one")) + &event("task_finished", &finished("completed", "done"));
-    for (word, is_taken) in [("none", true), ("identity", true), ("utf-8", true), ("", true), ("gzip", false), ("GZIP", false)]
+    for (word, is_taken) in
+        [("none", true), ("identity", true), ("utf-8", true), ("", true), ("gzip", false), ("GZIP", false)]
     {
         let body = if is_taken { events.clone().into_bytes() } else { gzip(events.as_bytes()) };
         let platform = Platform::start(move |request| {
@@ -133,7 +134,8 @@ async fn a_stream_is_taken_with_a_word_that_is_no_coding_and_refused_with_one() 
             let events = Followed::begin(&mut client).await.all().await;
             assert_eq!(result(&events[1]), "done", "{word}");
         } else {
-            let refused = failure(within("an end", client.stream_events(crate::support::calls::follow("task-1"))).await);
+            let refused =
+                failure(within("an end", client.stream_events(crate::support::calls::follow("task-1"))).await);
             assert!(refused.message.contains("compressed"), "{word}: {refused:?}");
         }
     }

@@ -48,8 +48,7 @@ fn after_one_answer(act: fn() -> Act) -> impl Fn(&Asked) -> Act + Send + Sync {
 async fn a_connection_that_answers_pings_and_nothing_else_is_given_up_after_a_few_timeouts() {
     for act in [|| Act::Silence, || Act::Death] {
         let platform = Frames::start(after_one_answer(act)).await;
-        let proxy =
-            before(&platform, |settings| settings.platform.request_timeout = Duration::from_millis(300)).await;
+        let proxy = before(&platform, |settings| settings.platform.request_timeout = Duration::from_millis(300)).await;
         let mut client = proxy.client();
         within("an answer", client.get_task(get())).await.expect("OK");
         let refused = failure(within("an end", client.get_task(get())).await);
