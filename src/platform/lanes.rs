@@ -17,6 +17,8 @@ use tokio::{
     time::Instant,
 };
 
+use crate::telemetry::Route;
+
 /// So many requests in a row without an answer, over a silence, close a lane to new ones: one may be slow by itself.
 const UNANSWERED: u32 = 2;
 /// How long a connection may have been unused that is taken for what is sent once. Servers close theirs after 2 to 5 s
@@ -53,6 +55,17 @@ pub enum Need {
     Any,
     /// One that was used a moment ago, or a new one: what is sent at the moment when the server closes it is lost.
     Fresh,
+}
+
+impl Need {
+    /// What this route needs: what is sent again where its connection is lost may take any.
+    pub fn of(route: Route) -> Self {
+        match route {
+            Route::ReadTask | Route::OpenEvents => Self::Any,
+            // The lookup, so that the create behind it finds a connection that was used a moment ago.
+            Route::LoadAgent | Route::CreateTask | Route::StopTask => Self::Fresh,
+        }
+    }
 }
 
 /// A request's share of a connection, held until its answer has been read.
@@ -207,114 +220,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::time::advance;
-
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn lanes(most: usize, speaks: Version) -> Lanes {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let times = [30 * SECOND, SECOND];
-        Lanes::new(most, Some(speaks), times, |_| Ok(Client::new())).expect("a client")
-    }
-
-    fn count(lanes: &Lanes) -> usize {
-        lock(&lanes.opened).len()
-    }
-
-    fn next(lanes: &Lanes, need: Need) -> Share {
-        lanes.next(need).expect("a client").1
-    }
-
-    fn is_same(one: &Share, other: &Share) -> bool {
-        Arc::ptr_eq(&one.lane, &other.lane)
-    }
-
-    #[tokio::test]
-    async fn a_lane_gets_so_many_requests_and_the_next_ones_another() {
-        let lanes = lanes(2, Version::HTTP_2);
-        let mut shares: Vec<_> = (0..5).map(|_| next(&lanes, Need::Any)).collect();
-        assert_eq!(count(&lanes), 3);
-        // One that is over makes room in the first lane.
-        drop(shares.remove(0));
-        shares.push(next(&lanes, Need::Any));
-        assert_eq!(count(&lanes), 3);
-        shares.push(next(&lanes, Need::Fresh));
-        assert_eq!(count(&lanes), 3);
-        shares.push(next(&lanes, Need::Any));
-        assert_eq!(count(&lanes), 4);
-    }
-
-    #[tokio::test]
-    async fn where_nothing_is_shared_one_lane_has_all() {
-        let lanes = lanes(0, Version::HTTP_11);
-        let _shares: Vec<_> = (0..5).map(|_| next(&lanes, Need::Any)).collect();
-        let _shares: Vec<_> = (0..5).map(|_| next(&lanes, Need::Fresh)).collect();
-        assert_eq!(count(&lanes), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_sent_once_takes_no_connection_that_was_unused_for_more_than_a_moment() {
-        let lanes = lanes(100, Version::HTTP_2);
-        let first = next(&lanes, Need::Fresh);
-        let beside = next(&lanes, Need::Fresh);
-        assert!(is_same(&first, &beside));
-        advance(9 * A_MOMENT).await;
-        assert!(is_same(&first, &next(&lanes, Need::Fresh)), "it has something under way");
-        first.heard(None);
-        let lane = Arc::clone(&first.lane);
-        drop((first, beside));
-        assert!(Arc::ptr_eq(&lane, &next(&lanes, Need::Fresh).lane), "it was used a moment ago");
-        lock(&lane.health).unanswered = 0;
-        advance(A_MOMENT).await;
-        assert!(Arc::ptr_eq(&lane, &next(&lanes, Need::Any).lane), "what is sent again may take it");
-        lock(&lane.health).unanswered = 0;
-        assert!(!Arc::ptr_eq(&lane, &next(&lanes, Need::Fresh).lane));
-        assert_eq!(count(&lanes), 1, "and it is left to those that have it");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lane_that_answers_nothing_gets_no_more_requests() {
-        for version in [Version::HTTP_11, Version::HTTP_2] {
-            let lanes = lanes(100, version);
-            let first = next(&lanes, Need::Any);
-            let lane = Arc::clone(&first.lane);
-            advance(SECOND).await;
-            drop(first);
-            let second = next(&lanes, Need::Any);
-            assert!(Arc::ptr_eq(&lane, &second.lane), "one may be slow");
-            advance(SECOND).await;
-            drop(second);
-            assert!(!Arc::ptr_eq(&lane, &next(&lanes, Need::Any).lane));
-            assert_eq!(count(&lanes), 1);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_heard_in_between_proves_that_a_lane_is_alive() {
-        let lanes = lanes(0, Version::HTTP_11);
-        let stream = next(&lanes, Need::Any);
-        for _ in 0..9 {
-            let slow = next(&lanes, Need::Any);
-            assert!(is_same(&stream, &slow));
-            advance(SECOND / 2).await;
-            stream.heard(None);
-            advance(SECOND / 2).await;
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn impatient_callers_are_no_proof() {
-        let lanes = lanes(0, Version::HTTP_11);
-        let kept = next(&lanes, Need::Any);
-        for _ in 0..9 {
-            let hasty = next(&lanes, Need::Any);
-            advance(SECOND / 10).await;
-            assert!(is_same(&kept, &hasty));
-        }
-        advance(SECOND / 10).await;
-        assert!(!is_same(&kept, &next(&lanes, Need::Any)));
-    }
-}
+mod tests;

@@ -156,7 +156,7 @@ impl Transport {
         let mut attempt = Attempt::begin(&context.record, sending, host, port.unwrap_or_default());
         attempt.propagate(request.headers_mut());
         let is_proxied = context.credentials.forward.is_on_the_way(request.url());
-        let (http, share) = context.credentials.http.next(need(sending.route)).map_err(lost)?;
+        let (http, share) = context.credentials.http.next(Need::of(sending.route)).map_err(lost)?;
         let exchange = async {
             let response = http.execute(request).await.map_err(|error| unanswered(error, is_proxied))?;
             share.heard(Some(response.version()));
@@ -199,15 +199,6 @@ fn decoded(response: Response, sending: Sending) -> Result<Response, Error> {
         // A refusal is one however little of its body can be read.
         Err(_) if !is_good => Ok(response),
         Err(why) => Err(unreadable(sending, &response, why.to_owned())),
-    }
-}
-
-/// What is sent again where its connection is lost may take any.
-fn need(route: Route) -> Need {
-    match route {
-        Route::ReadTask | Route::OpenEvents => Need::Any,
-        // The lookup, so that the create behind it finds a connection that was used a moment ago.
-        Route::LoadAgent | Route::CreateTask | Route::StopTask => Need::Fresh,
     }
 }
 
