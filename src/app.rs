@@ -18,6 +18,7 @@ use crate::{
     health::{Pending, Readiness},
     memory::Budget,
     platform::{Client, KeyError, Keys},
+    shutdown::HangUps,
     telemetry::{ExportError, Metrics},
 };
 
@@ -80,7 +81,7 @@ impl Bound {
         let starting = readiness.wait_for("the gRPC port");
         let budget = Budget::new(settings.server.max_buffered_bytes);
         let client = Client::new(&settings.platform, &settings.events, Arc::clone(&budget));
-        let metrics = Metrics::new(settings.otlp.metrics)?;
+        let metrics = Metrics::new(settings.otlp.metrics.as_ref())?;
         let parts = Parts {
             calls: Calls::new(client, &settings.agents, &settings.events),
             keys: Arc::new(Keys::new(&settings.platform)?),
@@ -118,6 +119,7 @@ impl Bound {
     /// Serves until `shutdown` comes and the drain after it is over.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { grpc, admin, server, files, metrics, readiness, starting } = self;
+        let hang_ups = HangUps::catch().inspect_err(|error| warn!(%error, "SIGHUP cannot be caught")).ok();
         if let (Ok(grpc), Ok(admin)) = (grpc.local_addr(), admin.local_addr()) {
             info!(%grpc, %admin, tls = server.is_secure(), callers = server.callers(), "serving");
         }
@@ -127,7 +129,7 @@ impl Bound {
             .with_graceful_shutdown(async move { admin_is_over.cancelled().await })
             .into_future();
         let probes = tokio::spawn(probes);
-        let watching = tokio::spawn(reload::watch(files));
+        let watching = tokio::spawn(reload::watch(files, hang_ups));
         drop(starting);
         let draining = async {
             shutdown.await;
@@ -152,6 +154,11 @@ fn files(settings: &Settings, parts: &Parts) -> Result<Vec<Source>, String> {
         sources.push(Source::new("platform.api_key_file", [path.clone()], move || {
             keys.replace_own(config::secret_from(&path)?).map_err(|error| error.to_string())
         })?);
+    }
+    if let Some(path) = settings.platform.ca_file.clone() {
+        let keys = Arc::clone(&parts.keys);
+        let reload = move || keys.reload_authorities().map_err(|error| error.to_string());
+        sources.push(Source::new("platform.ca_file", [path], reload)?);
     }
     if let Some(path) = settings.auth.tokens_file.clone() {
         let auth = Arc::clone(&parts.auth);

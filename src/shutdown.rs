@@ -1,15 +1,19 @@
-//! The signals that end the process: the first begins a drain, the second exits at once.
+//! The signals: SIGTERM and SIGINT end the process, the first by a drain, the second at once; SIGHUP, SIGUSR1 and SIGUSR2,
+//! which end a process that does not catch them, end nothing. Not what SIGHUP is for: `app` looks at its files then.
 
 use std::{io, process};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 
-/// The signals SIGTERM and SIGINT, caught from now on.
+/// The signals that have a meaning, caught from now on.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
+
+/// SIGHUP, caught from now on.
+pub struct HangUps(Signal);
 
 impl Signals {
     /// Catches the signals.
@@ -17,6 +21,10 @@ impl Signals {
     /// # Errors
     /// When the system refuses a handler.
     pub fn catch() -> io::Result<Self> {
+        for harmless in [SignalKind::hangup(), SignalKind::user_defined1(), SignalKind::user_defined2()] {
+            // Stays caught when nobody listens any more.
+            drop(signal(harmless)?);
+        }
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
@@ -35,5 +43,20 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+impl HangUps {
+    /// Catches the signal.
+    ///
+    /// # Errors
+    /// When the system refuses a handler.
+    pub fn catch() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Returns when one has come since the last time.
+    pub async fn next(&mut self) {
+        self.0.recv().await;
     }
 }

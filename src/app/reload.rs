@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    future::pending,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,11 +14,10 @@ use std::{
 };
 
 use notify::{RecursiveMode, Watcher as _};
-use tokio::{
-    sync::Notify,
-    time::{sleep, timeout},
-};
+use tokio::{select, sync::Notify, time::sleep};
 use tracing::{error, info, warn};
+
+use crate::shutdown::HangUps;
 
 /// How long a file may still be written to after its first change.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -64,19 +64,22 @@ impl Source {
     }
 }
 
-/// Watches the sources' files, for ever.
-pub async fn watch(mut sources: Vec<Source>) {
-    if sources.is_empty() {
-        return;
-    }
+/// Watches the sources' files, for ever; SIGHUP has them looked at, too.
+pub async fn watch(mut sources: Vec<Source>, mut hang_ups: Option<HangUps>) {
+    let mut hung_up = async || match &mut hang_ups {
+        Some(hang_ups) => hang_ups.next().await,
+        None => pending().await,
+    };
     let changed = Arc::new(Notify::new());
     let _watcher = watcher(&sources, &changed)
         .inspect_err(|error| warn!(%error, "files cannot be watched; they are looked at every 30 s"));
     loop {
         // The first time too: they may have changed since they were read.
         sources.iter_mut().for_each(Source::look);
-        if timeout(LOOK, changed.notified()).await.is_ok() {
-            sleep(SETTLE).await;
+        select! {
+            () = changed.notified() => sleep(SETTLE).await,
+            () = sleep(LOOK) => {}
+            () = hung_up() => info!(files = sources.len(), "SIGHUP: looking at the files"),
         }
     }
 }

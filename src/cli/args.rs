@@ -1,6 +1,6 @@
 //! What the client commands share on the command line, and how values are read.
 
-use std::{fs, io::Read as _, time::Duration};
+use std::{ffi::OsString, fs, io::Read as _, time::Duration};
 
 use super::{failure::Failure, security::Security};
 
@@ -12,7 +12,7 @@ const MAX_DURATION: Duration = Duration::from_hours(30 * 24);
 pub struct Connection {
     /// The running proxy; https:// for TLS
     #[arg(long, value_name = "URL", env = "XPANDER_GRPC_SERVER", default_value = "http://127.0.0.1:50051")]
-    pub server: String,
+    pub server: OsString,
     /// Deadline of each call, e.g. 500ms, 30s or 2m
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,

@@ -75,7 +75,7 @@ enum Outcome {
 pub async fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Serve(args) => serve::serve(args).await,
-        Command::Demo => serve::demo().await,
+        Command::Demo => Box::pin(serve::demo()).await,
         Command::Sandbox(args) => serve::sandbox(args).await,
         Command::Check(args) => serve::check(args),
         Command::Invoke(args) => Box::pin(invoke::invoke(*args)).await,

@@ -1,9 +1,15 @@
 //! The way to a running proxy: connection, deadline, calls. What is called is the commands' business.
 
-use std::{error::Error as _, time::Duration};
+use std::{error::Error as _, io, sync::Arc, time::Duration};
 
 use futures_util::TryFutureExt as _;
-use tokio::time::{Instant, timeout_at};
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::TlsConnector;
 use tonic::{
     Code, Request, Response, Status, Streaming,
     metadata::{Ascii, MetadataValue},
@@ -12,12 +18,17 @@ use tonic::{
 
 use crate::proto::agent_service_client::AgentServiceClient;
 
-use super::{args::Connection, failure::Failure};
+use super::{args::Connection, failure::Failure, security::Tls};
 
 /// The largest message the proxy sends by default; the library's own limit is 4 MiB.
 const MAX_MESSAGE: usize = 64 << 20;
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const USER_AGENT: &str = concat!("xpander-grpc-proxy-cli/", env!("CARGO_PKG_VERSION"));
+/// How much of a stream may be unread, in bytes.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// The largest there is: enough for that much in frames of one byte, each of which counts as 256.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// How long after the deadline the proxy's own answer to its passing is awaited.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -44,23 +55,20 @@ struct Deadline(Option<Instant>);
 impl Proxy {
     /// Connects, so that a proxy that is not there is told apart from one that fails.
     pub async fn connect(connection: &Connection) -> Result<Self, Failure> {
-        let server = with_scheme(&connection.server);
-        let mut endpoint = Endpoint::from_shared(server.clone())
-            .and_then(|endpoint| endpoint.user_agent(concat!("xpander-grpc-proxy-cli/", env!("CARGO_PKG_VERSION"))))
-            .map_err(|_| Failure::Usage(format!("--server: `{server}` is no URL, e.g. http://127.0.0.1:50051")))?;
+        let Some(server) = connection.server.to_str().map(with_scheme) else {
+            return Err(Failure::Usage("--server: the value (not shown) is no UTF-8".to_owned()));
+        };
+        let no_url = || Failure::Usage(format!("--server: `{server}` is no URL, e.g. http://127.0.0.1:50051"));
+        let endpoint = Endpoint::from_shared(server.clone()).map_err(|_| no_url())?;
         let authorization = connection.security.authorization(endpoint.uri())?;
         let tls = connection.security.tls(endpoint.uri())?;
         let is_secure = tls.is_some();
-        if let Some(tls) = tls {
-            endpoint = endpoint
-                .tls_config(tls)
-                .map_err(|error| Failure::Usage(format!("TLS cannot be set up: {}", root_cause(&error))))?;
-        }
         let limit = connection.timeout.map_or(CONNECT_TIMEOUT, |timeout| timeout.min(CONNECT_TIMEOUT));
-        let channel = endpoint
-            .connect_timeout(limit)
-            .connect()
-            .await
+        let channel = match tls {
+            None => prepared(endpoint, limit).connect().await,
+            Some(tls) => secure(&endpoint, limit, tls).await,
+        };
+        let channel = channel
             .map_err(|error| Status::unavailable(format!("cannot connect to {server}: {}", root_cause(&error))))?;
         Ok(Self { channel, authorization, is_secure, timeout: connection.timeout })
     }
@@ -151,6 +159,33 @@ impl Deadline {
     }
 }
 
+/// What every connection has. Its windows bear a reader who stops for minutes, such as a pager: the library closes a
+/// connection whose unread frames are many and small, by half the connection's window; the stream's bounds what is unread.
+fn prepared(endpoint: Endpoint, limit: Duration) -> Endpoint {
+    let endpoint = endpoint.connect_timeout(limit);
+    let endpoint = endpoint.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
+    // It is a header's value.
+    endpoint.clone().user_agent(USER_AGENT).unwrap_or(endpoint)
+}
+
+/// Connects over TLS by our own hand: the library's refuses a certificate that is its own authority.
+async fn secure(endpoint: &Endpoint, limit: Duration, tls: Tls) -> Result<Channel, tonic::transport::Error> {
+    let uri = endpoint.uri().clone();
+    let place = (uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned(), uri.port_u16().unwrap_or(443));
+    let (connector, name) = (TlsConnector::from(Arc::new(tls.config)), tls.name);
+    let connect = tower::service_fn(move |_: Uri| {
+        let (connector, name, place) = (connector.clone(), name.clone(), place.clone());
+        async move {
+            let socket = TcpStream::connect(place).await?;
+            socket.set_nodelay(true)?;
+            Ok::<_, io::Error>(TokioIo::new(connector.connect(name, socket).await?))
+        }
+    });
+    // With TLS in its address the library would insist on its own.
+    let outside = Endpoint::from_static("http://proxy").origin(uri);
+    prepared(outside, limit).connect_with_connector(connect).await
+}
+
 fn with_scheme(server: &str) -> String {
     if server.contains("://") { server.to_owned() } else { format!("http://{server}") }
 }
@@ -170,7 +205,7 @@ mod tests {
 
     fn connection(server: &str) -> Connection {
         let security = Security::default();
-        Connection { server: server.to_owned(), timeout: Some(Duration::from_secs(2)), json: false, security }
+        Connection { server: server.into(), timeout: Some(Duration::from_secs(2)), json: false, security }
     }
 
     #[test]

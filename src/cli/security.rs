@@ -2,23 +2,20 @@
 //! side of it: that is `grpc`.
 
 use std::{
-    env, fs,
+    env::{self, VarError},
     net::IpAddr,
     path::{Path, PathBuf},
 };
 
 use http::Uri;
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-};
-use tonic::{
-    metadata::{Ascii, MetadataValue},
-    transport::{Certificate, ClientTlsConfig, Identity},
-};
+use rustls::{ClientConfig, pki_types::ServerName};
+use tonic::metadata::{Ascii, MetadataValue};
 
 use super::failure::Failure;
-use crate::config::{Secret, secret_from};
+use crate::{
+    config::{Secret, pem, secret_from},
+    platform::{Trust, TrustError},
+};
 
 /// The variable with the bearer token. No flag holds one: it would show in the list of processes.
 const TOKEN: &str = "XPANDER_GRPC_TOKEN";
@@ -43,29 +40,42 @@ pub struct Security {
     pub token_file: Option<PathBuf>,
 }
 
+/// TLS to a server: how, and what it is called.
+pub struct Tls {
+    pub config: ClientConfig,
+    pub name: ServerName<'static>,
+}
+
 impl Security {
     /// TLS for an `https` server, none for another.
     ///
     /// # Errors
     /// When a file cannot be used, or would be of no use because the server is called in cleartext.
-    pub fn tls(&self, server: &Uri) -> Result<Option<ClientTlsConfig>, Failure> {
+    pub fn tls(&self, server: &Uri) -> Result<Option<Tls>, Failure> {
         if server.scheme_str() != Some("https") {
             return match self.tls_flag() {
                 Some(flag) => Err(usage(format!("{flag}: {server} is called without TLS; use https://"))),
                 None => Ok(None),
             };
         }
-        let mut tls = match &self.ca_file {
-            Some(path) => ClientTlsConfig::new().ca_certificate(authorities(path)?),
-            None => ClientTlsConfig::new().with_native_roots(),
+        let trust = self.ca_file.clone().map_or(Trust::System, Trust::File);
+        let tls = trust.client().map_err(|error| match error {
+            TrustError::File(path, why) => wrong("--ca-file", &path, &why),
+            error => usage(error.to_string()),
+        })?;
+        let tls = match (&self.cert_file, &self.key_file) {
+            (Some(certificate), Some(key)) => {
+                let chain = pem::certificates(certificate).map_err(|why| wrong("--cert-file", certificate, &why))?;
+                let private = pem::key(key).map_err(|why| wrong("--key-file", key, &why))?;
+                tls.with_client_auth_cert(chain, private)
+                    .map_err(|error| usage(format!("TLS cannot be set up by --cert-file and --key-file: {error}")))?
+            }
+            _ => tls.with_no_client_auth(),
         };
-        if let (Some(certificate), Some(key)) = (&self.cert_file, &self.key_file) {
-            tls = tls.identity(identity(certificate, key)?);
-        }
-        if let Some(name) = &self.server_name {
-            tls = tls.domain_name(name);
-        }
-        Ok(Some(tls))
+        let host = self.server_name.as_deref().or(server.host()).unwrap_or_default();
+        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
+            .map_err(|_| usage(format!("--server-name: {host} is no name of a server")))?;
+        Ok(Some(Tls { config: tls, name }))
     }
 
     /// What to write into `authorization`, if anything.
@@ -78,7 +88,10 @@ impl Security {
             Some(path) => ("--token-file", secret_from(path).map_err(|why| usage(format!("--token-file: {why}")))?),
             None => match env::var(TOKEN) {
                 Ok(token) if !token.is_empty() => (TOKEN, Secret::new(token)),
-                _ => return Ok(None),
+                Ok(_) | Err(VarError::NotPresent) => return Ok(None),
+                Err(VarError::NotUnicode(_)) => {
+                    return Err(usage(format!("{TOKEN}: the token (not shown) is no UTF-8")));
+                }
             },
         };
         if server.scheme_str() != Some("https") && !is_loopback(server) {
@@ -102,36 +115,6 @@ impl Security {
         ];
         flags.into_iter().find_map(|(is_given, flag)| is_given.then_some(flag))
     }
-}
-
-/// Looks into the file, since tonic leaves out what it cannot use.
-fn authorities(path: &Path) -> Result<Certificate, Failure> {
-    let pem = read("--ca-file", path)?;
-    let mut roots = RootCertStore::empty();
-    for authority in chain("--ca-file", path, &pem)? {
-        roots.add(authority).map_err(|error| wrong("--ca-file", path, &error))?;
-    }
-    Ok(Certificate::from_pem(pem))
-}
-
-fn identity(certificate: &Path, key: &Path) -> Result<Identity, Failure> {
-    let (chain_pem, key_pem) = (read("--cert-file", certificate)?, read("--key-file", key)?);
-    chain("--cert-file", certificate, &chain_pem)?;
-    PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| wrong("--key-file", key, &error))?;
-    Ok(Identity::from_pem(chain_pem, key_pem))
-}
-
-fn chain(flag: &str, path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    let chain: Vec<_> =
-        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|error| wrong(flag, path, &error))?;
-    if chain.is_empty() {
-        return Err(wrong(flag, path, &"there is no certificate in it"));
-    }
-    Ok(chain)
-}
-
-fn read(flag: &str, path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| usage(format!("{flag}: cannot read {}: {error}", path.display())))
 }
 
 fn wrong(flag: &str, path: &Path, why: &dyn std::fmt::Display) -> Failure {

@@ -70,12 +70,13 @@ const SANDBOX_KEY: &str = "key-of-the-sandbox";
 
 /// Runs the proxy until it is told to stop.
 pub async fn serve(args: ServeArgs) -> Result<Outcome, Failure> {
+    // First: one that comes while this starts is caught as well.
+    let signals = Signals::catch().map_err(broken)?;
     let ServeArgs { listen, admin_listen, config, sandbox, log_format } = args;
     let mut settings = settings(config.as_deref(), &Flags { listen, admin_listen, log_format, sandbox })?;
     let telemetry = telemetry::start(&settings).map_err(broken)?;
     descriptors::allow_as_many_as(&settings.server);
     let _platform = if sandbox { Some(start_sandbox(&mut settings).await?) } else { None };
-    let signals = Signals::catch().map_err(broken)?;
     Bound::bind(&settings).await.map_err(broken)?.run(signals.first()).await;
     telemetry.finish().await;
     Ok(Outcome::Good)
@@ -90,12 +91,12 @@ pub async fn demo() -> Result<Outcome, Failure> {
     let platform = start_sandbox(&mut settings).await?;
     let bound = Bound::bind(&settings).await.map_err(broken)?;
     let server = format!("http://{}", bound.grpc_address().map_err(broken)?);
-    println!("embedded platform  {}\nproxy              {server}\n", platform.base_url());
+    writeln!(io::stdout(), "embedded platform  {}\nproxy              {server}\n", platform.base_url())?;
     let (shut_down, told) = oneshot::channel::<()>();
     let serving = tokio::spawn(bound.run(async { drop(told.await) }));
 
     let request = InvokeRequest { agent_id: "tools".to_owned(), prompt: DEMO_PROMPT.to_owned(), ..Default::default() };
-    let connection = Connection { server, timeout: None, json: false, security: Security::default() };
+    let connection = Connection { server: server.into(), timeout: None, json: false, security: Security::default() };
     let proxy = Proxy::connect(&connection).await?;
     let outcome = invoke::follow(&proxy, request, None, false).await;
     drop((shut_down, proxy));
@@ -109,7 +110,7 @@ const DEMO_PROMPT: &str = "Compare the two sales reports";
 pub async fn sandbox(args: SandboxArgs) -> Result<Outcome, Failure> {
     let signals = Signals::catch().map_err(broken)?;
     let platform = Sandbox::start(args.listen).await.map_err(broken)?;
-    println!("embedded platform at {}", platform.base_url());
+    writeln!(io::stdout(), "embedded platform at {}", platform.base_url())?;
     signals.first().await;
     Ok(Outcome::Good)
 }
@@ -127,7 +128,7 @@ pub fn check(args: CheckArgs) -> Result<Outcome, Failure> {
 }
 
 fn settings(file: Option<&Path>, flags: &Flags) -> Result<Settings, Failure> {
-    config::load(file, env::vars(), flags).map_err(|faults| {
+    config::load(file, env::vars_os(), flags).map_err(|faults| {
         let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
         Failure::Usage(faults.join("\n"))
     })

@@ -82,7 +82,12 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
     ("platform.max_answer_bytes", Kind::Bytes(|s| &mut s.platform.max_answer_bytes),
         "The platform's largest answer, after decompression."),
     ("platform.pool_idle_timeout", Kind::Time(|s| &mut s.platform.pool_idle_timeout, SOME_TIME),
-        "How long an unused connection is kept; to stay below the platform's own keep-alive."),
+        "How long an unused connection is kept; to stay below the platform's own keep-alive. What is sent once, such as a \
+         create, takes none that was unused for a second."),
+    ("platform.keepalive_interval", Kind::Time(|s| &mut s.platform.keepalive_interval, SOME_TIME),
+        "How long nothing may be heard on an HTTP/2 connection to the platform before it is pinged."),
+    ("platform.keepalive_timeout", Kind::Time(|s| &mut s.platform.keepalive_timeout, SOME_TIME),
+        "How long the answer to such a ping may take; then the connection is closed."),
     ("platform.http2", Kind::Http2(|s| &mut s.platform.http2),
         "Whether HTTP/2 is spoken: where TLS offers it, always (also in cleartext), or never."),
     ("platform.http2_streams", Kind::Count(|s| &mut s.platform.http2_streams, 1..=100_000),
@@ -90,7 +95,8 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
          than the platform lets in at once on a connection, which is 100 or more by custom: one beyond would wait until another \
          is over."),
     ("platform.ca_file", Kind::File(|s| &mut s.platform.ca_file),
-        "A PEM file of certificate authorities to trust instead of the system's."),
+        "A PEM file of certificate authorities to trust instead of the system's, or of the platform's very certificate. Read \
+         again when it changes."),
     ("platform.retries", Kind::Count(|s| &mut s.platform.retries, 0..=10),
         "How often a read is sent again on lost connections, 429, 502, 503 and 504, as long after as the platform wishes; all \
          calls share one budget, so that a failing platform is not stormed. Creates and stops are sent again only where no \

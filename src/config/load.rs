@@ -1,15 +1,13 @@
 //! Puts the settings together from their sources and checks them. Every fault is found in one go.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::Path,
-};
+use std::{collections::BTreeMap, ffi::OsString, path::Path};
 
 use super::{
+    environment,
     fault::Fault,
     keys,
     kind::Kind,
-    otel,
+    otel, proxies,
     sources::{self, Flags, Given},
     together::{self, API_KEY, API_KEY_FILE},
     tree::Settings,
@@ -21,13 +19,13 @@ use super::{
 ///
 /// # Errors
 /// All that is wrong: unknown names, values that are not allowed, and what is missing, ordered by setting.
-pub fn load(
+pub fn load<T: Into<OsString>>(
     file: Option<&Path>,
-    environment: impl IntoIterator<Item = (String, String)>,
+    environment: impl IntoIterator<Item = (T, T)>,
     flags: &Flags,
 ) -> Result<Settings, Vec<Fault>> {
-    let variables: HashMap<String, String> = environment.into_iter().collect();
-    let mut layers = Layers { given: BTreeMap::new(), count: 0, is_whole: true, faults: Vec::new() };
+    let (variables, faults) = environment::texts(environment);
+    let mut layers = Layers { given: BTreeMap::new(), count: 0, is_whole: faults.is_empty(), faults };
     layers.add(sources::staging(&variables));
     match file.map(sources::file) {
         None => {}
@@ -40,9 +38,14 @@ pub fn load(
     layers.add(sources::official(&variables));
     let (otlp, faults) = otel::otlp(&variables);
     layers.faults.extend(faults);
+    let (proxies, faults) = proxies::proxies(&variables);
+    // The embedded platform is reached without.
+    layers.faults.extend(faults.into_iter().filter(|_| !flags.sandbox));
     layers.add(sources::prefixed(variables));
     layers.add(sources::flags(flags));
-    layers.finish(Settings { otlp, ..Settings::default() }, flags.sandbox)
+    let mut settings = Settings { otlp, ..Settings::default() };
+    settings.platform.proxies = proxies;
+    layers.finish(settings, flags.sandbox)
 }
 
 /// The strongest value of each setting so far, and the faults.

@@ -4,6 +4,7 @@
 
 mod callers;
 mod duration;
+mod environment;
 mod fault;
 mod files;
 mod keys;
@@ -12,6 +13,9 @@ mod lists;
 mod load;
 mod names;
 mod otel;
+mod otel_values;
+pub mod pem;
+mod proxies;
 mod raw;
 mod read;
 mod reference;
@@ -29,7 +33,8 @@ pub use callers::{Auth, UserField, Users};
 pub use fault::Fault;
 pub use files::{secret_from, tokens_from};
 pub use load::load;
-pub use otel::{Otlp, OtlpProtocol};
+pub use otel::{Export, Otlp, OtlpProtocol};
+pub use proxies::Proxies;
 pub use reference::reference;
 pub use roots::{Roots, roots};
 pub use secret::{Secret, TokenHash};

@@ -30,7 +30,9 @@ counts as unset. Variables of the official client mean what they mean there; the
 In the environment, as in the file, a name that no setting has is a mistake. Kubernetes makes variables from the names of
 services: where one is called `xpander-proxy`, set `enableServiceLinks: false` for the pod.
 
-`HTTPS_PROXY` and `NO_PROXY` are honoured for the platform.
+`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are honoured for the platform, in capitals or not; the first of a
+proxy's names that says something counts. This machine (`localhost`, `127.0.0.0/8`, `::1`) is reached without. One that is no
+address of an HTTP proxy stops the start. A variable of the proxy's own that is no UTF-8 does, too; others' may hold anything.
 
 ## Lists and maps
 
@@ -55,7 +57,7 @@ const OTEL: &str = "\
 
 Traces and metrics are exported over OTLP by the variables of OpenTelemetry's specification, which are no keys of the file.
 The exporters read the others (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SERVICE_NAME`,
-`OTEL_TRACES_SAMPLER`, …) by themselves. An empty variable counts as unset.
+`OTEL_TRACES_SAMPLER`, …) by themselves. An empty variable counts as unset; one that they could not read stops the start.
 
 | variable | does |
 |---|---|

@@ -14,5 +14,5 @@ pub fn show(settings: &Settings) -> String {
         let _ = writeln!(lines, "{name} = {}", kind.show(&mut settings));
         lines
     });
-    keys + &otel::show(settings.otlp)
+    keys + &otel::show(&settings.otlp)
 }

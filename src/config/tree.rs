@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use super::{
     callers::{Auth, Users},
     otel::Otlp,
+    proxies::Proxies,
     secret::Secret,
 };
 
@@ -101,12 +102,18 @@ pub struct Platform {
     pub max_answer_bytes: usize,
     /// How long an unused connection is kept; below the platform's own keep-alive.
     pub pool_idle_timeout: Duration,
+    /// How long nothing may be heard on an HTTP/2 connection before it is pinged.
+    pub keepalive_interval: Duration,
+    /// How long the answer to such a ping may take; then the connection is closed.
+    pub keepalive_timeout: Duration,
     /// Whether HTTP/2 is spoken.
     pub http2: Http2,
     /// How many requests share a connection over HTTP/2.
     pub http2_streams: u32,
     /// A PEM file of certificate authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// The forward proxies on the way, by `HTTPS_PROXY` and the like; no key of the file.
+    pub proxies: Proxies,
     /// How often a read is sent again, and a create that could not be sent at all; zero: never.
     pub retries: u32,
     /// How long a loaded agent is remembered; zero: not at all.
@@ -207,9 +214,12 @@ impl Default for Platform {
             request_timeout: Duration::from_mins(1),
             max_answer_bytes: 64 << 20,
             pool_idle_timeout: Duration::from_secs(30),
+            keepalive_interval: Duration::from_secs(20),
+            keepalive_timeout: Duration::from_secs(10),
             http2: Http2::Auto,
             http2_streams: 100,
             ca_file: None,
+            proxies: Proxies::default(),
             retries: 3,
             agent_cache_ttl: Duration::from_secs(5),
         }

@@ -36,6 +36,12 @@ struct Row {
 /// The status of a failed call, which is noted in its record, and completed with what the record knows.
 pub fn refuse(record: &Record, error: &Error) -> Status {
     record.failed(reason(&error.kind), end(&error.kind));
+    if let Kind::Platform(error) = &error.kind
+        && let Some(cause) = error.cause()
+    {
+        // Also where the request was another call's, such as a lookup that both waited for.
+        record.lost_connection(cause);
+    }
     let mut error = error.clone();
     error.task_id = error.task_id.or_else(|| record.task_id().map(Into::into));
     error.last_event_id = error.last_event_id.or_else(|| record.last_event_id());

@@ -1,18 +1,21 @@
 //! TLS on the gRPC port, by rustls: the certificate, the authorities that callers' certificates come from, and both again
 //! when their files change. Not who may call: that is `auth`.
 
-use std::{fs, io, path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 use rustls::{
     RootCertStore, ServerConfig, ServerConnection,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    pki_types::CertificateDer,
     server::{VerifierBuilderError, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::config;
+use crate::config::{self, pem};
 
 /// The gRPC port's TLS.
 pub struct Tls {
@@ -27,25 +30,15 @@ pub struct Tls {
 /// Files that TLS cannot be made from.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read.
-    #[error("{setting} {path}: {error}")]
+    /// A file cannot be read, or does not hold what it should.
+    #[error("{setting} {path}: {problem}")]
     File {
         /// The setting that names it.
         setting: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// A file does not hold what it should. The library's own words would repeat its lines, which may be a key's.
-    #[error("{setting} {path}: it holds no readable {what} in PEM")]
-    Content {
-        /// The setting that names it.
-        setting: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What is looked for.
-        what: &'static str,
+        /// What is wrong with it.
+        problem: String,
     },
     /// A certificate and a key that do not fit, or that the library refuses.
     #[error("server.tls_cert_file {certificate} and server.tls_key_file {key}: {error}")]
@@ -131,46 +124,26 @@ fn names(certificate: &CertificateDer<'_>) -> Vec<Arc<str>> {
 }
 
 fn load(
-    certificate: &PathBuf,
-    key: &PathBuf,
+    certificate: &Path,
+    key: &Path,
     client_ca: Option<&PathBuf>,
     certificate_is_optional: bool,
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = certificates(CERTIFICATE, certificate, "certificate")?;
-    let none = || TlsError::Content { setting: KEY, path: key.clone(), what: "private key" };
-    let key_der = PrivateKeyDer::from_pem_slice(&read(KEY, key)?).map_err(|_| none())?;
+    let chain = pem::certificates(certificate).map_err(wrong(CERTIFICATE, certificate))?;
+    let key_der = pem::key(key).map_err(wrong(KEY, key))?;
     let provider = Arc::new(ring::default_provider());
     let verifier = match client_ca {
         None => WebPkiClientVerifier::no_client_auth(),
-        Some(path) => verifier(authorities(path)?, &provider, certificate_is_optional)?,
+        Some(path) => {
+            verifier(pem::authorities(path).map_err(wrong(CLIENT_CA, path))?, &provider, certificate_is_optional)?
+        }
     };
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let config = config.with_client_cert_verifier(verifier).with_single_cert(chain, key_der);
     let mut config =
-        config.map_err(|error| TlsError::Pair { certificate: certificate.clone(), key: key.clone(), error })?;
+        config.map_err(|error| TlsError::Pair { certificate: certificate.to_owned(), key: key.to_owned(), error })?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Arc::new(config))
-}
-
-/// The certificates in a file, one at least.
-fn certificates(
-    setting: &'static str,
-    path: &PathBuf,
-    what: &'static str,
-) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(setting, path)?).collect();
-    let found = found.ok().filter(|found| !found.is_empty());
-    found.ok_or_else(|| TlsError::Content { setting, path: path.clone(), what })
-}
-
-fn authorities(path: &PathBuf) -> Result<RootCertStore, TlsError> {
-    const WHAT: &str = "certificate authority";
-    let mut roots = RootCertStore::empty();
-    for authority in certificates(CLIENT_CA, path, WHAT)? {
-        let added = roots.add(authority);
-        added.map_err(|_| TlsError::Content { setting: CLIENT_CA, path: path.clone(), what: WHAT })?;
-    }
-    Ok(roots)
 }
 
 fn verifier(
@@ -182,6 +155,6 @@ fn verifier(
     if certificate_is_optional { verifier.allow_unauthenticated().build() } else { verifier.build() }
 }
 
-fn read(setting: &'static str, path: &PathBuf) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|error| TlsError::File { setting, path: path.clone(), error })
+fn wrong(setting: &'static str, path: &Path) -> impl FnOnce(String) -> TlsError {
+    move |problem| TlsError::File { setting, path: path.to_owned(), problem }
 }

@@ -11,6 +11,7 @@ use reqwest::{RequestBuilder, Response};
 
 use super::{
     agents::Agents,
+    codings,
     error::Error,
     events::EventStream,
     progress::{CreateBody, Phase, Progress, State},
@@ -186,7 +187,7 @@ impl Client {
             if !is(header::CONTENT_TYPE, "text/event-stream") {
                 return Err("it is no event stream");
             }
-            if response.headers().contains_key(header::CONTENT_ENCODING) && !is(header::CONTENT_ENCODING, "identity") {
+            if codings::of(response.headers()).is_ok_and(|codings| !codings.is_empty()) {
                 return Err("it is compressed, which was not asked for");
             }
             Ok(())

@@ -12,6 +12,7 @@ use reqwest::Url;
 use super::{
     error::{Cause, Error},
     lanes::Lanes,
+    pool::Forward,
 };
 use crate::config::{Roots, Secret, roots};
 
@@ -32,6 +33,8 @@ pub struct Credentials {
     events: Option<Url>,
     /// Never shared between keys.
     pub(super) http: Lanes,
+    /// The forward proxies on the way.
+    pub(super) forward: Forward,
 }
 
 /// Whose a key is. What is remembered under a request id belongs to an owner, so that a create is not repeated because
@@ -54,14 +57,14 @@ impl Credentials {
         organization: &str,
         secret: Secret,
         owner: Owner,
-        http: Lanes,
+        (http, forward): (Lanes, Forward),
     ) -> Result<Self, InvalidHeaderValue> {
         let mut key = HeaderValue::from_str(secret.expose())?;
         key.set_sensitive(true);
         let roots = roots(base_url, organization);
         let hash = HASHER.hash_one((&secret, &roots, &owner));
         let [rest, events] = [&roots.rest, &roots.events].map(|root| Url::parse(root).ok().filter(Url::has_host));
-        Ok(Self { key, secret, owner, hash, roots, rest, events, http })
+        Ok(Self { key, secret, owner, hash, roots, rest, events, http, forward })
     }
 
     /// The address of a REST route, given by the segments of its path.

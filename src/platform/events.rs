@@ -18,7 +18,7 @@ use crate::telemetry::Attempt;
 pub struct EventStream {
     response: Response,
     /// Held as long as the response.
-    _share: Share,
+    share: Share,
     decoder: Decoder,
     idle_timeout: Duration,
     opened: Instant,
@@ -39,7 +39,7 @@ impl EventStream {
     ) -> Self {
         let decoder = Decoder::new(max_event_bytes);
         let now = Instant::now();
-        Self { response, _share: share, decoder, idle_timeout, opened: now, alive: now, is_over: false, attempt }
+        Self { response, share, decoder, idle_timeout, opened: now, alive: now, is_over: false, attempt }
     }
 
     /// The next event; None at the stream's end. May be dropped while it waits: nothing is lost.
@@ -56,20 +56,26 @@ impl EventStream {
             }
             let silent = self.alive + self.idle_timeout;
             match timeout_at(silent, self.response.chunk()).await {
-                Ok(Ok(Some(bytes))) => self.decoder.push(&bytes),
+                Ok(Ok(Some(bytes))) => {
+                    self.share.heard(None);
+                    self.decoder.push(&bytes);
+                }
                 Ok(Ok(None)) => {
                     self.is_over = true;
                     return Ok(self.decoder.finish());
                 }
                 Ok(Err(error)) => return Err(self.failed(lost(error))),
-                Err(_) => return Err(self.failed(Error::Timeout(self.idle_timeout))),
+                Err(_) => {
+                    self.share.given_up(self.alive);
+                    return Err(self.failed(Error::Timeout(self.idle_timeout)));
+                }
             }
             self.alive = Instant::now();
         }
     }
 
     fn failed(&mut self, error: Error) -> Error {
-        self.attempt.failed(error.name());
+        self.attempt.failed(error.name(), error.cause());
         error
     }
 

@@ -92,6 +92,20 @@ impl Keys {
         self.passed.try_get_with_by_ref(&named, open).map_err(|error| KeyError::clone(&error))
     }
 
+    /// Reads the platform's authorities again: they hold for connections from the next call on; calls under way keep theirs.
+    ///
+    /// # Errors
+    /// When they cannot be used; the old ones stay.
+    pub fn reload_authorities(&self) -> Result<(), KeyError> {
+        self.pools.reload()?;
+        // Their pools are made anew when they are asked for.
+        self.passed.invalidate_all();
+        match self.own() {
+            Some(own) => self.replace_own(Secret::new(own.secret())),
+            None => Ok(()),
+        }
+    }
+
     /// The organization of callers that name none.
     #[must_use]
     pub fn organization(&self) -> Option<&str> {
@@ -99,7 +113,8 @@ impl Keys {
     }
 
     fn credentials(&self, key: Secret, organization: &str, owner: Owner) -> Result<Credentials, KeyError> {
-        Ok(Credentials::new(&self.base_url, organization, key, owner, self.pools.open()?)?)
+        let connections = (self.pools.open()?, self.pools.forward());
+        Ok(Credentials::new(&self.base_url, organization, key, owner, connections)?)
     }
 }
 

@@ -1,104 +1,223 @@
 //! One key's connections, and which of them a request takes.
 //!
 //! Over HTTP/2 requests share a connection, but no more of them than the server lets in at once: one beyond that waits
-//! until another is over, and behind event streams that takes hours. So a client, which keeps to one connection, gets so
-//! many and no more; the next ones get another client.
+//! until another is over, and behind event streams that takes hours. So a lane, which keeps to one connection, gets so
+//! many and no more; the next ones get another lane. One that answers nothing any more gets no new requests: its
+//! connection may be dead behind a socket that is not.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
 
+use http::Version;
 use reqwest::Client;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
-/// A request's share of a connection, held until its answer has been read; none where each has one of its own.
-pub type Share = Option<OwnedSemaphorePermit>;
+use crate::telemetry::Route;
+
+/// So many requests in a row without an answer, over a silence, close a lane to new ones: one may be slow by itself.
+const UNANSWERED: u32 = 2;
+/// How long a connection may have been unused that is taken for what is sent once. Servers close theirs after 2 to 5 s
+/// and longer, and what is on its way at that moment may have been processed or not.
+pub const A_MOMENT: Duration = Duration::from_secs(1);
+
+/// Makes a client whose connections may be unused for so long at most.
+type Open = Box<dyn Fn(Duration) -> reqwest::Result<Client> + Send + Sync>;
+
+/// A lane, and a request's place on it.
+type Taken = (Arc<Lane>, Option<OwnedSemaphorePermit>);
 
 /// The connections.
 pub struct Lanes {
-    open: Box<dyn Fn() -> reqwest::Result<Client> + Send + Sync>,
-    /// How many requests a client may have under way.
+    open: Open,
+    /// How long an unused connection is kept.
+    idle: Duration,
+    /// How many requests a lane may have under way.
     most: usize,
-    /// Where nothing is shared, the first alone is used.
-    first: Client,
+    /// How long nothing may have been answered.
+    silence: Duration,
+    /// What is spoken, where that is known before the first answer.
+    speaks: Option<Version>,
+    /// Builds requests, and sends none.
+    builder: Client,
     /// In the order in which they are filled, so that the last ones fall idle first.
-    opened: Mutex<Vec<Lane>>,
+    opened: Mutex<Vec<Arc<Lane>>>,
+}
+
+/// What a request needs of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Any: it is sent again where its connection is lost.
+    Any,
+    /// One that was used a moment ago, or a new one: what is sent at the moment when the server closes it is lost.
+    Fresh,
+}
+
+impl Need {
+    /// What this route needs: what is sent again where its connection is lost may take any.
+    pub fn of(route: Route) -> Self {
+        match route {
+            Route::ReadTask | Route::OpenEvents => Self::Any,
+            // The lookup, so that the create behind it finds a connection that was used a moment ago.
+            Route::LoadAgent | Route::CreateTask | Route::StopTask => Self::Fresh,
+        }
+    }
+}
+
+/// A request's share of a connection, held until its answer has been read.
+pub struct Share {
+    lane: Arc<Lane>,
+    begun: Instant,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 struct Lane {
     client: Client,
+    /// For HTTP/1.1, where a client has many connections: one that keeps none that was not used a moment ago.
+    fresh: OnceLock<Client>,
     free: Arc<Semaphore>,
+    health: Mutex<Health>,
+}
+
+/// What is known of a connection.
+struct Health {
+    speaks: Option<Version>,
+    /// When something was last heard of it; at first, when it was opened.
+    heard: Instant,
+    /// Requests since then, in a row, that ended without an answer.
+    unanswered: u32,
+    /// When the first of those was sent.
+    since: Instant,
 }
 
 impl Lanes {
-    /// Lanes for so many requests each, made by `open`; for any number where that is zero.
+    /// Lanes for so many requests each, or for any number where that is zero: then HTTP/2 is not spoken. `idle` is how long
+    /// an unused connection is kept, `silence` how long one may answer nothing.
     ///
     /// # Errors
     /// When the HTTP client refuses its settings.
     pub fn new(
         most: usize,
-        open: impl Fn() -> reqwest::Result<Client> + Send + Sync + 'static,
+        speaks: Option<Version>,
+        [idle, silence]: [Duration; 2],
+        open: impl Fn(Duration) -> reqwest::Result<Client> + Send + Sync + 'static,
     ) -> reqwest::Result<Self> {
-        Ok(Self { first: open()?, open: Box::new(open), most, opened: Mutex::default() })
+        let most = if most == 0 { Semaphore::MAX_PERMITS } else { most.min(Semaphore::MAX_PERMITS) };
+        let builder = open(idle)?;
+        Ok(Self { open: Box::new(open), idle, most, silence, speaks, builder, opened: Mutex::default() })
     }
 
     /// A client to build requests with, whichever sends them.
     pub fn builder(&self) -> &Client {
-        &self.first
+        &self.builder
     }
 
     /// The client that sends the next request.
-    pub fn next(&self) -> (Client, Share) {
-        if self.most == 0 {
-            return (self.first.clone(), None);
-        }
-        let mut lanes = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        for lane in &*lanes {
-            if let Ok(share) = Arc::clone(&lane.free).try_acquire_owned() {
-                return (lane.client.clone(), Some(share));
-            }
-        }
-        let client = if lanes.is_empty() { Ok(self.first.clone()) } else { (self.open)() };
-        // What was made once can be made again; if not, the request waits for its turn.
-        let Ok(client) = client else { return (self.first.clone(), None) };
-        let free = Arc::new(Semaphore::new(self.most));
-        let share = Arc::clone(&free).try_acquire_owned().ok();
-        lanes.push(Lane { client: client.clone(), free });
-        (client, share)
+    ///
+    /// # Errors
+    /// When the HTTP client refuses its settings.
+    pub fn next(&self, need: Need) -> reqwest::Result<(Client, Share)> {
+        let mut lanes = lock(&self.opened);
+        lanes.retain(|lane| !lane.is_silent(self.silence));
+        let taken = lanes.iter().find_map(|lane| lane.take(need, self.most));
+        let (lane, permit) = if let Some(taken) = taken { taken } else { self.open_one(&mut lanes, need)? };
+        let client = match need {
+            Need::Fresh if lane.has_many() => lane.fresh(&self.open)?,
+            _ => lane.client.clone(),
+        };
+        Ok((client, Share { lane, begun: Instant::now(), _permit: permit }))
     }
+
+    fn open_one(&self, lanes: &mut Vec<Arc<Lane>>, need: Need) -> reqwest::Result<Taken> {
+        // What is too old for this request is so for the next one of its kind, and has nothing under way.
+        lanes.retain(|lane| need == Need::Any || lane.is_fresh(self.most));
+        let lane = Arc::new(Lane::new((self.open)(self.idle)?, self.most, self.speaks));
+        lanes.push(Arc::clone(&lane));
+        let permit = Arc::clone(&lane.free).try_acquire_owned().ok();
+        Ok((lane, permit))
+    }
+}
+
+impl Share {
+    /// Something was heard of the connection, in this version where it was the head of an answer.
+    pub fn heard(&self, version: Option<Version>) {
+        let mut health = lock(&self.lane.health);
+        health.speaks = version.or(health.speaks);
+        (health.heard, health.unanswered) = (Instant::now(), 0);
+    }
+
+    /// Nothing more is expected of the answer, of which nothing was heard since then.
+    pub fn given_up(&self, since: Instant) {
+        lock(&self.lane.health).unanswered_since(since);
+    }
+}
+
+impl Drop for Share {
+    /// Whatever ended it, its time or its caller's: what matters is whether it was answered.
+    fn drop(&mut self) {
+        lock(&self.lane.health).unanswered_since(self.begun);
+    }
+}
+
+impl Health {
+    /// Where something was heard meanwhile, the request was slow and not the connection.
+    fn unanswered_since(&mut self, since: Instant) {
+        if self.heard <= since {
+            if self.unanswered == 0 {
+                self.since = since;
+            }
+            self.unanswered += 1;
+        }
+    }
+}
+
+impl Lane {
+    fn new(client: Client, most: usize, speaks: Option<Version>) -> Self {
+        let now = Instant::now();
+        let health = Mutex::new(Health { speaks, heard: now, unanswered: 0, since: now });
+        Self { client, fresh: OnceLock::new(), free: Arc::new(Semaphore::new(most)), health }
+    }
+
+    /// A share of it, where it has one that serves.
+    fn take(self: &Arc<Self>, need: Need, most: usize) -> Option<Taken> {
+        if need == Need::Fresh && !self.is_fresh(most) {
+            return None;
+        }
+        let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        Some((Arc::clone(self), Some(permit)))
+    }
+
+    /// Whether its connection was used a moment ago; where there are many, that is looked after for each.
+    fn is_fresh(&self, most: usize) -> bool {
+        self.has_many() || self.free.available_permits() < most || lock(&self.health).heard.elapsed() < A_MOMENT
+    }
+
+    /// Whether each request has a connection of its own.
+    fn has_many(&self) -> bool {
+        lock(&self.health).speaks.is_some_and(|version| version < Version::HTTP_2)
+    }
+
+    fn fresh(&self, open: &Open) -> reqwest::Result<Client> {
+        if let Some(client) = self.fresh.get() {
+            return Ok(client.clone());
+        }
+        let client = open(A_MOMENT)?;
+        Ok(self.fresh.get_or_init(|| client).clone())
+    }
+
+    fn is_silent(&self, silence: Duration) -> bool {
+        let health = lock(&self.health);
+        health.unanswered >= UNANSWERED && health.since.elapsed() >= silence
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lanes(most: usize) -> Lanes {
-        Lanes::new(most, || Ok(Client::new())).expect("a client")
-    }
-
-    fn count(lanes: &Lanes) -> usize {
-        lanes.opened.lock().expect("no panic").len()
-    }
-
-    #[tokio::test]
-    async fn a_client_gets_so_many_requests_and_the_next_ones_another() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let lanes = lanes(2);
-        let mut shares: Vec<_> = (0..5).map(|_| lanes.next().1.expect("a share")).collect();
-        assert_eq!(count(&lanes), 3);
-        // One that is over makes room in the first client.
-        drop(shares.remove(0));
-        shares.push(lanes.next().1.expect("a share"));
-        assert_eq!(count(&lanes), 3);
-        shares.push(lanes.next().1.expect("a share"));
-        assert_eq!(count(&lanes), 3);
-        shares.push(lanes.next().1.expect("a share"));
-        assert_eq!(count(&lanes), 4);
-    }
-
-    #[tokio::test]
-    async fn where_nothing_is_shared_one_client_has_all() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let lanes = lanes(0);
-        assert!((0..5).all(|_| lanes.next().1.is_none()));
-        assert_eq!(count(&lanes), 0);
-    }
-}
+mod tests;

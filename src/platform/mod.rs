@@ -3,6 +3,7 @@
 mod agents;
 mod buffer;
 mod client;
+mod codings;
 mod credentials;
 mod error;
 mod events;
@@ -12,8 +13,10 @@ mod pool;
 mod progress;
 mod refusal;
 mod retry;
+mod retry_after;
 pub mod sse;
 mod transport;
+mod trust;
 pub mod wire;
 
 pub use client::Client;
@@ -26,3 +29,4 @@ pub use progress::{Phase, Progress, State};
 pub use refusal::{Refusal, Violation};
 pub use retry::pause;
 pub use transport::Context;
+pub use trust::{Trust, TrustError};

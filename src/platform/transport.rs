@@ -3,11 +3,10 @@
 //! Sends each request once: reqwest repeats one by itself only where HTTP/2 proves that it was not processed, and a create
 //! not even then, whose body it cannot copy.
 
-use std::{error::Error as _, io, iter, sync::Arc, time::Duration};
+use std::{error::Error as _, iter, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use jiff::{Timestamp, fmt::rfc2822};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use reqwest::{RequestBuilder, Response};
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -16,16 +15,18 @@ use tokio::{
 
 use super::{
     buffer::make_room,
+    codings::{self, Garbled},
     credentials::Credentials,
     error::{Cause, Error},
     events::EventStream,
-    lanes::Share,
+    lanes::{Need, Share},
     refusal::Refusal,
+    retry_after::retry_after,
 };
 use crate::{
     config,
     memory::{self, Account, Budget, Held},
-    telemetry::{Attempt, Record, Sending},
+    telemetry::{Attempt, Record, Route, Sending},
 };
 
 // Made once: what comes as a text is checked, and copied, for each request.
@@ -40,8 +41,10 @@ const MAX_JSON_REFUSAL: usize = 32 << 20;
 /// The largest answer that is not counted while it is read, in bytes: most are smaller.
 const UNCOUNTED: usize = 64 << 10;
 const REFUSAL_TIME: Duration = Duration::from_secs(2);
-/// The longest wait that an answer may ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+
+/// What an operator has to know of one: nobody else can mend it.
+const REDIRECT: &str = "it is a redirect, and none is followed; platform.base_url is not the platform's own address, or \
+                        begins with http:// where it should with https://";
 
 /// The limits of every exchange. Cheap to clone.
 #[derive(Clone)]
@@ -126,6 +129,7 @@ impl Transport {
         parse: impl FnOnce(&str) -> serde_json::Result<T>,
     ) -> Result<T, Error> {
         let request = request.header(header::ACCEPT, JSON);
+        let request = request.header(header::ACCEPT_ENCODING, codings::ACCEPTED);
         let read = async |mut response: Response| {
             let (body, held) = self.read_body(&mut response).await?;
             if let (Some(account), Some(held)) = (&context.account, held) {
@@ -163,10 +167,13 @@ impl Transport {
         let (host, port) = (request.url().host_str().unwrap_or_default(), request.url().port_or_known_default());
         let mut attempt = Attempt::begin(&context.record, sending, host, port.unwrap_or_default());
         attempt.propagate(request.headers_mut());
-        let (http, share) = context.credentials.http.next();
+        let is_proxied = context.credentials.forward.is_on_the_way(request.url());
+        let (http, share) = context.credentials.http.next(Need::of(sending.route)).map_err(lost)?;
         let exchange = async {
-            let response = http.execute(request).await.map_err(unanswered)?;
+            let response = http.execute(request).await.map_err(|error| unanswered(error, is_proxied))?;
+            share.heard(Some(response.version()));
             attempt.answered(response.status().as_u16());
+            let response = decoded(response, sending)?;
             read(accepted(context, response, sending).await?).await
         };
         match self.in_time(context, exchange).await {
@@ -175,7 +182,7 @@ impl Transport {
                 Ok((answer, attempt, share))
             }
             Err(error) => {
-                attempt.failed(error.name());
+                attempt.failed(error.name(), error.cause());
                 Err(error)
             }
         }
@@ -230,6 +237,18 @@ impl Transport {
     }
 }
 
+/// Without the codings of its content. A stream of events stays as it is: none was asked for, and its head is checked.
+fn decoded(response: Response, sending: Sending) -> Result<Response, Error> {
+    let is_good = response.status().is_success();
+    match codings::of(response.headers()) {
+        Ok(_) if is_good && sending.route == Route::OpenEvents => Ok(response),
+        Ok(codings) => Ok(codings::taken_off(response, &codings)),
+        // A refusal is one however little of its body can be read.
+        Err(_) if !is_good => Ok(response),
+        Err(why) => Err(unreadable(sending, &response, why.to_owned())),
+    }
+}
+
 /// A success with a body; any other answer is an error.
 async fn accepted(context: &Context, mut response: Response, sending: Sending) -> Result<Response, Error> {
     let status = response.status();
@@ -240,6 +259,9 @@ async fn accepted(context: &Context, mut response: Response, sending: Sending) -
         let _ = timeout(REFUSAL_TIME, read_head(&mut response, &mut body)).await;
         let refusal = Refusal::read(status.as_u16(), &body, retry_after, context.credentials.secret());
         return Err(Error::Refused(Box::new(refusal)));
+    }
+    if status.is_redirection() {
+        return Err(unreadable(sending, &response, REDIRECT.to_owned()));
     }
     if !status.is_success() || status == StatusCode::NO_CONTENT {
         return Err(unreadable(sending, &response, "it is no success with a body".to_owned()));
@@ -259,13 +281,9 @@ pub async fn until<T>(time: Option<Instant>, future: impl Future<Output = T>) ->
     }
 }
 
-/// Whether a decoder, and not the connection, failed: reqwest itself calls both the same.
+/// Whether a decoder, and not the connection, failed.
 fn is_garbled(error: &reqwest::Error) -> bool {
-    use io::ErrorKind::{InvalidData, InvalidInput, Other};
-    // What fails below hyper is wrapped by it.
-    let cause = sources(error).find(|source| source.is::<hyper::Error>() || source.is::<io::Error>());
-    let cause = cause.and_then(|cause| cause.downcast_ref::<io::Error>());
-    cause.is_some_and(|io| matches!(io.kind(), InvalidData | InvalidInput | Other))
+    sources(error).any(<dyn std::error::Error>::is::<Garbled>)
 }
 
 /// The body's first bytes, as far as they come.
@@ -280,10 +298,13 @@ async fn read_head(response: &mut Response, body: &mut Vec<u8>) {
 }
 
 /// A request that got no answer: not processed where no connection could be made, or where HTTP/2 proves it.
-fn unanswered(error: reqwest::Error) -> Error {
+fn unanswered(error: reqwest::Error, is_proxied: bool) -> Error {
     let is_connect = error.is_connect();
     let is_unprocessed = sources(&error).filter_map(|source| source.downcast_ref()).any(is_unprocessed);
     match lost(error) {
+        Error::Lost(Cause(cause)) if is_connect && is_proxied => {
+            Error::Connect(Cause(format!("{cause} (by the forward proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY)")))
+        }
         Error::Lost(cause) if is_connect => Error::Connect(cause),
         Error::Lost(cause) if is_unprocessed => Error::Unprocessed(cause),
         error => error,
@@ -306,17 +327,4 @@ fn is_unprocessed(error: &h2::Error) -> bool {
 
 fn sources(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
     iter::successors(error.source(), |source: &&(dyn std::error::Error + 'static)| (*source).source())
-}
-
-/// `retry-after`, in seconds or as an HTTP date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = if let Ok(seconds) = value.parse() {
-        Duration::from_secs(seconds)
-    } else {
-        let date = rfc2822::parse(value).ok()?.timestamp();
-        // A date that has passed asks for no wait.
-        date.duration_since(Timestamp::now()).try_into().unwrap_or_default()
-    };
-    Some(wait.min(MAX_RETRY_AFTER))
 }

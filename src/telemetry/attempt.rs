@@ -136,9 +136,12 @@ impl Attempt {
         self.outcome = Some(Ok(()));
     }
 
-    /// It failed, for a reason out of a closed set; a refusal's status says more.
-    pub fn failed(&mut self, why: &'static str) {
+    /// It failed, for a reason out of a closed set; a refusal's status says more, and where its connection failed, the cause.
+    pub fn failed(&mut self, why: &'static str, cause: Option<&str>) {
         self.outcome = Some(Err(why));
+        if let Some(cause) = cause {
+            self.record.lost_connection(cause);
+        }
     }
 
     /// What the failure is called, where there is one.

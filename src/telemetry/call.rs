@@ -1,7 +1,7 @@
 //! A call from its first byte to its last: when it is over, its log line, its metrics and its span are told from its record.
 
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -93,6 +93,7 @@ impl Call {
             bytes_out = record.bytes_out.load(Relaxed),
             attached = Attached::words(record.attached.load(Relaxed)),
             reason = record.reason.get(),
+            cause = record.cause.lock().unwrap_or_else(PoisonError::into_inner).take(),
             end = end.word(),
             "call"
         );

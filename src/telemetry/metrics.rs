@@ -17,7 +17,7 @@ use super::{
     method::{Kind, Method},
     otlp::{self, ExportError},
 };
-use crate::{config::OtlpProtocol, proto::EventType};
+use crate::{config::Export, proto::EventType};
 
 /// Upper ends of the durations' buckets, in seconds: from answers out of a cache to streams of half an hour.
 const BUCKETS: [f64; 19] = [
@@ -57,7 +57,7 @@ impl Metrics {
     ///
     /// # Errors
     /// When the `OTEL_*` variables cannot be followed.
-    pub fn new(otlp: Option<OtlpProtocol>) -> Result<Self, ExportError> {
+    pub fn new(otlp: Option<&Export>) -> Result<Self, ExportError> {
         let registry = Registry::new();
         let text = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
@@ -65,8 +65,8 @@ impl Metrics {
             .without_target_info()
             .build()?;
         let mut provider = SdkMeterProvider::builder().with_resource(otlp::resource()).with_reader(text);
-        if let Some(protocol) = otlp {
-            provider = provider.with_reader(otlp::metrics(protocol)?);
+        if let Some(export) = otlp {
+            provider = provider.with_reader(otlp::metrics(export)?);
         }
         let provider = provider.build();
         let instruments = Arc::new(Instruments::new(&provider.meter(env!("CARGO_PKG_NAME"))));

@@ -10,6 +10,7 @@ mod logs;
 mod method;
 mod metrics;
 mod otlp;
+mod otlp_http;
 mod record;
 mod together;
 mod trace;
@@ -61,7 +62,7 @@ pub struct Telemetry {
 /// # Errors
 /// When `telemetry.log_filter` cannot be read or the `OTEL_*` variables cannot be followed.
 pub fn start(settings: &Settings) -> Result<Telemetry, StartError> {
-    let traces = settings.otlp.traces.map(otlp::traces).transpose()?;
+    let traces = settings.otlp.traces.as_ref().map(otlp::traces).transpose()?;
     let spans = traces.as_ref().map(|traces| {
         tracing_opentelemetry::layer()
             .with_tracer(traces.tracer(env!("CARGO_PKG_NAME")))

@@ -2,12 +2,13 @@
 //!
 //! A collector that is down or slow never holds a call up: the SDK exports on threads of its own, from bounded queues.
 
-use std::{thread, time::Duration};
+use std::{fs, io, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_otlp::{
-    ExporterBuildError, MetricExporter, Protocol, SpanExporter, WithExportConfig as _, WithTonicConfig as _,
-    tonic_types::transport::ClientTlsConfig,
+    ExporterBuildError, MetricExporter, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+    WithTonicConfig as _,
+    tonic_types::transport::{Certificate, ClientTlsConfig, Identity},
 };
 use opentelemetry_sdk::{
     Resource,
@@ -19,7 +20,8 @@ use opentelemetry_sdk::{
 use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
-use crate::config::OtlpProtocol;
+use super::otlp_http;
+use crate::config::{Export, OtlpProtocol};
 
 /// How long the last export may take.
 const LAST_EXPORT: Duration = Duration::from_secs(3);
@@ -33,22 +35,28 @@ pub enum ExportError {
     /// The metrics cannot be gathered.
     #[error("metrics: {0}")]
     Metrics(#[from] OTelSdkError),
+    /// A file of certificates or a key cannot be used.
+    #[error("OTLP: {0}: {1}")]
+    File(PathBuf, String),
+    /// The HTTP client or its TLS cannot be made.
+    #[error("OTLP over HTTP: {0}")]
+    Http(String),
 }
 
 /// Where spans go: to a collector, in batches, sampled as the variables say.
 ///
 /// # Errors
 /// When the `OTEL_*` variables cannot be followed.
-pub(super) fn traces(protocol: OtlpProtocol) -> Result<SdkTracerProvider, ExportError> {
-    let exporter = match protocol {
+pub(super) fn traces(export: &Export) -> Result<SdkTracerProvider, ExportError> {
+    let exporter = match export.protocol {
         OtlpProtocol::Grpc => {
-            let secure = SpanExporter::builder().with_tonic().with_tls_config(tls()).build();
+            let secure = SpanExporter::builder().with_tonic().with_tls_config(tls(export)?).build();
             // Where the system has no roots, cleartext still works.
-            secure.or_else(|_| SpanExporter::builder().with_tonic().build())?
+            secure.or_else(|error| or_cleartext(export, error, || SpanExporter::builder().with_tonic().build()))?
         }
         OtlpProtocol::HttpProtobuf => {
-            provide_tls();
-            SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).build()?
+            let http = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
+            http.with_shared_http_client(Arc::new(otlp_http::client(export)?)).build()?
         }
     };
     Ok(SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build())
@@ -58,18 +66,26 @@ pub(super) fn traces(protocol: OtlpProtocol) -> Result<SdkTracerProvider, Export
 ///
 /// # Errors
 /// When the `OTEL_*` variables cannot be followed.
-pub(super) fn metrics(protocol: OtlpProtocol) -> Result<PeriodicReader<MetricExporter>, ExportError> {
-    let exporter = match protocol {
+pub(super) fn metrics(export: &Export) -> Result<PeriodicReader<MetricExporter>, ExportError> {
+    let exporter = match export.protocol {
         OtlpProtocol::Grpc => {
-            let secure = MetricExporter::builder().with_tonic().with_tls_config(tls()).build();
-            secure.or_else(|_| MetricExporter::builder().with_tonic().build())?
+            let secure = MetricExporter::builder().with_tonic().with_tls_config(tls(export)?).build();
+            secure.or_else(|error| or_cleartext(export, error, || MetricExporter::builder().with_tonic().build()))?
         }
         OtlpProtocol::HttpProtobuf => {
-            provide_tls();
-            MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary).build()?
+            let http = MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
+            http.with_shared_http_client(Arc::new(otlp_http::client(export)?)).build()?
         }
     };
     Ok(PeriodicReader::builder(exporter).build())
+}
+
+fn or_cleartext<T>(
+    export: &Export,
+    error: ExporterBuildError,
+    cleartext: impl FnOnce() -> Result<T, ExporterBuildError>,
+) -> Result<T, ExporterBuildError> {
+    if export.ca_file.is_some() || export.identity.is_some() { Err(error) } else { cleartext() }
 }
 
 /// Says who exports: the variables, else this binary's name; and which of its replicas.
@@ -95,11 +111,15 @@ pub(super) async fn finish(last_export: impl FnOnce(Duration) -> OTelSdkResult +
     let _ = timeout(LAST_EXPORT + Duration::from_millis(500), is_done).await;
 }
 
-fn tls() -> ClientTlsConfig {
-    ClientTlsConfig::new().with_native_roots()
-}
-
-/// One TLS provider for the process; the HTTP client looks for it when it is made.
-fn provide_tls() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+fn tls(export: &Export) -> Result<ClientTlsConfig, ExportError> {
+    let read =
+        |path: &PathBuf| fs::read(path).map_err(|error: io::Error| ExportError::File(path.clone(), error.to_string()));
+    let tls = match &export.ca_file {
+        Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?)),
+        None => ClientTlsConfig::new().with_native_roots(),
+    };
+    Ok(match &export.identity {
+        Some((certificate, key)) => tls.identity(Identity::from_pem(read(certificate)?, read(key)?)),
+        None => tls,
+    })
 }

@@ -41,6 +41,8 @@ pub struct Record {
     pub(super) bytes_in: AtomicU64,
     pub(super) bytes_out: AtomicU64,
     pub(super) reason: OnceLock<&'static str>,
+    /// Why a connection to the platform failed last.
+    pub(super) cause: Mutex<Option<String>>,
     pub(super) end: OnceLock<End>,
     last_event_id: Mutex<String>,
     is_complete: AtomicBool,
@@ -101,6 +103,7 @@ impl Record {
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             reason: OnceLock::new(),
+            cause: Mutex::default(),
             end: OnceLock::new(),
             last_event_id: Mutex::default(),
             is_complete: AtomicBool::new(false),
@@ -246,6 +249,11 @@ impl Record {
     #[must_use]
     pub fn may_have_created(&self) -> bool {
         self.may_have_created.load(Relaxed)
+    }
+
+    /// Notes why a connection to the platform failed: for the log alone, since it may name addresses.
+    pub fn lost_connection(&self, cause: &str) {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause.to_owned());
     }
 
     /// Notes why the call fails, as its error's reason says, and how that ends it.

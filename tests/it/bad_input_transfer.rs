@@ -67,6 +67,10 @@ async fn a_redirect_is_not_followed() {
     join_all(cells.map(async |(case, at)| {
         let failure = at.fail(&client, case, None).await;
         assert_eq!((failure.code, &*failure.facts["http_status"]), (Code::Internal, case), "{at:?}: {failure:?}");
+        // The usual cause is named, and where it leads is not.
+        let told = ["redirect", "platform.base_url", "https://"];
+        assert!(told.iter().all(|word| failure.message.contains(word)), "{at:?}: {failure:?}");
+        assert!(!failure.message.contains("127.0.0.1"), "{at:?}: {failure:?}");
     }))
     .await;
     assert!(elsewhere.seen().is_empty(), "the key went elsewhere: {:?}", elsewhere.paths());

@@ -1,7 +1,10 @@
 //! The binary as its users run it: a process with arguments, an environment, two streams and an exit code.
 
+mod certificates;
 #[cfg(target_os = "linux")]
 mod descriptors;
+mod environment;
+mod pager;
 mod security;
 mod settings;
 mod signals;

@@ -14,6 +14,7 @@ mod bad_input_secrets;
 mod bad_input_transfer;
 mod calls;
 mod canary;
+mod clients;
 mod commands;
 mod corpora;
 mod docs;

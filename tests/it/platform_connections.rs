@@ -1,6 +1,13 @@
 //! The connections to the platform: through a forward proxy where the environment names one, pooled, and closed in time.
 
+mod authorities;
+mod causes;
+mod codings;
+mod dead;
+mod heads;
 mod http2;
+mod keep_alive;
+mod slow_readers;
 
 use std::{
     sync::{Arc, Mutex},
@@ -82,24 +89,61 @@ fn port(platform: &SecurePlatform) -> u16 {
     platform.base_url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
 }
 
+/// A platform that is not on this machine, as far as its name says: only a forward proxy finds it.
+async fn elsewhere() -> SecurePlatform {
+    let mut platform = SecurePlatform::start(Speaks::Tls(&[b"h2", b"http/1.1"]), "platform.test").await;
+    platform.base_url = platform.base_url.replace("localhost", "platform.test");
+    platform
+}
+
 #[tokio::test]
 async fn https_proxy_is_honoured() {
-    let platform = SecurePlatform::start(Speaks::Tls(&[b"h2", b"http/1.1"]), "localhost").await;
+    let platform = elsewhere().await;
     let forward = ForwardProxy::to(port(&platform)).await;
-    for variable in ["HTTPS_PROXY", "https_proxy"] {
-        let answer = read_a_task(&platform, &[(variable, &forward.url)]).await;
-        assert_eq!(answer["task"]["id"], "task-1");
+    let without_scheme = forward.url.trim_start_matches("http://");
+    let variables = [
+        &[("HTTPS_PROXY", &*forward.url)][..],
+        &[("https_proxy", &forward.url)],
+        &[("ALL_PROXY", &forward.url)],
+        &[("HTTPS_PROXY", without_scheme)],
+        // An empty one hides nothing.
+        &[("HTTPS_PROXY", ""), ("https_proxy", &forward.url), ("NO_PROXY", "")],
+        &[("HTTPS_PROXY", &forward.url), ("NO_PROXY", "localhost,.other.test")],
+    ];
+    for environment in variables {
+        assert_eq!(read_a_task(&platform, environment).await["task"]["id"], "task-1", "{environment:?}");
     }
-    let target = format!("CONNECT localhost:{} HTTP/1.1", port(&platform));
-    assert_eq!(forward.tunnels(), [&*target, &*target]);
+    let target = format!("CONNECT platform.test:{} HTTP/1.1", port(&platform));
+    assert_eq!(forward.tunnels(), vec![target; variables.len()]);
 }
 
 #[tokio::test]
 async fn no_proxy_is_honoured() {
+    let platform = elsewhere().await;
+    let forward = ForwardProxy::to(port(&platform)).await;
+    for without in ["platform.test", "other.test, .test", "*", " platform.test "] {
+        let serving = Serving::before(
+            &platform.base_url,
+            &[
+                ("XPANDER_PROXY_PLATFORM__CA_FILE", platform.ca_file.to_str().expect("UTF-8")),
+                ("HTTPS_PROXY", &forward.url),
+                ("NO_PROXY", without),
+            ],
+        )
+        .await;
+        // Nobody else knows the name.
+        assert_eq!(serving.run(&["get", "task-1"]).await.code, Some(1), "{without}");
+    }
+    assert_eq!(forward.tunnels(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_platform_on_this_machine_is_reached_without_a_proxy() {
     let platform = SecurePlatform::start(Speaks::Tls(&[b"http/1.1"]), "localhost").await;
     let forward = ForwardProxy::to(port(&platform)).await;
-    let environment = [("HTTPS_PROXY", &*forward.url), ("NO_PROXY", "other.test,localhost")];
-    assert_eq!(read_a_task(&platform, &environment).await["task"]["id"], "task-1");
+    for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
+        assert_eq!(read_a_task(&platform, &[(variable, &forward.url)]).await["task"]["id"], "task-1");
+    }
     assert_eq!(forward.tunnels(), Vec::<String>::new());
 }
 

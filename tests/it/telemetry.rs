@@ -3,6 +3,7 @@
 mod creates;
 mod lines;
 mod metrics;
+mod secure;
 mod traces;
 
 use tonic::{

@@ -108,7 +108,7 @@ fn callers_with_their_own_keys_make_a_key_unnecessary_but_a_key_still_needs_an_o
 
 #[test]
 fn a_file_that_cannot_be_read_is_the_only_fault_it_causes() {
-    let missing = load(Some(Path::new("/no/such.toml")), [], &Flags::default());
+    let missing = load(Some(Path::new("/no/such.toml")), [("", ""); 0], &Flags::default());
     assert_eq!(only(missing).source, "the file /no/such.toml");
     let fault = only(load_with(Some(&format!("[platform]\napi_key = {KEY}")), &[], &Flags::default()));
     assert!(fault.problem.ends_with("at line 2, column 11"), "{fault}");

@@ -9,6 +9,7 @@ use std::{
 
 use super::{keys::KEYS, kind::Kind, *};
 
+mod environment;
 mod faults;
 mod lists;
 mod otlp;
@@ -92,8 +93,8 @@ fn every_field_of_the_tree_is_a_setting_and_the_other_way_round() {
         let name = line.trim().split(':').next().unwrap_or_default();
         match line.len() - line.trim_start().len() {
             4 if line.ends_with('{') => section = name.to_owned(),
-            // What the `OTEL_*` variables say is in no file.
-            8 if section != "otlp" && name.starts_with(char::is_alphabetic) => {
+            // What the `OTEL_*` variables and those on proxies say is in no file.
+            8 if section != "otlp" && name != "proxies" && name.starts_with(char::is_alphabetic) => {
                 fields.insert(format!("{section}.{name}"));
             }
             _ => {}

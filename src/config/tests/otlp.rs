@@ -6,7 +6,7 @@ const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector
 
 fn otlp(variables: &[(&str, &str)]) -> (Option<OtlpProtocol>, Option<OtlpProtocol>) {
     let Otlp { traces, metrics } = good(sandboxed("", variables)).otlp;
-    (traces, metrics)
+    (traces.map(|export| export.protocol), metrics.map(|export| export.protocol))
 }
 
 #[test]
@@ -70,4 +70,72 @@ fn check_shows_what_is_exported_and_not_where_to() {
     let shown = show(&settings);
     let end = "otlp.traces = \"http/protobuf\"  # by the OTEL_* variables\notlp.metrics = (not set)\n";
     assert!(shown.ends_with(end) && !shown.contains("collector"), "{shown}");
+}
+
+#[test]
+fn what_the_exporters_would_pass_over_is_told_once_and_without_secrets() {
+    let rows = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317 localhost:4318 ftp://collector http:// ://c"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:hunter2"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "u:hunter2@collector"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s -1 1.5 soon"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "10s"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd GZIP yes"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2 a=b,hunter2 =hunter2 authorization:hunter2"),
+        ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "hunter2"),
+        ("OTEL_EXPORTER_OTLP_INSECURE", "1 yes"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/file Cargo.toml"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "/no/such/file"),
+        ("OTEL_TRACES_SAMPLER", "always jaeger_remote ALWAYS_ON"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2 -1 half NaN"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "5s"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "1m"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "both"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "hunter2 =hunter2"),
+        ("OTEL_SDK_DISABLED", "yes 1"),
+    ];
+    for (name, values) in rows {
+        for value in values.split(' ') {
+            let fault = only(sandboxed("", &[ENDPOINT, (name, value)]));
+            assert_eq!(fault.setting, name, "{value}");
+            assert!(!fault.to_string().contains("hunter2"), "{fault}");
+        }
+    }
+}
+
+#[test]
+fn what_the_specification_allows_is_no_fault() {
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://collector/v1/traces"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", " authorization=Bearer%20x==, x-a=,"),
+        ("OTEL_EXPORTER_OTLP_INSECURE", "True"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "tests/fixtures/keys/self-signed.crt"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "tests/fixtures/keys/self-signed.crt"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "tests/fixtures/keys/self-signed.key"),
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a=b,c=d%20e"),
+        ("OTEL_BSP_SCHEDULE_DELAY", ""),
+        ("OTEL_SOMETHING_OF_TOMORROW", "x"),
+        // Of metrics, which go nowhere here.
+        ("OTEL_METRIC_EXPORT_INTERVAL", "1m"),
+    ];
+    let export = good(sandboxed("", &variables)).otlp.traces.expect("an endpoint");
+    assert_eq!(export.timeout, std::time::Duration::from_millis(2500));
+    assert!(export.ca_file.is_some() && export.identity.is_some());
+    // Nothing is exported, nothing is read.
+    good(sandboxed("", &variables[9..].iter().map(|(name, _)| (*name, "?")).collect::<Vec<_>>()));
+}
+
+#[test]
+fn a_certificate_to_show_needs_its_key_and_the_other_way_round() {
+    for (name, path) in [
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "tests/fixtures/keys/self-signed.crt"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "tests/fixtures/keys/self-signed.key"),
+    ] {
+        assert_eq!(only(sandboxed("", &[ENDPOINT, (name, path)])).setting, name);
+    }
 }

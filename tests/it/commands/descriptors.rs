@@ -68,7 +68,9 @@ async fn a_process_without_file_descriptors_keeps_its_calls_rests_and_recovers()
     drop(filling);
     within("an answer", serving.client().get_task(get())).await.expect("OK");
     let log = serving.whole_log().await;
-    assert_eq!(log.matches("connections cannot be accepted").count(), 1, "{log}");
+    // Once each time that there are none left; the create's own connection, which is kept for a second, may free one.
+    let told = log.matches("connections cannot be accepted").count();
+    assert!((1..=2).contains(&told), "{log}");
 }
 
 /// The processor time it has used, in hundredths of a second.

@@ -73,3 +73,18 @@ async fn sandbox_runs_until_it_is_told_to_stop() {
     assert!(sent.success());
     assert_eq!(within("its end", child.wait()).await.expect("it ran").code(), Some(0));
 }
+
+#[tokio::test]
+async fn a_hang_up_and_the_users_signals_end_nothing_and_a_hang_up_looks_at_the_files() {
+    let mut serving = Serving::sandbox(&[AT_ONCE]).await;
+    for signal in ["HUP", "USR1", "USR2"] {
+        serving.signal(signal).await;
+        assert_eq!(serving.run(&["health"]).await.good(), "serving\n", "{signal}");
+    }
+    serving.line("SIGHUP: looking at the files").await;
+    serving.signal("TERM").await;
+    // While it drains, too.
+    serving.signal("HUP").await;
+    serving.line("drained").await;
+    assert_eq!(serving.ended().await, Some(0));
+}

@@ -133,6 +133,17 @@ impl Serving {
         (line, self.log[read..].to_owned())
     }
 
+    /// Its log from here to the first line with this in it.
+    pub async fn log_with(mut self, text: &str) -> String {
+        within(text, async {
+            while !self.log.contains(text) {
+                assert_ne!(self.err.read_line(&mut self.log).await.expect("UTF-8"), 0, "the log ended without {text}");
+            }
+        })
+        .await;
+        self.log
+    }
+
     /// A client of it.
     pub fn client(&self) -> Client {
         Client::new(Endpoint::new(self.grpc.clone()).expect("a URL").connect_lazy())

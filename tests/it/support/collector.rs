@@ -1,10 +1,13 @@
 //! A real OTLP receiver, over gRPC and over HTTP: keeps the spans and metrics that are exported to it.
 
-use std::{collections::HashMap, convert::Infallible};
+use std::collections::HashMap;
 
 use axum::{Router, body::Bytes, http::HeaderMap, routing::post};
-use hyper::{server::conn::http2, service::service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
 use opentelemetry_proto::tonic::{
     collector::{
         metrics::v1::{
@@ -21,7 +24,13 @@ use opentelemetry_proto::tonic::{
     trace::v1::Span,
 };
 use prost::Message;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::watch,
+    task::JoinHandle,
+};
+use tokio_rustls::TlsAcceptor;
 use tonic::{Request, Response, Status, service::Routes};
 use tower::Service as _;
 
@@ -83,49 +92,37 @@ impl Spotted {
 
 impl Collector {
     pub async fn grpc() -> Self {
-        let received = watch::Sender::new(Received::default());
-        let service = Service(received.clone());
-        let routes =
-            Routes::new(TraceServiceServer::new(service.clone())).add_service(MetricsServiceServer::new(service));
-        let (listener, url) = listen().await;
-        let serving = tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let routes = routes.clone();
-                let answer = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                    let mut routes = routes.clone();
-                    async move { routes.call(request.map(tonic::body::Body::new)).await.map_err(|error: Infallible| error) }
-                });
-                let http2 = http2::Builder::new(TokioExecutor::new());
-                tokio::spawn(http2.serve_connection(TokioIo::new(socket), answer));
-            }
-        });
-        Self { url, received, serving }
+        Self::serving(true, None).await
     }
 
     pub async fn http() -> Self {
+        Self::serving(false, None).await
+    }
+
+    /// Over TLS, at the name `localhost`.
+    pub async fn secure(is_grpc: bool, tls: TlsAcceptor) -> Self {
+        Self::serving(is_grpc, Some(tls)).await
+    }
+
+    async fn serving(is_grpc: bool, tls: Option<TlsAcceptor>) -> Self {
         let received = watch::Sender::new(Received::default());
-        let (spans, metrics) = (Service(received.clone()), Service(received.clone()));
-        let routes = Router::new()
-            .route(
-                "/v1/traces",
-                post(async move |headers: HeaderMap, body: Bytes| {
-                    spans.take_spans(
-                        headers.get("authorization"),
-                        ExportTraceServiceRequest::decode(body).expect("OTLP"),
-                    );
-                    ExportTraceServiceResponse::default().encode_to_vec()
-                }),
-            )
-            .route(
-                "/v1/metrics",
-                post(async move |headers: HeaderMap, body: Bytes| {
-                    let export = ExportMetricsServiceRequest::decode(body).expect("OTLP");
-                    metrics.take_metrics(headers.get("authorization"), export);
-                    ExportMetricsServiceResponse::default().encode_to_vec()
-                }),
-            );
+        let service = Service(received.clone());
+        let routes = if is_grpc { grpc_routes(service) } else { http_routes(service) };
         let (listener, url) = listen().await;
-        let serving = tokio::spawn(async move { axum::serve(listener, routes).await.expect("serves") });
+        let url = if tls.is_some() { url.replace("http://127.0.0.1", "https://localhost") } else { url };
+        let serving = tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let (routes, tls) = (routes.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(socket, routes).await,
+                        // Who does not trust it leaves here.
+                        Some(tls) => serve(tls.accept(socket).await.ok()?, routes).await,
+                    }
+                    Some(())
+                });
+            }
+        });
         Self { url, received, serving }
     }
 
@@ -166,6 +163,38 @@ impl Drop for Collector {
     fn drop(&mut self) {
         self.serving.abort();
     }
+}
+
+async fn serve(socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, routes: Router) {
+    let answer = service_fn(move |request: http::Request<hyper::body::Incoming>| routes.clone().call(request));
+    // An error is the exporter's leaving.
+    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), answer).await;
+}
+
+fn grpc_routes(service: Service) -> Router {
+    let routes = Routes::new(TraceServiceServer::new(service.clone())).add_service(MetricsServiceServer::new(service));
+    routes.prepare().into_axum_router()
+}
+
+fn http_routes(service: Service) -> Router {
+    let (spans, metrics) = (service.clone(), service);
+    Router::new()
+        .route(
+            "/v1/traces",
+            post(async move |headers: HeaderMap, body: Bytes| {
+                let export = ExportTraceServiceRequest::decode(body).expect("OTLP");
+                spans.take_spans(headers.get("authorization"), export);
+                ExportTraceServiceResponse::default().encode_to_vec()
+            }),
+        )
+        .route(
+            "/v1/metrics",
+            post(async move |headers: HeaderMap, body: Bytes| {
+                let export = ExportMetricsServiceRequest::decode(body).expect("OTLP");
+                metrics.take_metrics(headers.get("authorization"), export);
+                ExportMetricsServiceResponse::default().encode_to_vec()
+            }),
+        )
 }
 
 #[derive(Clone)]

@@ -11,6 +11,7 @@ pub mod envoy;
 pub mod fleet;
 pub mod folder;
 pub mod follower;
+pub mod frames;
 pub mod gate;
 pub mod http2;
 pub mod live;

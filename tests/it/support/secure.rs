@@ -17,7 +17,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use rcgen::generate_simple_self_signed;
 use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -25,7 +25,13 @@ use tokio::{
     sync::watch,
     task::JoinHandle,
 };
-use tokio_rustls::{TlsAcceptor, rustls};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    },
+};
 
 use super::{
     live::finished,
@@ -71,19 +77,24 @@ impl Drop for Open {
 impl SecurePlatform {
     /// A platform whose certificate is for `name`.
     pub async fn start(speaks: Speaks, name: &str) -> Self {
+        let key = generate_simple_self_signed([name.to_owned()]).expect("a certificate");
+        Self::showing(speaks, &key.cert.pem(), &key.signing_key.serialize_pem()).await
+    }
+
+    /// A platform with this certificate and key, in PEM.
+    pub async fn showing(speaks: Speaks, certificate: &str, key: &str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let key = generate_simple_self_signed([name.to_owned()]).expect("a certificate");
         let file = format!("platform-{}-{}.pem", std::process::id(), COUNT.fetch_add(1, Relaxed));
         let ca_file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(file);
-        fs::write(&ca_file, key.cert.pem()).expect("written");
+        fs::write(&ca_file, certificate).expect("written");
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let (streams, open) = watch::channel(0);
         let answers = Answers { seen: Arc::default(), streams };
         let (seen, connections) = (Arc::clone(&answers.seen), Arc::new(AtomicUsize::new(0)));
         let tls = match speaks {
-            Speaks::Tls(protocols) => Some(acceptor(&key, protocols)),
+            Speaks::Tls(protocols) => Some(acceptor(certificate, key, protocols)),
             Speaks::ClearHttp2 => None,
         };
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -107,12 +118,11 @@ impl Drop for SecurePlatform {
     }
 }
 
-fn acceptor(key: &CertifiedKey<KeyPair>, protocols: &[&[u8]]) -> TlsAcceptor {
-    let private = rustls::pki_types::PrivateKeyDer::Pkcs8(key.signing_key.serialize_der().into());
-    let mut config = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![key.cert.der().clone()], private)
-        .expect("a good certificate");
+fn acceptor(certificate: &str, key: &str, protocols: &[&[u8]]) -> TlsAcceptor {
+    let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).expect("a certificate")];
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+    let config = rustls::ServerConfig::builder().with_no_client_auth();
+    let mut config = config.with_single_cert(chain, key).expect("a good certificate");
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     TlsAcceptor::from(Arc::new(config))
 }

@@ -79,6 +79,11 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Identity { chain: certificate.pem(), key: key.serialize_pem() }
     }
+
+    /// Its own certificate.
+    pub fn der(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(self.pem.as_bytes()).expect("a certificate")
+    }
 }
 
 impl Identity {

@@ -1,0 +1,108 @@
+//! Certificates and keys in PEM files: what they hold, or which part cannot be used and why. The problems repeat no line
+//! of a file, which may be a key's. Not what they are used for.
+
+use std::{fs, path::Path};
+
+use rustls::{
+    RootCertStore,
+    crypto::ring::sign::any_supported_type,
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{Error, PemObject as _},
+    },
+};
+
+use super::read::Problem;
+
+/// What the TLS library can sign with.
+const KEYS: &str = "RSA of 2048 bits or more, ECDSA on P-256 or P-384, or Ed25519, without a password";
+
+/// The certificates in a file, one at least.
+///
+/// # Errors
+/// When the file cannot be read or one of them cannot, which is told by its number and line.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    let pem = content(path)?;
+    let sections = sections(&pem);
+    if sections.is_empty() {
+        return Err("there is no certificate in PEM in it".to_owned());
+    }
+    let read = |(at, section): (usize, &Section<'_>)| {
+        let certificate = CertificateDer::from_pem_slice(section.text);
+        certificate.map_err(|error| section.problem(at, sections.len(), reason(&error)))
+    };
+    sections.iter().enumerate().map(read).collect()
+}
+
+/// The certificate authorities in a file, one at least.
+///
+/// # Errors
+/// As [`certificates`] says.
+pub fn authorities(path: &Path) -> Result<RootCertStore, Problem> {
+    let certificates = certificates(path)?;
+    let (pem, count) = (content(path)?, certificates.len());
+    let mut roots = RootCertStore::empty();
+    for (at, (certificate, section)) in certificates.into_iter().zip(sections(&pem)).enumerate() {
+        roots.add(certificate).map_err(|error| section.problem(at, count, &error.to_string()))?;
+    }
+    Ok(roots)
+}
+
+/// The private key in a file.
+///
+/// # Errors
+/// When there is none that can be signed with.
+pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
+    let pem = content(path)?;
+    let key = PrivateKeyDer::from_pem_slice(&pem);
+    // The one way says it in the section's name, the other in its first line.
+    let is_encrypted = [&b"BEGIN ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"];
+    if is_encrypted.iter().any(|mark| pem.windows(mark.len()).any(|window| window == *mark)) {
+        return Err(format!("the private key is encrypted; usable are {KEYS}"));
+    }
+    let key = key.map_err(|_| format!("there is no readable private key in PEM in it; usable are {KEYS}"))?;
+    any_supported_type(&key)
+        .map_err(|_| format!("the private key is of a kind that is not usable, such as P-521; usable are {KEYS}"))?;
+    Ok(key)
+}
+
+/// A certificate's part of a file.
+struct Section<'a> {
+    /// Counted from 1.
+    line: usize,
+    text: &'a [u8],
+}
+
+impl Section<'_> {
+    fn problem(&self, at: usize, count: usize, why: &str) -> Problem {
+        format!("certificate {} of {count}, at line {}: {why}", at + 1, self.line)
+    }
+}
+
+/// Where each certificate stands: from the line that begins it to that of the next.
+fn sections(pem: &[u8]) -> Vec<Section<'_>> {
+    let mut begins = Vec::new();
+    let mut at = 0;
+    for (number, line) in pem.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        if line.starts_with(b"-----BEGIN CERTIFICATE-----") {
+            begins.push((number + 1, at));
+        }
+        at += line.len();
+    }
+    let ends = begins.iter().skip(1).map(|(_, at)| *at).chain([pem.len()]);
+    let section = |((line, begin), end): (&(usize, usize), usize)| Section { line: *line, text: &pem[*begin..end] };
+    begins.iter().zip(ends).map(section).collect()
+}
+
+/// The library's own words would repeat the line.
+fn reason(error: &Error) -> &'static str {
+    match error {
+        Error::MissingSectionEnd { .. } => "it has no end",
+        Error::Base64Decode(_) => "it is not base64",
+        _ => "it is no PEM",
+    }
+}
+
+fn content(path: &Path) -> Result<Vec<u8>, Problem> {
+    fs::read(path).map_err(|error| format!("the file cannot be read: {error}"))
+}
