@@ -14,6 +14,7 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use super::{
     attempt::Route,
+    logs,
     method::{Kind, Method},
     otlp::{self, ExportError},
 };
@@ -194,6 +195,12 @@ impl Instruments {
                 "Creates that may or may not have made a task.",
             ),
         };
+        meter
+            .u64_observable_counter("xpander.log.lines.dropped")
+            .with_unit("{line}")
+            .with_description("Log lines of the process that were left out, since nobody took them in time.")
+            .with_callback(|count| count.observe(logs::lines_left_out(), &[]))
+            .build();
         instruments.begin_at_zero();
         instruments
     }

@@ -41,10 +41,10 @@ const LABELS: [&str; 12] = [
 ];
 
 /// A scrape.
-struct Scrape(String);
+pub(super) struct Scrape(String);
 
 impl Scrape {
-    async fn of(admin: &str) -> Self {
+    pub(super) async fn of(admin: &str) -> Self {
         // reqwest looks for one, also where it speaks cleartext; another test may have been here first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -54,7 +54,7 @@ impl Scrape {
     }
 
     /// The sum over all series of this name whose labels hold all of these.
-    fn value(&self, name: &str, labels: &[&str]) -> f64 {
+    pub(super) fn value(&self, name: &str, labels: &[&str]) -> f64 {
         let series = self.0.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
         let matching = series.filter(|(series, _)| {
             series.split('{').next() == Some(name) && labels.iter().all(|label| series.contains(label))
