@@ -6,7 +6,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -35,6 +35,8 @@ pub struct Record {
     pub(super) retries: AtomicU32,
     pub(super) events: AtomicU64,
     pub(super) first_event: OnceLock<Duration>,
+    /// The id of the last event that reached the caller; empty before the first.
+    last_event_id: Mutex<String>,
     pub(super) skipped: AtomicU64,
     pub(super) gaps: AtomicU64,
     pub(super) reconnects: AtomicU32,
@@ -93,6 +95,7 @@ impl Record {
             retries: AtomicU32::new(0),
             events: AtomicU64::new(0),
             first_event: OnceLock::new(),
+            last_event_id: Mutex::default(),
             skipped: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
             reconnects: AtomicU32::new(0),
@@ -161,6 +164,21 @@ impl Record {
                 self.metrics.first_event(self.method, after);
             }
         }
+    }
+
+    /// Notes the id of an event that has reached the caller, or that the caller says it has seen.
+    pub fn delivered(&self, event_id: &str) {
+        let mut last = self.last_event_id.lock().unwrap_or_else(PoisonError::into_inner);
+        // Into the same memory: this is done for each event.
+        last.clear();
+        last.push_str(event_id);
+    }
+
+    /// The id of the last event that has reached the caller: where a stream that fails is to be followed again.
+    #[must_use]
+    pub fn last_event_id(&self) -> Option<Box<str>> {
+        let last = self.last_event_id.lock().unwrap_or_else(PoisonError::into_inner);
+        (!last.is_empty()).then(|| last.as_str().into())
     }
 
     /// Notes events of the platform that were left out.

@@ -7,6 +7,7 @@ mod callers;
 mod creates;
 mod creates_http2;
 mod ends;
+mod ids;
 mod leaving;
 mod reads;
 mod reconnects;
