@@ -1,24 +1,27 @@
 //! Follows one task over the platform's event streams to its end, across interruptions.
 
+mod end;
+mod open;
 mod resume;
 
-use std::{
-    mem,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
-use http::HeaderValue;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use self::resume::may_pass;
+use self::end::{Doubt, Run};
+pub(super) use self::open::Beginning;
 use super::{
     Error, Kind,
-    history::{Arrival, History},
+    history::{Arrival, History, Time},
 };
 use crate::{
-    platform::{self, Client, Context, EventStream, sse::Frame, wire},
-    proto::{EventType, StreamGap, Task, TaskEvent, task_event::Data},
+    platform::{
+        Client, Context, EventStream,
+        sse::{Frame, Payload},
+        wire,
+    },
+    proto::{EventType, StreamGap, TaskEvent, task_event::Data},
     translate,
 };
 
@@ -44,14 +47,20 @@ pub(super) struct Follow {
     outage: Outage,
     /// How long the platform wants clients to wait before they reconnect.
     wish: Duration,
-    /// An event that waits behind the gap before it.
+    /// A gap that is to be told, and the event behind it.
+    gap: Option<StreamGap>,
     held: Option<TaskEvent>,
-    /// The last id that reached the caller.
-    delivered_id: Option<Box<str>>,
+    /// The id of the event that was given last; empty where it has none.
+    given_id: String,
+    run: Run,
+    /// An end that was said of a task which goes on, and nothing new since.
+    doubt: Option<Doubt>,
     skipped: u64,
 }
 
 enum State {
+    /// No stream is open, and one is wanted; for a task that was `just_created` it has never been there.
+    Closed { just_created: bool },
     /// Events come from the platform's stream.
     Live(Box<EventStream>),
     /// The task is over, and its stream is read once more for what came after the last event.
@@ -69,171 +78,151 @@ struct Outage {
     /// When the budget began to run: with the first interruption.
     began: Option<Instant>,
     attempts: u32,
+    /// Whether the platform was asked to go on after an event's id.
+    by_id: bool,
 }
 
 impl Follow {
-    /// Opens the stream, then reads the task: in this order, or an end between the two is missed.
-    ///
-    /// # Errors
-    /// Everything that can fail before the first event, most of all a task that is unknown or, unless it was
-    /// `just_created` for streaming, has no stream.
-    pub(super) async fn open(
-        platform: &Client,
-        context: &Context,
-        task_id: &str,
-        last_event_id: Option<&HeaderValue>,
-        just_created: bool,
-        manner: Manner,
-    ) -> Result<Self, Error> {
-        let stream = platform.events(context, task_id, last_event_id).await;
-        let task = platform.task(context, task_id).await.map_err(|error| Error::from(error).of_task(task_id))?;
-        if !just_created && task.events_streaming != Some(true) {
-            return Err(Error::new(Kind::NotStreaming).of_task(task_id));
-        }
-        let state = match stream {
-            Err(error) if !task.is_terminal() => return Err(cannot_open(error).of_task(task_id)),
-            Ok(stream) if !task.is_terminal() => State::Live(Box::new(stream)),
-            // What happened in a task that ended this fast, or that its caller has left in the middle, is told.
-            Ok(stream) if just_created || last_event_id.is_some() => State::Tail(resume::tail(stream), task),
-            Err(_) if just_created || last_event_id.is_some() => State::Over { task, after_gap: true },
-            _ => State::Over { task, after_gap: false },
-        };
-        let last_id = last_event_id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
-        let delivered_id = last_id.as_deref().map(Into::into);
-        Ok(Self {
-            platform: platform.clone(),
-            context: context.clone(),
-            task_id: task_id.to_owned(),
-            manner,
-            state,
-            history: History::new(last_id),
-            outage: Outage { since: SystemTime::now(), began: None, attempts: 0 },
-            wish: Duration::ZERO,
-            held: None,
-            delivered_id,
-            skipped: 0,
-        })
-    }
-
     /// The task's id.
     pub(super) fn task_id(&self) -> &str {
         &self.task_id
     }
 
-    /// The next event; None after the task's `task_finished`.
+    /// The next event; None after the task's `task_finished`. What was given before counts as delivered by now.
     ///
     /// # Errors
     /// When the stream cannot be followed further, with the task's id and the last event's.
     pub(super) async fn next(&mut self) -> Result<Option<TaskEvent>, Error> {
-        if let Some(event) = self.held.take() {
-            return self.deliver(event).await.map(Some);
+        if !self.given_id.is_empty() {
+            self.context.record.delivered(&self.given_id);
+            self.given_id.clear();
         }
+        let event = self.event().await?;
+        if let Some(id) = event.as_ref().and_then(|event| event.event_id.as_ref()) {
+            self.given_id.push_str(id);
+        }
+        Ok(event)
+    }
+
+    async fn event(&mut self) -> Result<Option<TaskEvent>, Error> {
         loop {
-            let (State::Live(stream) | State::Tail(stream, _)) = &mut self.state else { return Ok(self.take_end()) };
-            let frame = stream.next().await;
-            let dropped = stream.take_dropped();
-            self.skip(dropped);
-            match frame {
-                Ok(Some(frame)) => {
-                    if let Some(event) = self.take_in(&frame) {
-                        return self.deliver(event).await.map(Some);
-                    }
+            if let Some(gap) = self.gap.take() {
+                let gap = Some(Data::Gap(gap));
+                return Ok(Some(TaskEvent {
+                    data: gap,
+                    ..own_event(EventType::StreamGap, "stream_gap", &self.task_id)
+                }));
+            }
+            if let Some(event) = self.held.take() {
+                if !self.is_end(&event) {
+                    return Ok(Some(event));
                 }
+                if let Some(end) = Box::pin(self.end_with(event)).await? {
+                    return Ok(Some(end));
+                }
+            }
+            let stream = match &mut self.state {
+                State::Live(stream) | State::Tail(stream, _) => stream,
+                // Boxed, as all that is rare: every stream would hold its room.
+                State::Closed { .. } => {
+                    Box::pin(self.reopen()).await?;
+                    continue;
+                }
+                State::Over { after_gap: after_gap @ true, .. } => {
+                    *after_gap = false;
+                    self.note_gap();
+                    continue;
+                }
+                State::Over { .. } | State::Done => return Ok(self.take_end()),
+            };
+            let frame = match &self.doubt {
+                None => Ok(stream.next().await),
+                Some(doubt) => timeout_at(doubt.until, stream.next()).await,
+            };
+            let Ok(frame) = frame else {
+                Box::pin(self.ask_again()).await?;
+                continue;
+            };
+            match frame {
+                Ok(Some(frame)) => self.held = self.take_in(frame),
                 // An end without task_finished is no different from a break.
-                // Both boxed: they are rare and large, and every stream would hold their room.
                 Ok(None) => Box::pin(self.interrupted(None)).await?,
                 Err(error) => Box::pin(self.interrupted(Some(error))).await?,
             }
         }
     }
 
-    /// The event in a frame, or the gap before it; None where it was delivered before or is none.
-    fn take_in(&mut self, frame: &Frame) -> Option<TaskEvent> {
-        let Ok(event) = translate::event(frame.id.clone(), &frame.data, self.manner.forward_access_tokens) else {
-            self.skip(1);
+    /// The event in a frame; None where it was delivered before or is none. Notes the gap before it or in its place.
+    fn take_in(&mut self, frame: Frame) -> Option<TaskEvent> {
+        let Frame { id, data, is_ping } = frame;
+        let (data, print) = match data {
+            Payload::None => {
+                self.history.passed(id.as_deref()?);
+                return None;
+            }
+            Payload::Data(data) => {
+                let print = self.history.print(&data);
+                (Some(data), print)
+            }
+            Payload::TooLarge(digest) => (None, digest),
+        };
+        if self.history.is_repeat(id.as_deref(), print) {
+            return None;
+        }
+        let event = data.map(|data| translate::event(None, &data, self.manner.forward_access_tokens));
+        let Some(Ok(mut event)) = event else {
+            self.leave_out(id.as_deref(), print, is_ping);
             return None;
         };
         // The greeting of a connection that the caller did not ask for tells nothing.
-        if self.outage.attempts > 0 && event.r#type() == EventType::Connected {
+        if event.r#type() == EventType::Connected && self.history.is_resuming() {
+            self.history.greeted(id.as_deref());
             return None;
         }
-        let arrival = self.history.arrived(frame);
-        if arrival == Arrival::Repeat {
-            return None;
-        }
-        let outage = mem::replace(&mut self.outage, Outage { since: SystemTime::now(), began: None, attempts: 0 });
-        if arrival == Arrival::Next {
-            return Some(event);
-        }
-        self.held = Some(event);
-        Some(self.gap(&outage))
-    }
-
-    async fn deliver(&mut self, event: TaskEvent) -> Result<TaskEvent, Error> {
-        let event = if self.is_end(&event) { Box::pin(self.end_with(event)).await? } else { event };
-        if let Some(id) = &event.event_id {
-            self.delivered_id = Some(id.as_str().into());
-        }
-        Ok(event)
-    }
-
-    /// Whether this is the followed task's own end, and not one of another task on the same stream.
-    fn is_end(&self, event: &TaskEvent) -> bool {
-        let task_id = event.task_id.as_deref().or(match &event.data {
-            Some(Data::Task(task)) if !task.id.is_empty() => Some(&task.id),
-            _ => None,
-        });
-        event.r#type() == EventType::TaskFinished && task_id.is_none_or(|id| id == self.task_id)
-    }
-
-    /// The last event, with the whole task: a trimmed snapshot is replaced by a read.
-    async fn end_with(&mut self, mut event: TaskEvent) -> Result<TaskEvent, Error> {
-        if !matches!(&event.data, Some(Data::Task(task)) if is_whole(task)) {
-            let task = self.platform.task(&self.context, &self.task_id).await;
-            let task =
-                task.map_err(|error| self.broken(if may_pass(&error) { Kind::Interrupted } else { error.into() }))?;
-            event.data = Some(Data::Task(translate::task(task)));
-        }
-        self.state = State::Done;
-        Ok(event)
-    }
-
-    /// What there is to tell of a task that was over before its stream said so.
-    fn take_end(&mut self) -> Option<TaskEvent> {
-        match mem::replace(&mut self.state, State::Done) {
-            State::Over { task, after_gap: true } => {
-                self.state = State::Over { task, after_gap: false };
-                Some(self.gap(&self.outage))
+        match self.history.arrived(id.as_deref(), print, event.time.map(micros)) {
+            Arrival::Older => {
+                // It may have been this task's all the same: the task knows.
+                self.doubt = self.doubt.take().or_else(|| self.is_end(&event).then(Doubt::begin));
+                return None;
             }
-            State::Over { task, after_gap: false } => {
-                let task = translate::task(task);
-                Some(TaskEvent {
-                    organization_id: Some(task.organization_id.clone()),
-                    data: Some(Data::Task(task)),
-                    ..own_event(EventType::TaskFinished, "task_finished", &self.task_id)
-                })
-            }
-            State::Live(_) | State::Tail(..) | State::Done => None,
+            Arrival::Next => self.renew(),
+            Arrival::AfterGap => self.note_gap(),
+        }
+        event.event_id = id.filter(|id| !id.is_empty());
+        Some(event)
+    }
+
+    /// Leaves an event out that cannot be read. A gap stands in its place, unless it only says that the platform is alive.
+    fn leave_out(&mut self, id: Option<&str>, print: u64, is_ping: bool) {
+        if !is_ping {
+            self.skipped += 1;
+            self.context.record.skipped(1);
+            self.history.left_out(id, print);
+            self.note_gap();
+        } else if let Some(id) = id {
+            self.history.passed(id);
         }
     }
 
-    fn skip(&mut self, count: u64) {
-        self.skipped += count;
-        self.context.record.skipped(count);
-    }
-
-    fn gap(&self, outage: &Outage) -> TaskEvent {
+    /// Notes that something may be missing before the next event, and begins anew.
+    fn note_gap(&mut self) {
         self.context.record.gap();
-        let gap = StreamGap {
-            since: Some(outage.since.into()),
-            attempts: outage.attempts.try_into().unwrap_or(i32::MAX),
-            resumed_by_id: self.delivered_id.is_some(),
-        };
-        TaskEvent { data: Some(Data::Gap(gap)), ..own_event(EventType::StreamGap, "stream_gap", &self.task_id) }
+        self.gap = Some(StreamGap {
+            since: Some(self.outage.since.into()),
+            attempts: self.outage.attempts.try_into().unwrap_or(i32::MAX),
+            resumed_by_id: self.outage.by_id,
+        });
+        self.renew();
+    }
+
+    /// After something new: what happens next has a patience of its own.
+    fn renew(&mut self) {
+        self.doubt = None;
+        self.outage = Outage { since: SystemTime::now(), began: None, attempts: 0, by_id: false };
     }
 
     fn broken(&self, kind: Kind) -> Error {
-        Error { last_event_id: self.delivered_id.clone(), ..Error::new(kind).of_task(&self.task_id) }
+        Error { last_event_id: self.context.record.last_event_id(), ..Error::new(kind).of_task(&self.task_id) }
     }
 }
 
@@ -264,22 +253,6 @@ pub(super) fn own_event(kind: EventType, name: &str, task_id: &str) -> TaskEvent
     }
 }
 
-/// Whether a snapshot is the whole task: the platform trims large ones, and marks them so or leaves required attributes
-/// out.
-fn is_whole(task: &Task) -> bool {
-    let is_marked = task.other.as_ref().is_some_and(|other| other.fields().contains_key("_result_truncated"));
-    let has_required = !task.id.is_empty()
-        && !task.agent_id.is_empty()
-        && !task.organization_id.is_empty()
-        && task.input.is_some()
-        && task.created_at.is_some();
-    has_required && !is_marked
-}
-
-/// A task that exists but whose stream does not: trying again may help, and "not found" would name the wrong thing.
-fn cannot_open(error: platform::Error) -> Error {
-    match error {
-        platform::Error::Refused(refusal) if refusal.status == 404 => Error::new(Kind::Interrupted),
-        error => error.into(),
-    }
+fn micros(time: prost_types::Timestamp) -> Time {
+    time.seconds.saturating_mul(1_000_000).saturating_add(i64::from(time.nanos) / 1_000)
 }

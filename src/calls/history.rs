@@ -1,41 +1,74 @@
 //! What a followed task's stream has delivered lately: what a new connection repeats is dropped, and whether it goes on
 //! where the last one ended can be proven. Pure: no I/O and no clock.
+//!
+//! Bytes decide what is a repeat, since they hold an event's time. Ids begin again with each connection or process, stand
+//! still, or are clocks: they prove at most that nothing is missing, and only until they contradict themselves.
 
-use std::{
-    collections::VecDeque,
-    hash::{BuildHasher, RandomState},
-};
+mod memory;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
 
-use crate::platform::sse::Frame;
+use self::memory::Memory;
 
-/// How many events are remembered.
-const REMEMBERED: usize = 1_000;
+/// Microseconds since 1970.
+pub(super) type Time = i64;
 
-/// The events delivered lately, as hashes.
+/// The events delivered lately, and what their ids have shown.
 pub(super) struct History {
-    hasher: RandomState,
-    delivered: VecDeque<Delivered>,
-    /// How many of them were delivered before the present connection: only those can be repeats of it.
-    before: usize,
-    /// The last id that arrived, or the caller's own.
-    last_id: Option<String>,
-    /// Whether the present connection is known to go on where the last one ended.
-    is_continuous: bool,
-    /// Whether the present connection may yet turn out to replay what came before the last id.
+    memory: Memory,
+    /// The event that the caller says it has seen.
+    named: Option<Named>,
+    /// Whether the present connection may yet replay what came before that one.
     may_precede: bool,
+    last: Option<Last>,
+    ids: Ids,
+    footing: Footing,
+    /// Whether a gap is the last that the caller was told.
+    ends_in_gap: bool,
 }
 
-struct Delivered {
-    hash: u64,
-    /// A repeat was matched with it already: the same bytes may also be sent twice on purpose.
-    is_matched: bool,
+/// The caller's last event.
+struct Named {
+    id: String,
+    /// When the caller came with it: what is younger, the caller has not seen.
+    at: Time,
 }
 
-/// What an event of the present connection is.
+/// The last id that arrived.
+struct Last {
+    id: String,
+    /// Of the event that had it, where that was seen.
+    print: Option<u64>,
+    /// Whether it arrived on the present connection.
+    is_present: bool,
+}
+
+/// What ids prove.
+#[derive(Clone, Copy)]
+struct Ids {
+    /// Whether none has named two events, and no event has had two.
+    name_events: bool,
+    /// Whether each number was one more than the one before.
+    count: bool,
+}
+
+/// Whether something may be missing before the next new event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Footing {
+    /// Nothing is, or the caller knows it.
+    Sure,
+    /// Nothing is, by what ids have proven.
+    ByIds,
+    Lost,
+}
+
+/// What an event that is no repeat is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// It was delivered before.
-    Repeat,
+    /// By its time it is older than what is remembered; by its id too, it is what the caller has seen or a gap has told of.
+    Older,
     /// It is new, and nothing is missing before it.
     Next,
     /// It is new, and something may be missing before it.
@@ -43,213 +76,180 @@ pub(super) enum Arrival {
 }
 
 impl History {
-    /// A history that begins after the event `last_id`, where the caller has named one.
-    pub(super) fn new(last_id: Option<String>) -> Self {
-        let may_precede = last_id.is_some();
-        let (hasher, delivered) = (RandomState::new(), VecDeque::new());
-        let mut history = Self { hasher, delivered, before: 0, last_id, is_continuous: true, may_precede };
-        if let Some(id) = &history.last_id {
-            history.remember(history.hasher.hash_one((true, id)));
-            history.before = 1;
+    /// A history that begins after the event `named`, where the caller has named one; `now` is when it did.
+    pub(super) fn new(named: Option<String>, now: Time) -> Self {
+        let last = named.clone().map(|id| Last { id, print: None, is_present: false });
+        Self {
+            memory: Memory::after(named.as_ref().map(|_| Time::MIN)),
+            may_precede: named.is_some(),
+            named: named.map(|id| Named { id, at: now }),
+            ids: Ids { name_events: true, count: true },
+            // A platform is believed to begin after the event that it is asked to.
+            footing: if last.is_some() { Footing::ByIds } else { Footing::Sure },
+            ends_in_gap: false,
+            last,
         }
-        history
     }
 
     /// The id to go on after.
     pub(super) fn last_id(&self) -> Option<&str> {
-        self.last_id.as_deref()
+        self.last.as_ref().map(|last| &*last.id)
+    }
+
+    /// Whether the present connection is not the first, and has brought nothing new yet.
+    pub(super) fn is_resuming(&self) -> bool {
+        self.memory.is_resuming()
     }
 
     /// A new connection begins, and may repeat what was delivered.
     pub(super) fn reconnected(&mut self) {
-        self.is_continuous = false;
-        self.may_precede = true;
-        self.before = self.delivered.len();
-        self.delivered.iter_mut().for_each(|delivered| delivered.is_matched = false);
+        self.memory.reconnected();
+        // What is missing behind a gap the caller knows of.
+        self.footing = if self.ends_in_gap { Footing::Sure } else { Footing::Lost };
+        self.may_precede = self.named.is_some();
+        if let Some(last) = &mut self.last {
+            last.is_present = false;
+        }
     }
 
-    /// Judges an event and remembers it.
-    pub(super) fn arrived(&mut self, frame: &Frame) -> Arrival {
-        // How far it is ahead of the last id, where ids can be counted.
-        let ahead = frame.id.as_deref().zip(self.last_id()).and_then(|(id, last)| step(last, id));
-        let hash = self.hash(frame);
-        let is_past = self.may_precede && ahead.is_some_and(|ahead| ahead <= 0);
-        if self.is_known(hash) || is_past {
-            self.is_continuous |= frame.id.is_some() && frame.id == self.last_id;
-            return Arrival::Repeat;
+    /// What tells an event from others by its bytes.
+    pub(super) fn print(&self, data: &[u8]) -> u64 {
+        self.memory.hash(data)
+    }
+
+    /// Whether an event was delivered before the present connection; each delivery is matched once, since the same bytes
+    /// may also be sent twice on purpose.
+    pub(super) fn is_repeat(&mut self, id: Option<&str>, print: u64) -> bool {
+        if !self.memory.take(print) {
+            return false;
         }
-        let jumps = self.may_precede && ahead.is_some_and(|ahead| ahead > 1);
-        let is_next = self.is_continuous && !jumps || ahead == Some(1);
-        self.is_continuous = true;
-        self.may_precede &= frame.id.is_none();
-        self.remember(hash);
-        if frame.id.is_some() {
-            self.last_id.clone_from(&frame.id);
+        self.may_precede = false;
+        if let Some(id) = own(id) {
+            if !self.memory.names(id, print) {
+                self.doubt_ids();
+            }
+            if self.last.as_ref().is_some_and(|last| last.id == id && last.print == Some(print)) {
+                self.find_footing();
+            }
         }
+        true
+    }
+
+    /// Judges an event that is no repeat, and remembers it unless it is older.
+    pub(super) fn arrived(&mut self, id: Option<&str>, print: u64, time: Option<Time>) -> Arrival {
+        let own = own(id);
+        let ahead = own.zip(self.last_id()).and_then(|(id, last)| step(last, id));
+        let is_behind = ahead.is_some_and(|ahead| ahead < 0);
+        if self.is_past(own, time) || self.memory.is_older(time) || is_behind && self.memory.is_amid(time) {
+            return Arrival::Older;
+        }
+        if let Some(id) = own {
+            self.learn(id, ahead);
+        }
+        let jumps = self.may_precede && ahead.is_some_and(|ahead| ahead != 1);
+        if ahead == Some(1) && self.ids.count {
+            self.find_footing();
+        }
+        let is_next = self.footing != Footing::Lost && !jumps;
+        if !is_next {
+            self.footing = Footing::Sure;
+        }
+        self.may_precede &= own.is_none();
+        self.memory.add(own, print, time);
+        self.remember(id, Some(print));
+        self.ends_in_gap = false;
         if is_next { Arrival::Next } else { Arrival::AfterGap }
     }
 
-    /// Whether it was delivered before the present connection; each delivery is matched once.
-    fn is_known(&mut self, hash: u64) -> bool {
-        let mut before = self.delivered.iter_mut().take(self.before);
-        let known = before.find(|known| known.hash == hash && !known.is_matched);
-        known.map(|known| known.is_matched = true).is_some()
+    /// Takes in an event that is no repeat and that nobody can read: a gap stands in its place.
+    pub(super) fn left_out(&mut self, id: Option<&str>, print: u64) {
+        self.arrived(id, print, None);
+        self.ends_in_gap = true;
     }
 
-    /// By its id, where it has one: else by its bytes.
-    fn hash(&self, frame: &Frame) -> u64 {
-        match &frame.id {
-            Some(id) => self.hasher.hash_one((true, id)),
-            None => self.hasher.hash_one((false, &frame.data)),
+    /// Takes in an id that stands alone: what comes after it is to be asked for. Not while the connection may still be
+    /// repeating: it would lead back.
+    pub(super) fn passed(&mut self, id: &str) {
+        if self.footing != Footing::Lost && self.last_id() != Some(id) {
+            self.remember(Some(id), None);
         }
     }
 
-    fn remember(&mut self, hash: u64) {
-        if self.delivered.len() == REMEMBERED {
-            self.delivered.pop_front();
-            self.before = self.before.saturating_sub(1);
+    /// Takes in the id of a later connection's greeting, which is no event of the task's: one that was seen before begins
+    /// again with each connection.
+    pub(super) fn greeted(&mut self, id: Option<&str>) {
+        if own(id).is_some_and(|id| self.memory.has_id(id)) {
+            self.doubt_ids();
         }
-        self.delivered.push_back(Delivered { hash, is_matched: false });
     }
+
+    /// Whether the caller has seen an event, by its own word: the one it named, and those before it that count less. Not
+    /// what happened after it came back, whatever its number: then its number has begun again.
+    fn is_past(&mut self, id: Option<&str>, time: Option<Time>) -> bool {
+        let (Some(named), Some(id), true) = (&self.named, id, self.may_precede) else { return false };
+        if named.id != id {
+            let is_before = time.is_some_and(|time| time < named.at);
+            return is_before && step(&named.id, id).is_some_and(|ahead| ahead < 0);
+        }
+        self.may_precede = false;
+        if self.last_id() == Some(id) {
+            self.find_footing();
+        }
+        true
+    }
+
+    /// What a new event's id shows of ids.
+    fn learn(&mut self, id: &str, ahead: Option<i128>) {
+        let is_present = self.last.as_ref().is_some_and(|last| last.is_present);
+        let is_last = self.last.as_ref().is_some_and(|last| last.id == id && last.print.is_some());
+        let is_named = self.named.as_ref().is_some_and(|named| named.id == id);
+        if is_last || is_named || self.memory.has_id(id) {
+            self.doubt_ids();
+        }
+        // Between two connections more than one ahead is a gap.
+        self.ids.count &= ahead.is_none_or(|ahead| ahead == 1 || ahead > 1 && !is_present);
+    }
+
+    /// Takes in that ids have contradicted themselves: what they have proven on this connection is open again.
+    fn doubt_ids(&mut self) {
+        self.ids.name_events = false;
+        if self.footing == Footing::ByIds {
+            self.footing = Footing::Lost;
+        }
+    }
+
+    /// Takes in that an id says that nothing is missing, where ids are believed.
+    fn find_footing(&mut self) {
+        if self.footing == Footing::Lost && self.ids.name_events {
+            self.footing = Footing::ByIds;
+        }
+    }
+
+    /// Remembers the last id; an empty one takes back those before it.
+    fn remember(&mut self, id: Option<&str>, print: Option<u64>) {
+        match (id, &mut self.last) {
+            (None, _) => {}
+            (Some(""), last) => *last = None,
+            (Some(id), Some(last)) => {
+                last.id.clear();
+                last.id.push_str(id);
+                (last.print, last.is_present) = (print, true);
+            }
+            (Some(id), last) => *last = Some(Last { id: id.to_owned(), print, is_present: true }),
+        }
+    }
+}
+
+/// An event's id, where it has one: an empty one is none.
+fn own(id: Option<&str>) -> Option<&str> {
+    id.filter(|id| !id.is_empty())
 }
 
 /// How far an id is behind another, where they differ in the number at their end alone.
 fn step(from: &str, to: &str) -> Option<i128> {
-    let split = |id: &str| {
-        let digits = id
-            .rfind(|c: char| !c.is_ascii_digit())
-            .map_or(0, |at| at + id[at..].chars().next().map_or(1, char::len_utf8));
-        let number: u64 = id[digits..].parse().ok()?;
-        Some((id[..digits].to_owned(), i128::from(number)))
-    };
-    let ((from_name, from), (to_name, to)) = (split(from)?, split(to)?);
-    (from_name == to_name).then_some(to - from)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn frame(id: &str, data: &str) -> Frame {
-        Frame { id: (!id.is_empty()).then(|| id.to_owned()), data: data.to_owned().into() }
-    }
-
-    fn arrivals(history: &mut History, frames: &[(&str, &str)]) -> Vec<Arrival> {
-        frames.iter().map(|(id, data)| history.arrived(&frame(id, data))).collect()
-    }
-
-    #[test]
-    fn on_one_connection_nothing_is_a_repeat() {
-        let mut history = History::new(None);
-        assert_eq!(
-            arrivals(&mut history, &[("", "a"), ("", "a"), ("1", "x"), ("1", "x")]),
-            [Arrival::Next, Arrival::Next, Arrival::Next, Arrival::Next]
-        );
-    }
-
-    #[test]
-    fn the_next_number_proves_that_nothing_is_missing() {
-        for (last, next, expected) in [
-            ("7", "8", Arrival::Next),
-            ("t-9", "t-10", Arrival::Next),
-            ("7", "9", Arrival::AfterGap),
-            ("a", "b", Arrival::AfterGap),
-            ("t-7", "u-8", Arrival::AfterGap),
-        ] {
-            let mut history = History::new(None);
-            history.arrived(&frame(last, "x"));
-            history.reconnected();
-            assert_eq!(history.arrived(&frame(next, "y")), expected, "{last} {next}");
-            assert_eq!(history.arrived(&frame("anything", "z")), Arrival::Next, "told once");
-        }
-    }
-
-    #[test]
-    fn a_replay_by_ids_is_dropped_and_proves_that_nothing_is_missing() {
-        let mut history = History::new(None);
-        arrivals(&mut history, &[("x", "1"), ("y", "2")]);
-        history.reconnected();
-        assert_eq!(
-            arrivals(&mut history, &[("x", "1"), ("y", "2"), ("z", "3")]),
-            [Arrival::Repeat, Arrival::Repeat, Arrival::Next]
-        );
-    }
-
-    #[test]
-    fn a_replay_by_bytes_is_dropped_and_proves_nothing() {
-        let mut history = History::new(None);
-        arrivals(&mut history, &[("", "a"), ("", "b"), ("", "a")]);
-        history.reconnected();
-        assert_eq!(
-            arrivals(&mut history, &[("", "a"), ("", "b"), ("", "a"), ("", "a")]),
-            [Arrival::Repeat, Arrival::Repeat, Arrival::Repeat, Arrival::AfterGap]
-        );
-    }
-
-    #[test]
-    fn what_a_later_connection_delivered_is_known_to_the_next() {
-        let mut history = History::new(None);
-        arrivals(&mut history, &[("", "a")]);
-        history.reconnected();
-        arrivals(&mut history, &[("", "a"), ("", "b")]);
-        history.reconnected();
-        assert_eq!(arrivals(&mut history, &[("", "a"), ("", "b")]), [Arrival::Repeat, Arrival::Repeat]);
-    }
-
-    #[test]
-    fn a_replay_of_what_the_caller_has_seen_is_dropped() {
-        let mut history = History::new(Some("e-7".to_owned()));
-        assert_eq!(
-            arrivals(&mut history, &[("", "connected"), ("e-1", "a"), ("e-7", "b"), ("e-8", "c"), ("e-2", "d")]),
-            [Arrival::Next, Arrival::Repeat, Arrival::Repeat, Arrival::Next, Arrival::Next]
-        );
-    }
-
-    #[test]
-    fn a_jump_after_what_the_caller_has_seen_is_a_gap() {
-        for (last, id, expected) in
-            [("7", "9", Arrival::AfterGap), ("7", "8", Arrival::Next), ("a", "b", Arrival::Next)]
-        {
-            let mut history = History::new(Some(last.to_owned()));
-            assert_eq!(
-                arrivals(&mut history, &[("", "connected"), (id, "x")]),
-                [Arrival::Next, expected],
-                "{last} {id}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_a_gap_has_skipped_does_not_come_out_of_order() {
-        let mut history = History::new(None);
-        arrivals(&mut history, &[("3", "a")]);
-        history.reconnected();
-        assert_eq!(arrivals(&mut history, &[("5", "b")]), [Arrival::AfterGap]);
-        history.reconnected();
-        assert_eq!(
-            arrivals(&mut history, &[("4", "late"), ("5", "b"), ("6", "c")]),
-            [Arrival::Repeat, Arrival::Repeat, Arrival::Next]
-        );
-    }
-
-    #[test]
-    fn what_the_caller_has_seen_is_dropped_on_later_connections_too() {
-        let mut history = History::new(Some("7".to_owned()));
-        arrivals(&mut history, &[("8", "a")]);
-        history.reconnected();
-        assert_eq!(
-            arrivals(&mut history, &[("1", "x"), ("7", "y"), ("8", "a"), ("9", "b")]),
-            [Arrival::Repeat, Arrival::Repeat, Arrival::Repeat, Arrival::Next]
-        );
-    }
-
-    #[test]
-    fn only_the_last_thousand_are_remembered() {
-        let mut history = History::new(None);
-        for count in 0..=REMEMBERED {
-            history.arrived(&frame("", &count.to_string()));
-        }
-        history.reconnected();
-        assert_eq!(arrivals(&mut history, &[("", "1"), ("", "0")]), [Arrival::Repeat, Arrival::AfterGap]);
-    }
+    let digits = |id: &str| id.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let ((from_name, from), (to_name, to)) =
+        (from.split_at(from.len() - digits(from)), to.split_at(to.len() - digits(to)));
+    let (from, to): (u64, u64) = (from.parse().ok()?, to.parse().ok()?);
+    (from_name == to_name).then(|| i128::from(to) - i128::from(from))
 }

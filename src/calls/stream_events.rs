@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::{
     Calls, Error, checked_task_id,
-    follow::{Follow, own_event},
+    follow::{Beginning, Follow, own_event},
 };
 use crate::{
     platform::{self, Context},
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The shortest heartbeat: a caller cannot make the proxy busy with nothing.
-const SHORTEST_HEARTBEAT: Duration = Duration::from_millis(10);
+const SHORTEST_HEARTBEAT: Duration = Duration::from_millis(100);
 
 impl Calls {
     /// Follows a task to its end.
@@ -33,7 +33,7 @@ impl Calls {
         let last_event_id =
             translate::event_id(&request.last_event_id).map_err(|must| Error::invalid("last_event_id", must))?;
         let heartbeat = heartbeat("heartbeat", request.heartbeat)?;
-        let follow = self.follow(context, task_id, last_event_id.as_ref(), false).await?;
+        let follow = self.follow(context, task_id, Beginning::After(last_event_id.as_ref())).await?;
         Ok(events(follow, heartbeat))
     }
 
@@ -51,22 +51,28 @@ impl Calls {
         let missing = || wrong(Error::invalid("invocation", "is required"));
         let mut invocation = request.invocation.ok_or_else(missing)?;
         invocation.events_streaming = true;
+        let names_a_task = translate::names_a_task(&invocation.prompt);
+        let continued = invocation.existing_task_id.clone();
         let task = self.invoke(context, &invocation).await.map_err(Error::in_invocation)?;
         let (calls, context) = (self.clone(), context.clone());
         Ok(try_stream! {
             let task_id = task.id.clone();
-            let is_streaming = task.events_streaming == Some(true);
             yield Item::Task(task);
             // From now on the caller knows of it.
             context.record.set_may_have_created(false);
-            // One that the prompt names may have been created without streaming, and then says so.
-            let just_created = is_streaming || !translate::names_a_task(&invocation.prompt);
+            let beginning = match continued {
+                // It may have been created without streaming, and then says so.
+                _ if names_a_task => Beginning::Named,
+                // Under an id of its own it is a task of its own.
+                Some(continued) if continued == task_id => Beginning::Continued,
+                _ => Beginning::Created,
+            };
             // The platform chose the id; it becomes a part of a path.
             if !translate::is_id(&task_id) {
                 let why = "its id cannot stand in a path".to_owned();
                 Err(platform::Error::Unreadable { what: "create a task", why, status: 200 })?;
             }
-            let follow = calls.follow(&context, &task_id, None, just_created).await?;
+            let follow = calls.follow(&context, &task_id, beginning).await?;
             let mut events = pin!(events(follow, heartbeat));
             while let Some(event) = events.next().await {
                 yield Item::Event(event?);
@@ -74,21 +80,18 @@ impl Calls {
         })
     }
 
-    async fn follow(
-        &self,
-        context: &Context,
-        task_id: &str,
-        last_event_id: Option<&http::HeaderValue>,
-        just_created: bool,
-    ) -> Result<Follow, Error> {
+    async fn follow(&self, context: &Context, task_id: &str, beginning: Beginning<'_>) -> Result<Follow, Error> {
         let manner = self.shared.following;
-        Follow::open(&self.shared.platform, context, task_id, last_event_id, just_created, manner).await
+        Follow::open(&self.shared.platform, context, task_id, beginning, manner).await
     }
 }
 
 fn heartbeat(field: &str, heartbeat: Option<prost_types::Duration>) -> Result<Option<Duration>, Error> {
     let heartbeat = heartbeat.map(translate::positive).transpose().map_err(|must| Error::invalid(field, must))?;
-    Ok(heartbeat.filter(|heartbeat| !heartbeat.is_zero()).map(|heartbeat| heartbeat.max(SHORTEST_HEARTBEAT)))
+    match heartbeat.filter(|heartbeat| !heartbeat.is_zero()) {
+        Some(heartbeat) if heartbeat < SHORTEST_HEARTBEAT => Err(Error::invalid(field, "must be at least 100 ms")),
+        heartbeat => Ok(heartbeat),
+    }
 }
 
 /// The events of a followed task, with heartbeats in between. Nothing is read ahead: a slow caller slows the platform.

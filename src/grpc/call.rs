@@ -77,7 +77,6 @@ impl Call {
                 && let Some(event) = event(message)
             {
                 record.event(event.r#type());
-                record.delivered(event.event_id.as_deref());
                 if event.r#type() == EventType::TaskFinished && event.task_id.as_deref() == record.task_id() {
                     record.complete();
                 }

@@ -90,7 +90,7 @@ impl Client {
                 request = request.header("x-agent-version", version);
             }
             let body = reqwest::Body::wrap(CreateBody::new(body.clone(), Arc::clone(progress)));
-            let task = self.task_of(context, request.body(body), attempts.next()).await;
+            let task = self.task_of(context, request.body(body), attempts.next(), None).await;
             let is_preparing = progress.phase() == Phase::Preparing;
             let task = task.map_err(|error| if is_preparing { error.before_sending() } else { error });
             let is_back = task.as_ref().is_err_and(Error::is_unsent) && progress.step(State::come_back);
@@ -109,7 +109,8 @@ impl Client {
         let mut attempts = self.retries.begin(context, Route::ReadTask);
         loop {
             let url = context.credentials.rest(&["agent-execution", task_id, "status"])?;
-            match self.task_of(context, context.credentials.http.builder().get(url), attempts.next()).await {
+            let request = context.credentials.http.builder().get(url);
+            match self.task_of(context, request, attempts.next(), Some(task_id)).await {
                 Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
                 task => return task,
             }
@@ -125,7 +126,7 @@ impl Client {
         loop {
             let url = context.credentials.rest(&["agent-execution", task_id])?;
             let request = context.credentials.http.builder().request(Method::DELETE, url);
-            match self.task_of(context, request, attempts.next()).await {
+            match self.task_of(context, request, attempts.next(), Some(task_id)).await {
                 Err(error) if error.is_unsent() && attempts.again(&error).await => {}
                 task => return task,
             }
@@ -195,18 +196,21 @@ impl Client {
         self.transport.events(context, request, sending, check).await
     }
 
+    /// A task out of an answer: the one that is `expected`, where that is known.
     async fn task_of(
         &self,
         context: &Context,
         request: RequestBuilder,
         sending: Sending,
+        expected: Option<&str>,
     ) -> Result<Box<wire::Task>, Error> {
         let parse = |text: &str| wire::read::<wire::Task>(text).map(Box::new);
         let task = self.transport.json(context, request, sending, parse).await?;
-        if task.id.as_ref().is_none_or(String::is_empty) {
-            let what = sending.route.what();
-            return Err(Error::Unreadable { what, why: "it is no task: it has no id".to_owned(), status: 200 });
+        let unreadable = |why: &str| Error::Unreadable { what: sending.route.what(), why: why.to_owned(), status: 200 };
+        match task.id.as_deref() {
+            None | Some("") => Err(unreadable("it is no task: it has no id")),
+            Some(id) if expected.is_some_and(|expected| expected != id) => Err(unreadable("it is another task")),
+            Some(_) => Ok(task),
         }
-        Ok(task)
     }
 }

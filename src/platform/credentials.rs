@@ -3,7 +3,7 @@
 use std::{
     fmt,
     hash::{BuildHasher as _, Hash, Hasher, RandomState},
-    sync::LazyLock,
+    sync::{Arc, LazyLock, OnceLock},
 };
 
 use http::{HeaderValue, header::InvalidHeaderValue};
@@ -35,6 +35,8 @@ pub struct Credentials {
     pub(super) http: Lanes,
     /// The forward proxies on the way.
     pub(super) forward: Forward,
+    /// What was put in their place since.
+    pub(super) successor: OnceLock<Arc<Self>>,
 }
 
 /// Whose a key is. What is remembered under a request id belongs to an owner, so that a create is not repeated because
@@ -64,7 +66,7 @@ impl Credentials {
         let roots = roots(base_url, organization);
         let hash = HASHER.hash_one((&secret, &roots, &owner));
         let [rest, events] = [&roots.rest, &roots.events].map(|root| Url::parse(root).ok().filter(Url::has_host));
-        Ok(Self { key, secret, owner, hash, roots, rest, events, http, forward })
+        Ok(Self { key, secret, owner, hash, roots, rest, events, http, forward, successor: OnceLock::new() })
     }
 
     /// The address of a REST route, given by the segments of its path.
@@ -81,6 +83,16 @@ impl Credentials {
     /// When the base URL is none.
     pub(super) fn events(&self, route: &[&str]) -> Result<Url, Error> {
         below(self.events.as_ref(), route)
+    }
+
+    /// The credentials that are in force by now, for work that outlives a change of the key.
+    #[must_use]
+    pub fn in_force(self: &Arc<Self>) -> Arc<Self> {
+        let mut latest = self;
+        while let Some(successor) = latest.successor.get() {
+            latest = successor;
+        }
+        Arc::clone(latest)
     }
 
     /// The key itself, to cut it out of what the platform says.

@@ -22,8 +22,8 @@ pub struct EventStream {
     decoder: Decoder,
     idle_timeout: Duration,
     opened: Instant,
-    /// When the last bytes arrived; comments count as life.
-    alive: Instant,
+    /// For how long the platform may yet be waited for in all, where its task is over.
+    left: Option<Duration>,
     is_over: bool,
     /// The request; its span is as long as the stream.
     attempt: Attempt,
@@ -38,40 +38,50 @@ impl EventStream {
         max_event_bytes: usize,
     ) -> Self {
         let decoder = Decoder::new(max_event_bytes);
-        let now = Instant::now();
-        Self { response, share, decoder, idle_timeout, opened: now, alive: now, is_over: false, attempt }
+        let opened = Instant::now();
+        Self { response, share, decoder, idle_timeout, opened, left: None, is_over: false, attempt }
     }
 
     /// The next event; None at the stream's end. May be dropped while it waits: nothing is lost.
     ///
     /// # Errors
-    /// When the connection breaks or nothing arrives for the idle time.
+    /// When the connection breaks or nothing arrives for the idle time. Comments count as life, unless the task is over.
     pub async fn next(&mut self) -> Result<Option<Frame>, Error> {
-        loop {
-            if let Some(frame) = self.decoder.next_frame() {
-                return Ok(Some(frame));
-            }
-            if self.is_over {
-                return Ok(None);
-            }
-            let silent = self.alive + self.idle_timeout;
-            match timeout_at(silent, self.response.chunk()).await {
+        if let Some(frame) = self.decoder.next_frame() {
+            return Ok(Some(frame));
+        }
+        // From now on: what a slow caller has left unread is no silence of the platform's.
+        let asked = Instant::now();
+        let mut alive = asked;
+        while !self.is_over {
+            let silent = alive + self.idle_timeout;
+            let until = self.left.map_or(silent, |left| silent.min(asked + left));
+            match timeout_at(until, self.response.chunk()).await {
                 Ok(Ok(Some(bytes))) => {
                     self.share.heard(None);
                     self.decoder.push(&bytes);
                 }
-                Ok(Ok(None)) => {
-                    self.is_over = true;
-                    return Ok(self.decoder.finish());
-                }
+                Ok(Ok(None)) => self.is_over = true,
                 Ok(Err(error)) => return Err(self.failed(lost(error))),
                 Err(_) => {
-                    self.share.given_up(self.alive);
+                    self.share.given_up(alive);
                     return Err(self.failed(Error::Timeout(self.idle_timeout)));
                 }
             }
-            self.alive = Instant::now();
+            if let Some(frame) = self.decoder.next_frame() {
+                self.left = self.left.map(|left| left.saturating_sub(asked.elapsed()));
+                return Ok(Some(frame));
+            }
+            let now = Instant::now();
+            if self.left.is_some() && now >= until {
+                // Bytes that are always there leave a timer no turn.
+                return Err(self.failed(Error::Timeout(self.idle_timeout)));
+            }
+            if self.left.is_none() || self.decoder.is_in_event() {
+                alive = now;
+            }
         }
+        Ok(None)
     }
 
     fn failed(&mut self, error: Error) -> Error {
@@ -79,9 +89,11 @@ impl EventStream {
         error
     }
 
-    /// Sets how long nothing may arrive.
-    pub fn set_idle_timeout(&mut self, idle_timeout: Duration) {
-        self.idle_timeout = idle_timeout;
+    /// Expects no more than what is there already, since the task is over: events come within `silence`, however often
+    /// the platform says that it is alive, and it is waited for no longer than `in_all`.
+    pub fn expect_no_more(&mut self, silence: Duration, in_all: Duration) {
+        self.idle_timeout = silence;
+        self.left = Some(in_all);
     }
 
     /// How long the platform wants clients to wait before they reconnect, when it has said so.
@@ -92,10 +104,5 @@ impl EventStream {
     /// How long the stream has been open.
     pub fn age(&self) -> Duration {
         self.opened.elapsed()
-    }
-
-    /// How many events were left out since the last call, for being too large.
-    pub fn take_dropped(&mut self) -> u64 {
-        self.decoder.take_dropped()
     }
 }

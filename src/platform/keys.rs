@@ -68,13 +68,17 @@ impl Keys {
         self.own.load_full()
     }
 
-    /// Puts another key in place of the proxy's own, from the next call on; calls under way keep theirs.
+    /// Puts another key in place of the proxy's own, from the next call on. Calls under way keep theirs, but for those that
+    /// ask again and again, which take the one in force each time.
     ///
     /// # Errors
     /// When the key cannot be used; the old one stays.
     pub fn replace_own(&self, key: Secret) -> Result<(), KeyError> {
         let organization = self.organization.as_deref().unwrap_or_default();
-        self.own.store(Some(Arc::new(self.credentials(key, organization, Owner::Proxy)?)));
+        let new = Arc::new(self.credentials(key, organization, Owner::Proxy)?);
+        if let Some(old) = self.own.swap(Some(Arc::clone(&new))) {
+            let _ = old.successor.set(new);
+        }
         Ok(())
     }
 

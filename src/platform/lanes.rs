@@ -126,7 +126,7 @@ impl Lanes {
         let taken = lanes.iter().find_map(|lane| lane.take(need, self.most));
         let (lane, permit) = if let Some(taken) = taken { taken } else { self.open_one(&mut lanes, need)? };
         let client = match need {
-            Need::Fresh if lane.has_many() => lane.fresh(&self.open)?,
+            Need::Fresh if lane.has_many() => lane.fresh(&self.open, A_MOMENT.min(self.idle))?,
             _ => lane.client.clone(),
         };
         Ok((client, Share { lane, begun: Instant::now(), _permit: permit }))
@@ -201,11 +201,11 @@ impl Lane {
         lock(&self.health).speaks.is_some_and(|version| version < Version::HTTP_2)
     }
 
-    fn fresh(&self, open: &Open) -> reqwest::Result<Client> {
+    fn fresh(&self, open: &Open, idle: Duration) -> reqwest::Result<Client> {
         if let Some(client) = self.fresh.get() {
             return Ok(client.clone());
         }
-        let client = open(A_MOMENT)?;
+        let client = open(idle)?;
         Ok(self.fresh.get_or_init(|| client).clone())
     }
 

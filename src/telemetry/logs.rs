@@ -3,12 +3,12 @@
 use std::{
     collections::HashMap,
     io,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
 use tracing::{Level, Metadata, Subscriber, callsite::Identifier};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::{FilterExt as _, LevelFilter, ParseError, dynamic_filter_fn, filter_fn},
@@ -23,6 +23,14 @@ const TOLD_EVERY: Duration = Duration::from_mins(1);
 
 /// The most lines that wait for somebody to take them, about 10 MB; further ones are left out.
 const WAITING_LINES: usize = 16_384;
+
+/// Counts what is left out. The process's, as its log is.
+static LEFT_OUT: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// How many lines were left out so far, since nobody took them.
+pub(super) fn lines_left_out() -> u64 {
+    LEFT_OUT.get().map_or(0, |count| u64::try_from(count.dropped_lines()).unwrap_or(u64::MAX))
+}
 
 /// The layer that writes lines, and what has them all written when it is dropped.
 ///
@@ -39,6 +47,7 @@ where
     let spans = filter_fn(|metadata| metadata.target() != trace::TARGET).with_max_level_hint(LevelFilter::TRACE);
     let out = Together::new(io::stderr());
     let (writer, written) = NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).finish(out);
+    let _ = LEFT_OUT.set(writer.error_counter());
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match settings.log_format {
         LogFormat::Json => lines.event_format(Json).boxed(),

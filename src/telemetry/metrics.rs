@@ -14,6 +14,7 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use super::{
     attempt::Route,
+    logs,
     method::{Kind, Method},
     otlp::{self, ExportError},
 };
@@ -213,6 +214,12 @@ impl Instruments {
                 "Connections closed at once because too many were open.",
             ),
         };
+        meter
+            .u64_observable_counter("xpander.log.lines.dropped")
+            .with_unit("{line}")
+            .with_description("Log lines of the process that were left out, since nobody took them in time.")
+            .with_callback(|count| count.observe(logs::lines_left_out(), &[]))
+            .build();
         instruments.begin_at_zero();
         instruments
     }

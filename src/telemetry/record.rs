@@ -35,6 +35,8 @@ pub struct Record {
     pub(super) retries: AtomicU32,
     pub(super) events: AtomicU64,
     pub(super) first_event: OnceLock<Duration>,
+    /// The id of the last event that reached the caller; empty before the first.
+    last_event_id: Mutex<String>,
     pub(super) skipped: AtomicU64,
     pub(super) gaps: AtomicU64,
     pub(super) reconnects: AtomicU32,
@@ -44,7 +46,6 @@ pub struct Record {
     /// Why a connection to the platform failed last.
     pub(super) cause: Mutex<Option<String>>,
     pub(super) end: OnceLock<End>,
-    last_event_id: Mutex<String>,
     is_complete: AtomicBool,
     may_have_created: AtomicBool,
 }
@@ -97,6 +98,7 @@ impl Record {
             retries: AtomicU32::new(0),
             events: AtomicU64::new(0),
             first_event: OnceLock::new(),
+            last_event_id: Mutex::default(),
             skipped: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
             reconnects: AtomicU32::new(0),
@@ -105,7 +107,6 @@ impl Record {
             reason: OnceLock::new(),
             cause: Mutex::default(),
             end: OnceLock::new(),
-            last_event_id: Mutex::default(),
             is_complete: AtomicBool::new(false),
             may_have_created: AtomicBool::new(false),
         }
@@ -178,15 +179,6 @@ impl Record {
         }
     }
 
-    /// Notes the id of an event that is on its way to the caller, where it has one.
-    pub fn delivered(&self, event_id: Option<&str>) {
-        if let Some(id) = event_id {
-            let mut last = self.last_event_id.lock().unwrap_or_else(PoisonError::into_inner);
-            last.clear();
-            last.push_str(id);
-        }
-    }
-
     /// Notes that the last message of the call's stream is on its way: what ends it from now on is no loss.
     pub fn complete(&self) {
         self.is_complete.store(true, Relaxed);
@@ -197,7 +189,16 @@ impl Record {
         self.is_complete.load(Relaxed)
     }
 
-    /// The id of the last event that is on its way to the caller.
+    /// Notes the id of an event that has reached the caller, or that the caller says it has seen.
+    pub fn delivered(&self, event_id: &str) {
+        let mut last = self.last_event_id.lock().unwrap_or_else(PoisonError::into_inner);
+        // Into the same memory: this is done for each event.
+        last.clear();
+        last.push_str(event_id);
+    }
+
+    /// The id of the last event that has reached the caller: where a stream that fails is to be followed again.
+    #[must_use]
     pub fn last_event_id(&self) -> Option<Box<str>> {
         let last = self.last_event_id.lock().unwrap_or_else(PoisonError::into_inner);
         (!last.is_empty()).then(|| last.as_str().into())

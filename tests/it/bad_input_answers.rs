@@ -10,7 +10,7 @@ use xpander_grpc_proxy::{
 };
 
 use crate::support::{
-    calls::{EVERYWHERE, failing},
+    calls::{At, EVERYWHERE, failing},
     platform::{Platform, Reply},
     proxy::Proxy,
 };
@@ -72,6 +72,18 @@ async fn an_answer_that_is_no_task_is_internal_and_not_repeated_to_the_caller() 
         assert!(!failure.message.contains(WORD), "{at:?} {row}: {}", failure.message);
     }))
     .await;
+}
+
+#[tokio::test]
+async fn an_answer_about_another_task_is_none_to_a_read_or_a_stop() {
+    let platform = Platform::start(failing(|_| Reply::json(200, &json!({ "id": "task-of-another" })))).await;
+    let proxy = Proxy::start(&platform.base_url()).await;
+    for at in [At::Get, At::Stop, At::Wait, At::Follow] {
+        let failure = at.fail(&proxy.client(), "7", None).await;
+        assert_eq!((failure.code, &*failure.reason), (Code::Internal, "PLATFORM_ANSWER_UNREADABLE"), "{at:?}");
+        assert_eq!(failure.facts["task_id"], "task-7", "{at:?}");
+        assert!(!failure.message.contains("task-of-another"), "{at:?}: {}", failure.message);
+    }
 }
 
 /// Every attribute of a task but its id.
@@ -171,7 +183,7 @@ const MISFITS: [(&str, &str); 33] = [
 async fn a_value_that_does_not_fit_its_attribute_stands_verbatim_in_other() {
     let nth = |case: &str| {
         let (key, value) = MISFITS[case.parse::<usize>().expect("a row")];
-        Reply::Http(200, Vec::new(), format!(r#"{{"id": "task-1", "{key}": {value}}}"#).into_bytes())
+        Reply::Http(200, Vec::new(), format!(r#"{{"id": "task-{case}", "{key}": {value}}}"#).into_bytes())
     };
     let platform = Platform::start(failing(nth)).await;
     let proxy = Proxy::start(&platform.base_url()).await;

@@ -163,7 +163,7 @@ async fn the_proxys_own_types_are_not_the_platforms_to_send() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_is_skipped_and_the_stream_goes_on() {
+async fn what_is_no_event_is_skipped_behind_a_gap_and_the_stream_goes_on() {
     let good = event("chunk", &json!("good"));
     let bad = [
         "noise",
@@ -184,16 +184,18 @@ async fn what_is_no_event_is_skipped_and_the_stream_goes_on() {
     }
     let events = events_of(stream.as_bytes(), |_| {}).await;
     let chunks = events.iter().filter(|event| matches!(&event.data, Some(Data::Chunk(chunk)) if chunk == "good"));
-    assert_eq!((chunks.count(), events.len()), (bad.len() + 1, bad.len() + 1));
+    assert_eq!((chunks.count(), events.len()), (bad.len() + 1, 2 * bad.len() + 1));
+    assert!(events.iter().skip(1).step_by(2).all(|event| event.r#type() == EventType::StreamGap));
 }
 
 #[tokio::test]
-async fn an_event_beyond_the_limit_is_skipped_and_the_stream_goes_on() {
+async fn an_event_beyond_the_limit_is_skipped_behind_a_gap_and_the_stream_goes_on() {
     let stream =
         event("chunk", &json!("one")) + &event("chunk", &json!("x".repeat(100_000))) + &event("chunk", &json!("two"));
     let events = events_of(stream.as_bytes(), |settings| settings.events.max_event_bytes = 10_000).await;
     let chunks: Vec<_> = events.iter().map(|event| to_json(event).expect("JSON")).collect();
-    assert!(chunks.len() == 2 && chunks[0].contains("one") && chunks[1].contains("two"), "{} events", chunks.len());
+    let [one, gap, two] = &chunks[..] else { panic!("{} events", chunks.len()) };
+    assert!(one.contains("one") && gap.contains("STREAM_GAP") && two.contains("two"), "{gap}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod lookups;
 mod prompts;
 mod requests;
 mod waits;
+mod waits_now;
 
 use futures_util::future::join_all;
 use tonic::{Code, Request};

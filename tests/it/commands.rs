@@ -124,7 +124,7 @@ async fn events_get_wait_and_stop_act_on_a_task() {
 async fn events_go_on_after_the_one_that_is_named() {
     let serving = Serving::sandbox(&[]).await;
     let id = invoke(&serving, "slow", "1500").await;
-    let lines = serving.run(&["events", &id, "--after", "3", "--heartbeat", "20ms", "--json"]).await.json();
+    let lines = serving.run(&["events", &id, "--after", "3", "--heartbeat", "100ms", "--json"]).await.json();
     let ids: Vec<_> = lines.iter().filter_map(|line| line["event"]["eventId"].as_str()).collect();
     assert_eq!(ids.first(), Some(&"4"), "{ids:?}");
     assert!(lines.iter().any(|line| line["event"]["type"] == "EVENT_TYPE_HEARTBEAT"));

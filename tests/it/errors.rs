@@ -100,7 +100,7 @@ async fn a_stream_that_cannot_be_opened_fails_the_call() {
     let rows = ROWS.into_iter().filter(|(status, ..)| *status != 404);
     let platform = Platform::start(|request| match request.path.strip_prefix("/org-1/agent-execution/") {
         Some(case) => refuses(case.trim_end_matches("/events")),
-        None => Reply::json(200, &task("task-1", "executing")),
+        None => Reply::json(200, &task(request.task_id(), "executing")),
     })
     .await;
     let proxy = Proxy::start(&platform.base_url()).await;

@@ -39,6 +39,7 @@ impl HeldBack {
             arrive.send(format!("{} {}", request.method, request.path)).expect("the test runs");
             let reply = match request.path.strip_prefix("/agents/") {
                 Some(id) => Reply::json(200, &json!({ "id": id })),
+                None if request.method == "GET" => Reply::json(200, &task(request.task_id(), "pending")),
                 None => Reply::json(200, &task("task-1", "pending")),
             };
             if is_held(request) { Reply::After(Arc::clone(&held), Box::new(reply)) } else { reply }

@@ -8,6 +8,7 @@ mod creates;
 mod creates_called_back;
 mod creates_http2;
 mod ends;
+mod ids;
 mod leaving;
 mod reads;
 mod reconnects;

@@ -16,7 +16,7 @@ use std::{
 use serde_json::json;
 use tokio::time::sleep;
 use tonic::{Code, Request, Status, metadata::AsciiMetadataKey, transport::Endpoint};
-use xpander_grpc_proxy::proto::{GetTaskRequest, Task};
+use xpander_grpc_proxy::proto::{EventType, GetTaskRequest, Task};
 
 use crate::support::{
     binary::Serving,
@@ -120,10 +120,14 @@ fn end() -> Vec<u8> {
     event("task_finished", &finished("completed", "done")).into_bytes()
 }
 
-/// Follows `task-1`, whose stream is bad bytes, then `good`, then the end; how long that took.
-async fn only_good_arrives(client: &mut Client) -> Duration {
+/// Follows `task-1`, whose stream is bad bytes, then `good`, then the end; how long that took. Bad data has a gap in its
+/// place.
+async fn only_good_arrives(client: &mut Client, has_gap: bool) -> Duration {
     let begun = Instant::now();
     let mut followed = Followed::begin(client).await;
+    if has_gap {
+        assert_eq!(followed.next().await.r#type(), EventType::StreamGap);
+    }
     assert_eq!(followed.text().await, "good");
     assert_eq!(result(&followed.next().await), "done");
     followed.is_over().await;
@@ -141,20 +145,22 @@ fn hundred_megabytes(before: &'static str, piece: Vec<u8>, after: &'static str) 
 async fn an_event_of_100_mb_costs_little_memory_and_the_next_one_arrives() {
     let line = ["data: ", &"x".repeat(64 << 10), "\n"].concat().repeat(16).into_bytes();
     type Shape = fn() -> Reply;
-    let shapes: [(&str, Shape); 3] = [
-        ("no line end", || hundred_megabytes("data: {\"type\": \"chunk\", \"data\": \"", vec![b'x'; MB], "\"}\n\n")),
-        ("an endless comment", || hundred_megabytes(": ", vec![b'x'; MB], "\n\n")),
-        ("an endless id", || hundred_megabytes("id: ", vec![0xff; MB], "\n\n")),
+    let shapes: [(&str, bool, Shape); 3] = [
+        ("no line end", true, || {
+            hundred_megabytes("data: {\"type\": \"chunk\", \"data\": \"", vec![b'x'; MB], "\"}\n\n")
+        }),
+        ("an endless comment", false, || hundred_megabytes(": ", vec![b'x'; MB], "\n\n")),
+        ("an endless id", false, || hundred_megabytes("id: ", vec![0xff; MB], "\n\n")),
     ];
-    for (name, shape) in shapes {
+    for (name, has_gap, shape) in shapes {
         let process = Process::before(platform(shape, || Reply::Silence).await).await;
-        let time = only_good_arrives(&mut process.client()).await;
+        let time = only_good_arrives(&mut process.client(), has_gap).await;
         assert!(process.peak() < 64 * MB, "{name}: {} MB", process.peak() / MB);
         assert!(time < Duration::from_secs(10), "{name}: {time:?}");
     }
     let lines = move || hundred_megabytes(": lines\n", line.clone(), "\n");
     let process = Process::before(platform(lines, || Reply::Silence).await).await;
-    let time = only_good_arrives(&mut process.client()).await;
+    let time = only_good_arrives(&mut process.client(), true).await;
     assert!(time < Duration::from_secs(10), "lines: {time:?}");
     assert!(process.peak() < 64 * MB, "lines: {} MB", process.peak() / MB);
 }

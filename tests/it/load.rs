@@ -44,7 +44,8 @@ impl Busy {
             }
             let reply = match request.path.strip_prefix("/agents/") {
                 Some(id) => return Reply::json(200, &json!({ "id": id, "organization_id": "org-1" })),
-                None => Reply::json(200, &task("task-1", "executing")),
+                None if request.method == "POST" => Reply::json(200, &task("task-1", "executing")),
+                None => Reply::json(200, &task(request.task_id(), "executing")),
             };
             if request.path.contains("held") { Reply::After(Arc::clone(&told), Box::new(reply)) } else { reply }
         })

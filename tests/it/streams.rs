@@ -1,11 +1,13 @@
 //! What StreamEvents promises, but for reconnecting: how a stream begins. How it goes on and ends is in the modules below.
 
+mod beginnings;
 mod callers;
 mod ends;
 mod events;
 mod heartbeats;
 mod invoke_stream;
 mod order;
+mod tails;
 
 use serde_json::json;
 use tonic::{Code, Request};

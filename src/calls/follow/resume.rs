@@ -12,15 +12,20 @@ use super::{
 };
 use crate::platform::{self, EventStream, pause, wire};
 
-/// How long the stream of a task that is over may be silent: it has nothing to wait for.
+/// How long the stream of a task that is over may bring no event, and for how long it is waited for in all: there is
+/// nothing to wait for, however often the platform says that it is alive.
 const TAIL_SILENCE: Duration = Duration::from_secs(2);
+const LONGEST_TAIL: Duration = Duration::from_secs(10);
 /// The longest wait before a reconnection that the platform's `retry:` may ask for.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
+/// No stream, after there was one.
+const CLOSED: State = State::Closed { just_created: false };
+
 impl Follow {
-    /// After a stream broke off: the task itself says whether it is over; for one that is not a new stream is opened.
+    /// After a stream broke off: the task itself says whether it is over; for one that is not a new stream is wanted.
     pub(super) async fn interrupted(&mut self, why: Option<platform::Error>) -> Result<(), Error> {
-        let stream = match mem::replace(&mut self.state, State::Done) {
+        let stream = match mem::replace(&mut self.state, CLOSED) {
             State::Live(stream) => stream,
             // Without a task_finished it was not the end, and something may be missing before the one that is made up.
             State::Tail(_, task) => {
@@ -40,34 +45,44 @@ impl Follow {
         let (error, cause) =
             (why.as_ref().map(platform::Error::summary), why.as_ref().and_then(platform::Error::cause));
         info!(task_id = self.task_id, error, cause, "the platform's event stream ended early");
-        if let Some(task) = self.read_over().await? {
-            return self.read_tail(task).await;
+        match self.read_over().await? {
+            // Its end was on the stream, only the task did not know of it yet.
+            Some(task) if self.doubt.is_some() => self.state = State::Over { task, after_gap: false },
+            Some(task) => self.read_tail(task).await?,
+            None => {}
         }
-        loop {
-            self.wait().await?;
-            if self.reconnect().await? {
-                return Ok(());
-            }
-        }
+        Ok(())
     }
 
-    /// One attempt to go on; whether there is something to go on with.
-    async fn reconnect(&mut self) -> Result<bool, Error> {
-        let stream = match self.open_again().await {
+    /// Opens a stream where there is none, again and again within the budget.
+    pub(super) async fn reopen(&mut self) -> Result<(), Error> {
+        while let State::Closed { just_created } = self.state {
+            self.wait().await?;
+            self.reconnect(just_created).await?;
+        }
+        Ok(())
+    }
+
+    /// One attempt to go on.
+    async fn reconnect(&mut self, just_created: bool) -> Result<(), Error> {
+        let stream = match self.open_again(just_created).await {
             Ok(stream) => Some(stream),
             Err(error) if may_pass(&error) || error.http_status() == Some(404) => None,
             Err(error) => return Err(self.broken(error.into())),
         };
         // As at the beginning: the stream first, then the task.
-        let over = self.read_over().await?;
-        let (state, goes_on) = match (stream, over) {
-            (Some(stream), Some(task)) => (State::Tail(tail(stream), task), true),
-            (Some(stream), None) => (State::Live(Box::new(stream)), true),
-            (None, Some(task)) => (State::Over { task, after_gap: true }, true),
-            (None, None) => (State::Done, false),
+        let over = match self.read_over().await {
+            Err(error) if just_created && stream.is_none() && is_not_found(&error) => None,
+            over => over?,
         };
-        self.state = state;
-        Ok(goes_on)
+        let after_gap = self.doubt.is_none();
+        self.state = match (stream, over) {
+            (Some(stream), Some(task)) => State::Tail(tail(stream), task),
+            (Some(stream), None) => State::Live(Box::new(stream)),
+            (None, Some(task)) => State::Over { task, after_gap },
+            (None, None) => State::Closed { just_created },
+        };
+        Ok(())
     }
 
     /// Reads the stream of a task that is over once more, where the platform can be told after which event.
@@ -75,7 +90,7 @@ impl Follow {
         let over = |task| State::Over { task, after_gap: true };
         self.state = match self.history.last_id() {
             None => over(task),
-            Some(_) => match self.open_again().await {
+            Some(_) => match self.open_again(false).await {
                 Ok(stream) => State::Tail(tail(stream), task),
                 Err(platform::Error::Deadline) => return Err(self.broken(Kind::Deadline)),
                 Err(_) => over(task),
@@ -84,12 +99,17 @@ impl Follow {
         Ok(())
     }
 
-    async fn open_again(&mut self) -> Result<EventStream, platform::Error> {
+    /// Opens the stream after the last event, with the key that is in force by now.
+    async fn open_again(&mut self, is_first: bool) -> Result<EventStream, platform::Error> {
         self.outage.attempts += 1;
         self.context.record.reconnecting();
+        self.context.credentials = self.context.credentials.in_force();
         let last_id = self.history.last_id().and_then(|id| HeaderValue::from_bytes(id.as_bytes()).ok());
+        self.outage.by_id = last_id.is_some();
         let stream = self.platform.events_once(&self.context, &self.task_id, last_id.as_ref()).await?;
-        self.history.reconnected();
+        if !is_first {
+            self.history.reconnected();
+        }
         Ok(stream)
     }
 
@@ -107,12 +127,18 @@ impl Follow {
     }
 
     /// The task, if it is over; None also where it cannot be read for the moment.
-    async fn read_over(&self) -> Result<Option<Box<wire::Task>>, Error> {
-        match self.platform.task(&self.context, &self.task_id).await {
+    pub(super) async fn read_over(&mut self) -> Result<Option<Box<wire::Task>>, Error> {
+        match self.read().await {
             Ok(task) => Ok(task.is_terminal().then_some(task)),
             Err(error) if may_pass(&error) => Ok(None),
             Err(error) => Err(self.broken(error.into())),
         }
+    }
+
+    /// The task as it is now, by the key that is in force by now.
+    pub(super) async fn read(&mut self) -> Result<Box<wire::Task>, platform::Error> {
+        self.context.credentials = self.context.credentials.in_force();
+        self.platform.task(&self.context, &self.task_id).await
     }
 }
 
@@ -125,8 +151,12 @@ pub(super) fn may_pass(error: &platform::Error) -> bool {
     }
 }
 
+fn is_not_found(error: &Error) -> bool {
+    matches!(&error.kind, Kind::Platform(error) if error.http_status() == Some(404))
+}
+
 /// The stream of a task that is over.
 pub(super) fn tail(mut stream: EventStream) -> Box<EventStream> {
-    stream.set_idle_timeout(TAIL_SILENCE);
+    stream.expect_no_more(TAIL_SILENCE, LONGEST_TAIL);
     Box::new(stream)
 }

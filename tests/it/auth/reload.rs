@@ -13,9 +13,9 @@ use crate::support::{
     callers::{bearer, hex},
     calls::invoke,
     folder::Folder,
-    live::within,
+    live::{Followed, Live, within},
     platform::{Platform, Reply, task},
-    proxy::{Client, Proxy},
+    proxy::{Client, Proxy, settings},
 };
 
 const CHANGED: &str = "a file has changed and is in force";
@@ -111,6 +111,38 @@ async fn a_request_id_outlives_a_rotation_of_the_proxys_key() {
     within("an answer", client.invoke(named())).await.expect("OK");
     let creates = platform.paths().iter().filter(|path| path.starts_with("POST")).count();
     assert_eq!(creates, 1, "the same caller, the same task");
+}
+
+/// A stream outlives the key it was opened with: it is opened again with the one that is in force.
+#[tokio::test]
+async fn a_stream_that_breaks_is_opened_again_with_the_key_that_is_in_force() {
+    let folder = Folder::new();
+    let path = folder.write("key", "key-number-1");
+    let live = Live::executing().await;
+    let mut settings = settings(&live.platform.base_url());
+    settings.platform.api_key_file = Some(path);
+    let proxy = Proxy::with(&settings).await;
+    let mut client = proxy.client();
+    let mut followed = Followed::begin(&mut client).await;
+    live.chunk("one");
+    assert_eq!(followed.text().await, "one");
+    folder.replace("key", "key-number-2");
+    within("the new key", async {
+        while key(&live.platform, &mut client).await != "key-number-2" {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let before = live.platform.seen().len();
+    // The end of what is sent ends the stream.
+    let platform = live.hang_up();
+    within("the stream's opening", async {
+        while !platform.seen()[before..].iter().any(|request| request.path.ends_with("/events")) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert!(platform.seen()[before..].iter().all(|request| request.header("x-api-key") == Some("key-number-2")));
 }
 
 async fn serving(variables: &[(&str, &str)]) -> (Platform, Serving) {

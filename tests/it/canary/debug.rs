@@ -6,7 +6,10 @@ use http::HeaderMap;
 use xpander_grpc_proxy::{
     calls::{Error, Kind},
     config::{Flags, Secret, Settings, TokenHash, load},
-    platform::{self, Context, Keys, Refusal, sse::Decoder},
+    platform::{
+        self, Context, Keys, Refusal,
+        sse::{Decoder, Payload},
+    },
     proto::{InvokeRequest, InvokeStreamRequest, TaskEvent, json},
     telemetry::{Call, Metrics},
     translate,
@@ -96,7 +99,8 @@ fn no_debug_shows_a_marked_value() {
 fn decoded() -> Vec<Vec<u8>> {
     let mut decoder = Decoder::new(1 << 20);
     decoder.push(events().as_bytes());
-    std::iter::from_fn(|| decoder.next_frame()).map(|frame| frame.data.to_vec()).collect()
+    let data = |payload| if let Payload::Data(data) = payload { Some(data.to_vec()) } else { None };
+    std::iter::from_fn(|| decoder.next_frame()).filter_map(|frame| data(frame.data)).collect()
 }
 
 #[test]

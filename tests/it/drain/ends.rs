@@ -45,7 +45,12 @@ impl Held {
             match request.path.as_str() {
                 path if path.ends_with("/events") => Reply::Silent(STREAM.into()),
                 "/agent-execution/task-1/status" => reply,
-                _ => Reply::After(Arc::clone(&told), Box::new(Reply::json(200, &finished("completed", "x")))),
+                path => {
+                    let id = if path.contains("/held") { "held" } else { "task-1" };
+                    let mut over = finished("completed", "x");
+                    over["id"] = id.into();
+                    Reply::After(Arc::clone(&told), Box::new(Reply::json(200, &over)))
+                }
             }
         });
         Self { platform: platform.await, is_over, go_on }

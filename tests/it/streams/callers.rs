@@ -146,11 +146,11 @@ async fn many_callers_follow_at_once_over_one_connection() {
     const CALLERS: usize = 50;
     let platform = Platform::start(|request| match request.path.ends_with("/events") {
         true => {
-            let id = request.path.split('/').nth(3).unwrap_or_default();
+            let id = request.task_id();
             let end = event("task_finished", &finished("completed", id)).replace("task-1", id);
             Reply::events(&(event("chunk", &json!(id)) + &end))
         }
-        false => Reply::json(200, &task("task-1", "executing")),
+        false => Reply::json(200, &task(request.task_id(), "executing")),
     })
     .await;
     let proxy = Proxy::start(&platform.base_url()).await;

@@ -34,7 +34,7 @@ fn is_heartbeat(event: &TaskEvent) -> bool {
 
 #[tokio::test]
 async fn an_idle_stream_carries_heartbeats_between_its_events() {
-    const BEAT: Duration = Duration::from_millis(50);
+    const BEAT: Duration = Duration::from_millis(100);
     let live = Live::executing().await;
     let proxy = Proxy::start(&live.platform.base_url()).await;
     let mut followed = Followed::with(&mut proxy.client(), beating(BEAT)).await;
@@ -100,7 +100,7 @@ async fn heartbeats_go_on_while_the_end_is_read_and_lose_no_event() {
     })
     .await;
     let proxy = Proxy::start(&platform.base_url()).await;
-    let mut followed = Followed::with(&mut proxy.client(), beating(Duration::from_millis(50))).await;
+    let mut followed = Followed::with(&mut proxy.client(), beating(Duration::from_millis(100))).await;
     let first = loop {
         let event = followed.next().await;
         if !is_heartbeat(&event) {

@@ -147,7 +147,7 @@ async fn a_caller_that_leaves_closes_the_platforms_stream() {
 #[tokio::test]
 async fn heartbeats_come_with_the_events() {
     let (_sandbox, proxy) = sandbox().await;
-    let heartbeat = Some(prost_types::Duration { seconds: 0, nanos: 20_000_000 });
+    let heartbeat = Some(prost_types::Duration { seconds: 0, nanos: 100_000_000 });
     let request = Request::new(InvokeStreamRequest { invocation: Some(invoke("slow")), heartbeat });
     let mut stream = proxy.client().invoke_stream(request).await.expect("a stream").into_inner();
     let mut heartbeats = 0;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use xpander_grpc_proxy::proto::{EventType, TaskEvent, task_event::Data};
+use xpander_grpc_proxy::proto::{EventType, StreamGap, TaskEvent, task_event::Data};
 
 use crate::support::{
     live::{Followed, Live, finished, result, text},
@@ -109,7 +109,7 @@ async fn the_end_of_another_task_is_not_the_end() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_is_passed_over_and_the_next_one_arrives() {
+async fn what_is_no_event_leaves_a_gap_in_its_place_and_the_next_one_arrives() {
     let live = Live::executing().await;
     let mut settings = settings(&live.platform.base_url());
     settings.events.max_event_bytes = 1_000;
@@ -126,9 +126,6 @@ async fn what_is_no_event_is_passed_over_and_the_next_one_arrives() {
         "data: {\"type\": null}\n\n",
         "data: {\"type\": \"chunk\"\n\n",
         "data:\n\n",
-        "event: chunk\nid: 3\n\n",
-        ": a comment\n\n",
-        "retry: 100\n\n",
         "data: {\"type\": \"chunk\", \"data\": \"\u{0}\"}\n\n",
         &oversized,
         &in_lines,
@@ -137,8 +134,45 @@ async fn what_is_no_event_is_passed_over_and_the_next_one_arrives() {
     .enumerate()
     {
         live.send(nothing);
+        // At once, and not with the next event.
+        let gap = followed.next().await;
+        let Some(Data::Gap(StreamGap { attempts: 0, resumed_by_id: false, .. })) = gap.data else { panic!("{gap:?}") };
         live.chunk(&count.to_string());
         assert_eq!(followed.text().await, count.to_string(), "{nothing:?}");
+    }
+}
+
+/// Oversized or not: a comment, a name, an id, and what servers send to keep a connection alive.
+#[tokio::test]
+async fn what_says_nothing_leaves_no_gap_and_takes_no_event_along() {
+    let live = Live::executing().await;
+    let mut settings = settings(&live.platform.base_url());
+    settings.events.max_event_bytes = 1_000;
+    let proxy = Proxy::with(&settings).await;
+    let mut followed = Followed::begin(&mut proxy.client()).await;
+    let large = "x".repeat(5_000);
+    for (count, nothing) in [
+        "event: chunk\nid: 3\n\n",
+        ": a comment\n\n",
+        "retry: 100\n\n",
+        "event: ping\ndata: 2026-04-10T19:01:36Z\n\n",
+        "event: keepalive\ndata:\n\n",
+        "event: heartbeat\ndata: {\"at\": 7}\n\n",
+        // In the event that comes next.
+        &format!(":{large}\n"),
+        &format!(": {large}\r\n"),
+        &format!("unknown: {large}\n"),
+        &format!("{large}\n"),
+        &format!("event: {large}\n"),
+        &format!("retry: {large}\n"),
+        &format!("id: {large}\n"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        live.send(nothing);
+        live.chunk(&count.to_string());
+        assert_eq!(followed.text().await, count.to_string(), "{:?}", &nothing[..nothing.len().min(40)]);
     }
 }
 

@@ -71,6 +71,11 @@ impl Live {
         *self.task.lock().expect("no panic") = task;
     }
 
+    /// Ends the stream; the platform goes on.
+    pub fn hang_up(self) -> Platform {
+        self.platform
+    }
+
     /// How many bytes of the stream the proxy's machine has taken.
     pub fn written(&self) -> usize {
         self.written.load(Relaxed)

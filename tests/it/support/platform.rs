@@ -72,6 +72,11 @@ type Script = Arc<dyn Fn(&Seen) -> Reply + Send + Sync>;
 type Log = Arc<Mutex<Vec<Seen>>>;
 
 impl Seen {
+    /// The task that the path names.
+    pub fn task_id(&self) -> &str {
+        self.path.split('/').skip_while(|part| *part != "agent-execution").nth(1).unwrap_or_default()
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }

@@ -166,6 +166,7 @@ impl Answers {
         }
         let body = match path.strip_prefix("/agents/") {
             Some(id) => json!({ "id": id, "organization_id": "org-1" }),
+            None if path.contains("endless") => task("endless", "executing"),
             None => task("task-1", "executing"),
         };
         answer.header("content-type", "application/json").body(body.to_string().into()).expect("an answer")

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use serde_json::{Value, json};
 use xpander_grpc_proxy::proto::GetTaskRequest;
 
-use super::{PARENT, TRACE_ID, client, with};
+use super::{PARENT, TRACE_ID, client, metrics::Scrape, with};
 use crate::support::{
     binary::Serving,
     calls::{follow, invoke},
@@ -152,4 +152,21 @@ async fn a_log_that_nobody_reads_holds_up_neither_calls_nor_the_end() {
     }
     serving.signal("TERM").await;
     assert_eq!(serving.ended().await, Some(0));
+}
+
+/// Whoever takes the log and stops taking it stops no call; what is lost by that is counted.
+#[tokio::test]
+async fn log_lines_that_nobody_takes_are_counted() {
+    let variables = [("XPANDER_PROXY_TELEMETRY__LOG_FILTER", "trace")];
+    let serving = Serving::sandbox(&variables).await;
+    assert_eq!(Scrape::of(&serving.admin).await.value("xpander_log_lines_dropped_total", &[]), 0.0);
+    let mut client = client(&serving);
+    within("lines left out", async {
+        while Scrape::of(&serving.admin).await.value("xpander_log_lines_dropped_total", &[]) == 0.0 {
+            for _ in 0..50 {
+                client.get_task(get("nope")).await.expect_err("there is none");
+            }
+        }
+    })
+    .await;
 }

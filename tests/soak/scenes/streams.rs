@@ -32,7 +32,7 @@ enum End {
 impl Scene {
     pub(super) async fn invoke_stream(&mut self) {
         let limits = self.limits();
-        let heartbeat = self.rng.bool().then_some(prost_types::Duration { seconds: 0, nanos: 50_000_000 });
+        let heartbeat = self.rng.bool().then_some(prost_types::Duration { seconds: 0, nanos: 100_000_000 });
         let message = InvokeStreamRequest { invocation: Some(self.job.request(true)), heartbeat };
         let (mut client, start) = (self.client(limits), Instant::now());
         let begun = self.desk.call("InvokeStream", limits, client.invoke_stream(limits.request(message))).await;
