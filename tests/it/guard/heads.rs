@@ -21,7 +21,7 @@ const METHODS: [&str; 6] = ["Invoke", "InvokeStream", "StreamEvents", "GetTask",
 const PARTS: [&[u8]; 3] = [b"", b"\0\0\0\0\x20", b"\0\0\0\0\x20\x0a\x07agent-1"];
 
 async fn platform() -> Platform {
-    Platform::with_agents(|_| Reply::json(200, &task("task-1", "executing"))).await
+    Platform::with_agents(|request| Reply::json(200, &task(request.task_id(), "executing"))).await
 }
 
 /// These bytes, and no end.

@@ -61,7 +61,7 @@ async fn answers_that_are_compressed_parsed_and_written_make_nobodys_deadline_la
             let mut client = client.max_decoding_message_size(usize::MAX);
             tokio::spawn(async move {
                 loop {
-                    client.get_task(GetTaskRequest { task_id: "large".to_owned() }).await.expect("OK");
+                    client.get_task(GetTaskRequest { task_id: "task-1".to_owned() }).await.expect("OK");
                 }
             })
         })
