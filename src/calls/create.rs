@@ -16,9 +16,6 @@ use crate::{
     translate::{self, Invocation},
 };
 
-/// The length of most bodies, in bytes: room that need not be made bit by bit.
-const BODY: usize = 2 << 10;
-
 /// A create that is ready to be sent; owns everything, so that it can go on without its caller.
 pub(super) struct Create {
     pub(super) agent: String,
@@ -93,10 +90,8 @@ impl Calls {
 
 impl Create {
     pub(super) fn new(invocation: &Invocation<'_>) -> Result<Self, Error> {
-        let mut body = Vec::with_capacity(BODY);
-        serde_json::to_writer(&mut body, &invocation.body).map_err(|_| Error::new(Kind::Internal))?;
         let version = invocation.agent_version.map(str::to_owned);
-        Ok(Self { agent: invocation.agent_id.to_owned(), version, body })
+        Ok(Self { agent: invocation.agent_id.to_owned(), version, body: invocation.json()? })
     }
 }
 

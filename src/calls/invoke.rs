@@ -17,21 +17,23 @@ impl Calls {
     ///
     /// # Errors
     /// Violations before the platform is touched, then as the platform says; with an [`Outcome`] always.
-    pub async fn invoke(&self, context: &Context, request: &proto::InvokeRequest) -> Result<Box<proto::Task>, Error> {
+    pub async fn invoke(&self, context: &Context, request: proto::InvokeRequest) -> Result<Box<proto::Task>, Error> {
         self.try_invoke(context, request).await.map_err(|error| error.in_our_names().or_not_created())
     }
 
-    async fn try_invoke(&self, context: &Context, request: &proto::InvokeRequest) -> Result<Box<proto::Task>, Error> {
-        let invocation = translate::invocation(request, self.shared.default_agent.as_deref())?;
+    async fn try_invoke(&self, context: &Context, request: proto::InvokeRequest) -> Result<Box<proto::Task>, Error> {
+        let invocation = translate::invocation(&request, self.shared.default_agent.as_deref())?;
         if let Some(task_id) = &invocation.existing {
             // Its failure is the call's: a new task is never created in its place.
             return Box::pin(self.get_task(context, task_id)).await;
         }
-        let mut create = Create::new(&invocation)?;
+        let (mut create, request_id) = (Create::new(&invocation)?, invocation.request_id.map(str::to_owned));
+        // Its body is written: a large one is not held twice while the platform works.
+        drop(request);
         self.pin(context, &mut create.version, &create.agent);
-        match invocation.request_id {
+        match request_id {
             // Boxed, as all that is not every call's: a future is as large as the largest of its ways.
-            Some(request_id) => Box::pin(self.create_once(context, request_id, create)).await,
+            Some(request_id) => Box::pin(self.create_once(context, &request_id, create)).await,
             None => self.create(context, create).await,
         }
     }

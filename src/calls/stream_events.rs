@@ -50,14 +50,15 @@ impl Calls {
         let missing = || Error::invalid("invocation", "is required").or_not_created();
         let mut invocation = request.invocation.ok_or_else(missing)?;
         invocation.events_streaming = true;
-        let task = self.invoke(context, &invocation).await.map_err(Error::in_invocation)?;
+        let names_a_task = translate::names_a_task(&invocation.prompt);
+        let task = self.invoke(context, invocation).await.map_err(Error::in_invocation)?;
         let (calls, context) = (self.clone(), context.clone());
         Ok(try_stream! {
             let task_id = task.id.clone();
             let is_streaming = task.events_streaming == Some(true);
             yield Item::Task(task);
             // One that the prompt names may have been created without streaming, and then says so.
-            let just_created = is_streaming || !translate::names_a_task(&invocation.prompt);
+            let just_created = is_streaming || !names_a_task;
             // The platform chose the id; it becomes a part of a path.
             if !translate::is_id(&task_id) {
                 let why = "its id cannot stand in a path".to_owned();

@@ -52,10 +52,9 @@ impl Client {
             let mut attempts = self.retries.begin(&context, Route::LoadAgent);
             loop {
                 let request = context.credentials.http.builder().get(context.credentials.rest(&["agents", agent])?);
-                let parse = |text: &str| serde_json::from_str::<wire::Agent>(text);
-                match self.transport.json(&context, request, attempts.next(), parse).await {
+                match self.transport.json(&context, request, attempts.next()).await {
                     Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
-                    agent => return agent.map(|agent| agent.id.into()),
+                    agent => return agent.map(|wire::Agent { id }| id.into()),
                 }
             }
         };
@@ -192,12 +191,12 @@ impl Client {
         request: RequestBuilder,
         sending: Sending,
     ) -> Result<Box<wire::Task>, Error> {
-        let parse = |text: &str| wire::read::<wire::Task>(text).map(Box::new);
-        let task = self.transport.json(context, request, sending, parse).await?;
-        if task.id.as_ref().is_none_or(String::is_empty) {
+        let task: wire::Task = self.transport.json(context, request, sending).await?;
+        // One that is not what was sent is none.
+        if task.id.as_ref().is_none_or(|id| id.is_empty() || id.contains(char::REPLACEMENT_CHARACTER)) {
             let what = sending.route.what();
             return Err(Error::Unreadable { what, why: "it is no task: it has no id".to_owned(), status: 200 });
         }
-        Ok(task)
+        Ok(Box::new(task))
     }
 }

@@ -20,6 +20,7 @@ use super::{
     events::EventStream,
     lanes::Share,
     refusal::Refusal,
+    wire::{self, Wire},
 };
 use crate::{
     config,
@@ -109,25 +110,17 @@ impl Transport {
     }
 
     /// Sends a request and has the JSON of its answer parsed, both within the time limit.
-    pub async fn json<T>(
+    pub async fn json<T: Wire>(
         &self,
         context: &Context,
         request: RequestBuilder,
         sending: Sending,
-        parse: impl FnOnce(&str) -> serde_json::Result<T>,
     ) -> Result<T, Error> {
         let request = request.header(header::ACCEPT, "application/json");
         let read = async |mut response: Response| {
             let body = read_body(&mut response, self.limits.max_answer_bytes).await?;
             let body = body.map_err(|why| unreadable(sending, &response, why))?;
-            // Looked at once as a whole, not attribute by attribute.
-            let text =
-                str::from_utf8(&body).map_err(|_| unreadable(sending, &response, "it is no UTF-8".to_owned()))?;
-            // serde_json's own message quotes the value.
-            parse(text).map_err(|error| {
-                let (kind, line, column) = (error.classify(), error.line(), error.column());
-                unreadable(sending, &response, format!("{kind:?} error at line {line}, column {column}"))
-            })
+            wire::read(&body).map_err(|error| unreadable(sending, &response, error.to_string()))
         };
         // Boxed, or every call's future would be as large as this.
         let (answer, ..) = Box::pin(self.exchange(context, request, sending, read)).await?;

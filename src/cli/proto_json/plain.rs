@@ -10,7 +10,7 @@ use serde::{
     },
     forward_to_deserialize_any,
 };
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 /// JSON that does not fit a message: where, and why.
 #[derive(Debug)]
@@ -19,8 +19,7 @@ pub struct Misfit {
     why: String,
 }
 
-/// JSON that is read as if `serde_json` kept no arbitrary precision: with it, a fraction arrives as a map of its own
-/// making, which prost-reflect takes for an object of the caller's.
+/// JSON that is read with its place at hand.
 pub struct Plain {
     value: Value,
     /// The key or index it stands at.
@@ -64,7 +63,7 @@ impl<'de> Deserializer<'de> for Plain {
         match self.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(truth) => visitor.visit_bool(truth),
-            Value::Number(number) => visit_number(&number, visitor),
+            Value::Number(number) => number.deserialize_any(visitor).map_err(de::Error::custom),
             Value::String(text) => visitor.visit_string(text),
             Value::Array(items) => {
                 let items = items.into_iter().enumerate().map(|(i, value)| Self { value, at: format!("[{i}]") });
@@ -85,18 +84,6 @@ impl<'de> Deserializer<'de> for Plain {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
         newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-fn visit_number<'de, V: Visitor<'de>>(number: &Number, visitor: V) -> Result<V::Value, Misfit> {
-    if let Some(whole) = number.as_u64() {
-        visitor.visit_u64(whole)
-    } else if let Some(whole) = number.as_i64() {
-        visitor.visit_i64(whole)
-    } else {
-        // None for a number beyond a double's range.
-        let double = number.as_f64().filter(|double| double.is_finite());
-        visitor.visit_f64(double.ok_or_else(|| de::Error::custom("number out of range"))?)
     }
 }
 
