@@ -1,6 +1,6 @@
 //! The fields of an encoded message, one after the other, without decoding it.
 
-use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+use prost::encoding::{DecodeContext, WireType, decode_varint, skip_field};
 
 /// The fields of a message, up to the first byte that cannot be read, where decoding fails too.
 #[derive(Clone, Copy)]
@@ -32,6 +32,7 @@ pub enum Content<'a> {
 
 impl<'a> Field<'a> {
     /// The text, bytes or message of a field that has one.
+    #[inline]
     pub fn bytes(self) -> Option<&'a [u8]> {
         match self.content {
             Content::Bytes(bytes) => Some(bytes),
@@ -43,30 +44,60 @@ impl<'a> Field<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Field<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Field<'a>> {
+        // Most are short and have a small number.
+        if let [key @ 8..0x80, length @ ..0x80, rest @ ..] = self.0
+            && key & 7 == 2
+        {
+            let from = self.0;
+            let (bytes, rest) = rest.split_at_checked((*length).into())?;
+            self.0 = rest;
+            return Some(Field { tag: (key >> 3).into(), content: Content::Bytes(bytes), from });
+        }
+        self.any()
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn any(&mut self) -> Option<Field<'a>> {
         let from = self.0;
         if from.is_empty() {
             return None;
         }
-        let (tag, wire) = decode_key(&mut self.0).ok()?;
-        let content = match wire {
-            WireType::LengthDelimited => {
-                let length = decode_varint(&mut self.0).ok()?;
-                let (bytes, rest) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
-                self.0 = rest;
-                Content::Bytes(bytes)
-            }
-            WireType::Varint => Content::Varint(decode_varint(&mut self.0).ok()?),
-            WireType::SixtyFourBit => {
+        let key = varint(&mut self.0)?;
+        let tag = u32::try_from(key >> 3).ok().filter(|tag| (1..1 << 29).contains(tag))?;
+        let content = match key & 7 {
+            0 => Content::Varint(varint(&mut self.0)?),
+            1 => {
                 let (bytes, rest) = self.0.split_first_chunk()?;
                 self.0 = rest;
                 Content::Fixed(*bytes)
             }
-            _ => {
+            2 => {
+                let length = usize::try_from(varint(&mut self.0)?).ok()?;
+                let (bytes, rest) = self.0.split_at_checked(length)?;
+                self.0 = rest;
+                Content::Bytes(bytes)
+            }
+            other => {
+                let wire = WireType::try_from(other).ok()?;
                 skip_field(wire, tag, &mut self.0, DecodeContext::default()).ok()?;
                 Content::Other
             }
         };
         Some(Field { tag, content, from })
+    }
+}
+
+/// A number, of which most take one byte.
+#[inline]
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    match *bytes {
+        [small @ ..0x80, rest @ ..] => {
+            *bytes = rest;
+            Some((*small).into())
+        }
+        _ => decode_varint(bytes).ok(),
     }
 }

@@ -1,5 +1,7 @@
 //! An event of the platform's stream into a protobuf `TaskEvent`.
 
+use prost::Message as _;
+
 use super::task::{plan, task, timestamp};
 use crate::{
     platform::wire::{self, Object, Wire},
@@ -38,7 +40,7 @@ pub fn event(id: Option<String>, data: &[u8], forward_access_tokens: bool) -> Re
         time: time.map(timestamp),
         identity: identity.map(|wire::Identity { name, icon, rest: _ }| proto::EventIdentity { name, icon }),
         event_id: id,
-        extra: extra.filter(|extra| !extra.is_empty()),
+        extra: extra.filter(|extra| extra.encoded_len() > 0),
     })
 }
 

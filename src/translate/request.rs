@@ -23,7 +23,7 @@ const HARNESSES: [&str; 4] = ["claude-code", "codex", "opencode", "xpander"];
 const BODY: usize = 2 << 10;
 /// The largest body of a request that is not half as large, in bytes: what takes two bytes there may take five here.
 const MAX_BODY: usize = 32 << 20;
-/// From here on a body is large, in bytes.
+/// From here on a request is large, in bytes.
 const LARGE: usize = 1 << 20;
 
 /// A checked `InvokeRequest`.
@@ -38,14 +38,13 @@ pub struct Invocation<'a> {
     pub request_id: Option<&'a str>,
     /// The body of the created task.
     pub body: wire::CreateTask<'a>,
-    /// How large the body's JSON may be, in bytes.
-    most: usize,
+    /// How large the request is, in bytes.
+    size: usize,
 }
 
-/// A body that is being written. Up to [`LARGE`] it doubles; then it gets all the room that it may take, of which what
-/// is not written to costs nothing.
-struct Body {
-    bytes: Vec<u8>,
+/// Counts bytes, up to the most that may be written.
+struct Count {
+    length: usize,
     most: usize,
 }
 
@@ -74,8 +73,7 @@ pub fn invocation<'a>(
     check.that(names_a_task, "prompt", "xpander_task_id must match [A-Za-z0-9._~-]{1,128} and not be . or ..");
     let body = check.body(request);
     if check.violations.is_empty() {
-        let most = MAX_BODY.max(2 * request.encoded_len());
-        Ok(Invocation { agent_id, agent_version, existing, request_id, body, most })
+        Ok(Invocation { agent_id, agent_version, existing, request_id, body, size: request.encoded_len() })
     } else {
         Err(check.violations)
     }
@@ -87,13 +85,19 @@ impl Invocation<'_> {
     /// # Errors
     /// When it would be much larger than the request, whose values may take a few bytes each.
     pub fn json(&self) -> Result<Vec<u8>, Vec<Violation>> {
-        let mut json = Body { bytes: Vec::with_capacity(BODY), most: self.most };
-        let written = serde_json::to_writer(&mut json, &self.body);
-        written.map_err(|_| {
-            let description = format!("makes the task's JSON larger than {} bytes", self.most);
+        let most = MAX_BODY.max(2 * self.size);
+        let too_large = |_| {
+            let description = format!("makes the task's JSON larger than {most} bytes");
             vec![Violation { field: self.largest().to_owned(), description }]
-        })?;
-        Ok(json.bytes)
+        };
+        let mut count = Count { length: BODY, most };
+        if self.size > LARGE {
+            // Nothing large is made before it is known how large it is.
+            serde_json::to_writer(&mut count, &self.body).map_err(too_large)?;
+        }
+        let mut json = Vec::with_capacity(count.length);
+        serde_json::to_writer(&mut json, &self.body).map_err(too_large)?;
+        Ok(json)
     }
 
     /// The field that is most of the request.
@@ -113,21 +117,10 @@ impl Invocation<'_> {
     }
 }
 
-impl io::Write for Body {
+impl io::Write for Count {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes).map(|()| bytes.len())
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let length = self.bytes.len() + bytes.len();
-        if length > self.most {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        if length > LARGE.max(self.bytes.capacity()) {
-            self.bytes.reserve_exact(self.most - self.bytes.len());
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
+        self.length += bytes.len();
+        if self.length > self.most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes.len()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::proto::json::{Quoted, Reader, Struct, USERS_SECRETS, Value};
+use crate::proto::json::{Free, Quoted, Reader, Shape, Struct, USERS_SECRETS};
 
 /// Something in the platform's JSON.
 pub trait Wire: Sized {
@@ -197,13 +197,7 @@ impl Wire for f64 {
     }
 }
 
-impl Wire for Struct {
-    fn read(json: &mut Reader<'_>) -> Option<Self> {
-        Self::read(json)
-    }
-}
-
-impl Wire for Value {
+impl<S: Shape> Wire for Free<S> {
     fn read(json: &mut Reader<'_>) -> Option<Self> {
         Self::read(json)
     }

@@ -4,122 +4,54 @@
 //! As protobuf has it, messages that come in pieces are one: the values of one map entry, and the objects or lists of
 //! one Value. Of two entries with the same key the last one counts.
 
-use prost::{
-    DecodeError,
-    bytes::{Buf, Bytes},
-    encoding::{self, DecodeContext, WireType, decode_key, decode_varint},
-};
 use serde::{
     Serialize, Serializer,
     ser::{Error, SerializeMap as _, SerializeSeq as _},
 };
 use serde_json::value::RawValue;
 
-use super::{
-    Fault, MAX_DEPTH,
-    number::{Inward, inward},
-    tags::{BOOL, FIELDS, ITEMS, KEY, LIST, NULL, NUMBER, STRING, STRUCT, VALUE},
-};
+use super::{BOOL, FIELDS, Fault, ITEMS, KEY, LIST, MAX_DEPTH, NULL, NUMBER, STRING, STRUCT, VALUE};
 use crate::proto::fields::{Content, Field, Fields};
 
-/// Checks an entry of the object that is the `depth`th container.
-pub fn check_entry(mut entry: &[u8], depth: usize, fault: &mut Option<Fault>) -> Result<(), DecodeError> {
-    while !entry.is_empty() {
-        let (tag, wire) = decode_key(&mut entry)?;
-        match tag {
-            KEY => check_text(wire, &mut entry)?,
-            VALUE => check_value(part(wire, &mut entry)?, depth, fault)?,
-            _ => encoding::skip_field(wire, tag, &mut entry, DecodeContext::default())?,
+/// The messages of struct.proto.
+#[derive(Clone, Copy)]
+pub enum Message {
+    Struct,
+    Entry,
+    Value,
+    List,
+}
+
+/// Whether these are the fields of such a message in the container that is the `depth`th. What else is wrong with them
+/// is noted.
+pub fn check(message: Message, bytes: &[u8], depth: usize, fault: &mut Option<Fault>) -> bool {
+    use Content::{Bytes, Fixed, Varint};
+    let mut fields = Fields(bytes);
+    let is_good = fields.by_ref().all(|field| match (message, field.tag, field.content) {
+        (Message::Struct, FIELDS, Bytes(entry)) => check(Message::Entry, entry, depth, fault),
+        (Message::Entry, VALUE, Bytes(value)) | (Message::List, ITEMS, Bytes(value)) => {
+            check(Message::Value, value, depth, fault)
         }
-    }
-    Ok(())
-}
-
-/// Checks a Value in a container that is the `depth`th.
-pub fn check_value(mut value: &[u8], depth: usize, fault: &mut Option<Fault>) -> Result<(), DecodeError> {
-    while !value.is_empty() {
-        let (tag, wire) = decode_key(&mut value)?;
-        check_kind(tag, wire, &mut value, depth, fault)?;
-    }
-    Ok(())
-}
-
-/// Checks one field of such a Value.
-pub fn check_kind(
-    tag: u32,
-    wire: WireType,
-    value: &mut &[u8],
-    depth: usize,
-    fault: &mut Option<Fault>,
-) -> Result<(), DecodeError> {
-    let ctx = DecodeContext::default();
-    match tag {
-        NULL => encoding::int32::merge(wire, &mut 0, value, ctx),
-        BOOL => encoding::bool::merge(wire, &mut false, value, ctx),
-        STRING => check_text(wire, value),
-        NUMBER => {
-            let mut double = 0.0;
-            encoding::double::merge(wire, &mut double, value, ctx)?;
-            if !double.is_finite() {
+        (Message::Entry, KEY, Bytes(text)) | (Message::Value, STRING, Bytes(text)) => str::from_utf8(text).is_ok(),
+        (Message::Value, NULL | BOOL, Varint(_)) => true,
+        (Message::Value, NUMBER, Fixed(bytes)) => {
+            if !f64::from_le_bytes(bytes).is_finite() {
                 fault.get_or_insert(Fault::NotFinite);
             }
-            Ok(())
+            true
         }
-        STRUCT | LIST => {
-            let container = part(wire, value)?;
-            if depth == MAX_DEPTH {
-                fault.get_or_insert(Fault::TooDeep);
-                return Ok(());
-            }
-            check_container(tag, container, depth + 1, fault)
+        (Message::Value, STRUCT | LIST, Bytes(_)) if depth == MAX_DEPTH => {
+            fault.get_or_insert(Fault::TooDeep);
+            true
         }
-        _ => encoding::skip_field(wire, tag, value, ctx),
-    }
-}
-
-fn check_container(
-    kind: u32,
-    mut container: &[u8],
-    depth: usize,
-    fault: &mut Option<Fault>,
-) -> Result<(), DecodeError> {
-    while !container.is_empty() {
-        let (tag, wire) = decode_key(&mut container)?;
-        match (kind, tag) {
-            (STRUCT, FIELDS) => check_entry(part(wire, &mut container)?, depth, fault)?,
-            (LIST, ITEMS) => check_value(part(wire, &mut container)?, depth, fault)?,
-            _ => encoding::skip_field(wire, tag, &mut container, DecodeContext::default())?,
-        }
-    }
-    Ok(())
-}
-
-fn check_text(wire: WireType, buf: &mut &[u8]) -> Result<(), DecodeError> {
-    let mut again = *buf;
-    if str::from_utf8(part(wire, buf)?).is_ok() {
-        return Ok(());
-    }
-    // prost alone can make a DecodeError: have it read the text too.
-    encoding::string::merge(wire, &mut String::new(), &mut again, DecodeContext::default())
-}
-
-/// The bytes of a length-delimited field.
-pub fn part<'a>(wire: WireType, buf: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
-    let length = length(wire, buf)?;
-    let (part, rest) = buf.split_at(length);
-    *buf = rest;
-    Ok(part)
-}
-
-/// The length of a length-delimited field, whose bytes are all there.
-pub fn length(wire: WireType, buf: &mut impl Buf) -> Result<usize, DecodeError> {
-    encoding::check_wire_type(WireType::LengthDelimited, wire)?;
-    match usize::try_from(decode_varint(buf)?) {
-        Ok(length) if length <= buf.remaining() => Ok(length),
-        // prost alone can make a DecodeError: have it meet the same end of the buffer.
-        _ => encoding::bytes::merge(wire, &mut Bytes::new(), &mut [0x01].as_slice(), DecodeContext::default())
-            .map(|()| 0),
-    }
+        (Message::Value, STRUCT, Bytes(object)) => check(Message::Struct, object, depth + 1, fault),
+        (Message::Value, LIST, Bytes(list)) => check(Message::List, list, depth + 1, fault),
+        // A field of tomorrow, if it is none of those with another content.
+        (Message::Struct | Message::List, tag, _) => tag != FIELDS,
+        (Message::Entry, tag, _) => !(KEY..=VALUE).contains(&tag),
+        (Message::Value, tag, _) => !(NULL..=LIST).contains(&tag),
+    });
+    is_good && fields.0.is_empty()
 }
 
 /// A Struct of several entries, as JSON.
@@ -141,8 +73,17 @@ enum Kind<'a> {
     Number(f64),
     Text(&'a str),
     Bool(bool),
-    /// In pieces, the first of which is this one of the Value's fields.
-    Container(u32, usize),
+    Container(Container<'a>),
+}
+
+/// An object or a list, which may come in pieces.
+#[derive(Clone, Copy)]
+struct Container<'a> {
+    tag: u32,
+    /// Which of the Value's fields the first piece is.
+    first: usize,
+    piece: &'a [u8],
+    is_whole: bool,
 }
 
 impl Serialize for Object<'_> {
@@ -155,94 +96,151 @@ impl Serialize for Object<'_> {
 /// the same, whatever order a caller's library has.
 fn object<'a, S: Serializer>(
     whole: &'a [u8],
-    fields: impl Iterator<Item = Field<'a>>,
+    fields: impl Iterator<Item = Field<'a>> + Clone,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
+    let entries = fields.filter(|field| field.tag == FIELDS);
+    let parts_of = |field: Field<'a>| parts(field.bytes().unwrap_or_default());
+    let mut map = serializer.serialize_map(None)?;
+    if entries.clone().map(parts_of).is_sorted_by(|(a, _), (b, _)| a < b) {
+        for (key, value) in entries.map(parts_of) {
+            map.serialize_entry(text(key), &value)?;
+        }
+        return map.end();
+    }
     // Where each entry stands: four bytes, where the smallest one takes two.
-    let place = |entry: Field<'a>| u32::try_from(entry.from.as_ptr().addr() - whole.as_ptr().addr());
-    let entry = |place: u32| Fields(&whole[place as usize..]).next().and_then(Field::bytes).unwrap_or_default();
     let mut places: Vec<u32> = Vec::new();
     let mut last = None;
-    for field in fields.filter(|field| field.tag == FIELDS) {
-        let key = field.bytes().map(key);
-        if key == last {
+    for field in entries {
+        let (key, _) = parts_of(field);
+        if last.replace(key) == Some(key) {
             places.pop();
         }
-        last = key;
-        places.push(place(field).map_err(S::Error::custom)?);
+        places.push(u32::try_from(field.from.as_ptr().addr() - whole.as_ptr().addr()).map_err(S::Error::custom)?);
     }
-    places.sort_unstable_by(|a, b| key(entry(*a)).cmp(key(entry(*b))).then(a.cmp(b)));
-    let mut map = serializer.serialize_map(None)?;
+    let entry = |place: u32| Fields(&whole[place as usize..]).next().map(parts_of).unwrap_or_default();
+    places.sort_unstable_by(|a, b| entry(*a).0.cmp(entry(*b).0).then(a.cmp(b)));
     for (at, place) in places.iter().enumerate() {
-        let (this, next) = (entry(*place), places.get(at + 1).map(|place| entry(*place)));
-        if next.is_none_or(|next| key(next) != key(this)) {
-            map.serialize_entry(key(this), &Value::Entry(this))?;
+        let (key, value) = entry(*place);
+        // Of one key's entries the last.
+        if places.get(at + 1).is_none_or(|next| entry(*next).0 != key) {
+            map.serialize_entry(text(key), &value)?;
         }
     }
     map.end()
 }
 
-/// The last key of an entry, which is checked.
-fn key(entry: &[u8]) -> &str {
-    let key = Fields(entry).filter(|field| field.tag == KEY).filter_map(Field::bytes).last();
-    key.and_then(|key| str::from_utf8(key).ok()).unwrap_or_default()
+/// The key and the value of an entry.
+fn parts(entry: &[u8]) -> (&[u8], Value<'_>) {
+    let (mut key, mut value): (&[u8], Option<Value<'_>>) = (&[], None);
+    for field in Fields(entry) {
+        match (field.tag, field.content) {
+            (KEY, Content::Bytes(bytes)) => key = bytes,
+            (VALUE, Content::Bytes(_)) if value.is_some() => value = Some(Value::Entry(entry)),
+            (VALUE, Content::Bytes(bytes)) => value = Some(Value::Message(bytes)),
+            _ => {}
+        }
+    }
+    (key, value.unwrap_or_default())
+}
+
+/// A text that is checked.
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap_or_default()
+}
+
+impl Default for Value<'_> {
+    fn default() -> Self {
+        Self::Message(&[])
+    }
 }
 
 impl<'a> Value<'a> {
-    fn fields(self) -> impl Iterator<Item = Field<'a>> {
-        let (message, entry): (&[u8], &[u8]) = match self {
-            Self::Message(message) => (message, &[]),
-            Self::Entry(entry) => (&[], entry),
-        };
-        let pieces = Fields(entry).filter(|field| field.tag == VALUE).filter_map(Field::bytes);
-        Fields(message).chain(pieces.flat_map(Fields))
-    }
-
     fn kind(self) -> Kind<'a> {
-        self.fields().enumerate().fold(Kind::Null, |kind, (at, field)| match (field.tag, field.content) {
-            (NULL, _) => Kind::Null,
-            (NUMBER, Content::Fixed(bytes)) => Kind::Number(f64::from_le_bytes(bytes)),
-            (STRING, Content::Bytes(text)) => Kind::Text(str::from_utf8(text).unwrap_or_default()),
-            (BOOL, Content::Varint(truth)) => Kind::Bool(truth != 0),
-            (STRUCT | LIST, _) if !matches!(kind, Kind::Container(tag, _) if tag == field.tag) => {
-                Kind::Container(field.tag, at)
-            }
-            _ => kind,
-        })
+        match self {
+            Self::Message(message) => kind(Fields(message)),
+            Self::Entry(entry) => kind(pieces(entry, VALUE)),
+        }
     }
+}
 
-    fn whole(self) -> &'a [u8] {
-        let (Self::Message(whole) | Self::Entry(whole)) = self;
-        whole
-    }
+/// The fields of a message's fields of this tag.
+fn pieces(message: &[u8], tag: u32) -> impl Iterator<Item = Field<'_>> + Clone {
+    Fields(message).filter(move |field| field.tag == tag).filter_map(Field::bytes).flat_map(Fields)
+}
+
+fn kind<'a>(fields: impl Iterator<Item = Field<'a>>) -> Kind<'a> {
+    fields.enumerate().fold(Kind::Null, |kind, (at, field)| match (field.tag, field.content, kind) {
+        (NULL, ..) => Kind::Null,
+        (NUMBER, Content::Fixed(bytes), _) => Kind::Number(f64::from_le_bytes(bytes)),
+        (STRING, Content::Bytes(bytes), _) => Kind::Text(text(bytes)),
+        (BOOL, Content::Varint(truth), _) => Kind::Bool(truth != 0),
+        (tag @ (STRUCT | LIST), _, Kind::Container(container)) if container.tag == tag => {
+            Kind::Container(Container { is_whole: false, ..container })
+        }
+        (tag @ (STRUCT | LIST), Content::Bytes(piece), _) => {
+            Kind::Container(Container { tag, first: at, piece, is_whole: true })
+        }
+        _ => kind,
+    })
 }
 
 impl Serialize for Value<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (tag, first) = match self.kind() {
+        let container = match self.kind() {
             Kind::Null => return serializer.serialize_unit(),
             Kind::Bool(truth) => return serializer.serialize_bool(truth),
             Kind::Text(text) => return serializer.serialize_str(text),
             Kind::Number(double) => return number(double, serializer),
-            Kind::Container(tag, first) => (tag, first),
+            Kind::Container(container) => container,
         };
-        let pieces = self.fields().skip(first).filter(|field| field.tag == tag).filter_map(Field::bytes);
-        let inside = pieces.flat_map(Fields);
-        if tag == STRUCT {
-            return object(self.whole(), inside, serializer);
+        let Container { tag, first, piece, is_whole } = container;
+        if is_whole {
+            return content(tag, piece, Fields(piece), serializer);
         }
-        let mut list = serializer.serialize_seq(None)?;
-        for item in inside.filter(|field| field.tag == ITEMS).filter_map(Field::bytes) {
-            list.serialize_element(&Value::Message(item))?;
+        let (Self::Message(whole) | Self::Entry(whole)) = self;
+        let of_kind = |field: &Field<'_>| field.tag == tag;
+        match self {
+            Self::Message(message) => {
+                let inside = Fields(message).skip(first).filter(of_kind).filter_map(Field::bytes).flat_map(Fields);
+                content(tag, whole, inside, serializer)
+            }
+            Self::Entry(entry) => {
+                let values = pieces(entry, VALUE).skip(first);
+                content(tag, whole, values.filter(of_kind).filter_map(Field::bytes).flat_map(Fields), serializer)
+            }
         }
-        list.end()
     }
 }
 
+/// An object or a list of what is among these fields, all of which lie in `whole`.
+fn content<'a, S: Serializer>(
+    tag: u32,
+    whole: &'a [u8],
+    fields: impl Iterator<Item = Field<'a>> + Clone,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if tag == STRUCT {
+        return object(whole, fields, serializer);
+    }
+    let mut list = serializer.serialize_seq(None)?;
+    for item in fields.filter(|field| field.tag == ITEMS).filter_map(Field::bytes) {
+        list.serialize_element(&Value::Message(item))?;
+    }
+    list.end()
+}
+
+/// A whole number as an integer (`1`, not `1.0`), whatever its length.
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked first")]
 fn number<S: Serializer>(double: f64, serializer: S) -> Result<S::Ok, S::Error> {
-    match inward(double) {
-        Inward::Whole(integer) => serializer.serialize_i64(integer),
-        Inward::Digits(digits) => RawValue::from_string(digits).map_err(S::Error::custom)?.serialize(serializer),
-        Inward::Double(double) => serializer.serialize_f64(double),
+    /// Every whole number up to here is a double's own: 2^53.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if double.fract() != 0.0 || !double.is_finite() {
+        serializer.serialize_f64(double)
+    } else if double.abs() <= EXACT {
+        serializer.serialize_i64(double as i64)
+    } else {
+        // Display writes a double's digits without an exponent.
+        RawValue::from_string(format!("{double:.0}")).map_err(S::Error::custom)?.serialize(serializer)
     }
 }

@@ -6,9 +6,6 @@
 
 use std::borrow::Cow;
 
-pub use super::nesting::Bracket;
-use super::nesting::Nesting;
-
 /// What Python writes for numbers that are none.
 const NOT_FINITE: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 
@@ -61,6 +58,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The first byte of the next token, which stays.
+    #[inline]
     pub fn peek(&mut self) -> Option<u8> {
         loop {
             match *self.text.as_bytes().get(self.at)? {
@@ -75,12 +73,14 @@ impl<'a> Reader<'a> {
         self.peek().is_none()
     }
 
+    #[inline]
     fn take(&mut self) -> Option<u8> {
         let byte = self.peek()?;
         self.at += 1;
         Some(byte)
     }
 
+    #[inline]
     fn eat(&mut self, expected: u8) -> Option<()> {
         (self.peek()? == expected).then(|| self.at += 1)
     }
@@ -99,6 +99,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The string that is next.
+    #[inline]
     pub fn string(&mut self) -> Option<Quoted<'a>> {
         self.eat(b'"')?;
         let (start, bytes) = (self.at, self.text.as_bytes());
@@ -161,33 +162,27 @@ impl<'a> Reader<'a> {
     }
 
     /// The value that is next, where it is no container.
+    #[inline]
     pub fn scalar(&mut self) -> Option<Scalar<'a>> {
         match self.peek()? {
             b'"' => self.string().map(Scalar::String),
             b'n' => self.word("null").then_some(Scalar::Null),
             b't' => self.word("true").then_some(Scalar::Bool(true)),
             b'f' => self.word("false").then_some(Scalar::Bool(false)),
+            b'0'..=b'9' => self.number().map(Scalar::Number),
             _ => self.not_finite().map(Scalar::NotFinite).or_else(|| self.number().map(Scalar::Number)),
         }
     }
 
     /// The object that is next: `each` reads the value of each key.
     pub fn object(&mut self, mut each: impl FnMut(&mut Self, Quoted<'a>) -> Option<()>) -> Option<()> {
-        self.eat(b'{')?;
-        if self.eat(b'}').is_some() {
-            return Some(());
-        }
-        loop {
-            let key = self.key()?;
-            each(self, key)?;
-            match self.take()? {
-                b',' => {}
-                b'}' => return Some(()),
-                _ => return None,
-            }
-        }
+        self.container(b'{', |json| {
+            let key = json.key()?;
+            each(json, key)
+        })
     }
 
+    #[inline]
     fn key(&mut self) -> Option<Quoted<'a>> {
         let key = self.string()?;
         self.eat(b':')?;
@@ -195,17 +190,21 @@ impl<'a> Reader<'a> {
     }
 
     /// The list that is next: `each` reads each of its elements.
-    pub fn list(&mut self, mut each: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
-        self.eat(b'[')?;
-        if self.eat(b']').is_some() {
+    pub fn list(&mut self, each: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.container(b'[', each)
+    }
+
+    #[inline]
+    fn container(&mut self, bracket: u8, mut each: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.eat(bracket)?;
+        if self.eat(end_of(bracket)).is_some() {
             return Some(());
         }
         loop {
             each(self)?;
             match self.take()? {
                 b',' => {}
-                b']' => return Some(()),
-                _ => return None,
+                byte => return (byte == end_of(bracket)).then_some(()),
             }
         }
     }
@@ -217,56 +216,53 @@ impl<'a> Reader<'a> {
 
     /// The same, and how many containers that have something in them are inside each other.
     pub fn skip_nested(&mut self) -> Option<(&'a str, usize)> {
-        let mut nesting = Nesting::default();
         self.peek()?;
-        let start = self.at;
+        // A byte for each container that is open: not a level of the stack.
+        let (start, mut ends, mut deepest) = (self.at, Vec::new(), 0);
         loop {
-            if let Some(bracket) = self.opening() {
-                self.at += 1;
-                if self.eat(bracket.end()).is_none() {
-                    nesting.open(bracket);
-                    if bracket == Bracket::Object {
+            match self.peek()? {
+                b'{' | b'[' if self.empty() => {}
+                bracket @ (b'{' | b'[') => {
+                    self.at += 1;
+                    ends.push(end_of(bracket));
+                    deepest = deepest.max(ends.len());
+                    if bracket == b'{' {
                         self.key()?;
                     }
                     continue;
                 }
-            } else {
-                self.scalar()?;
+                _ => drop(self.scalar()?),
             }
             // A value has ended, and with it perhaps what it stands in.
             loop {
-                let Some(bracket) = nesting.last() else { return Some((self.since(start), nesting.deepest)) };
+                let Some(end) = ends.last() else { return Some((self.since(start), deepest)) };
                 match self.take()? {
-                    b',' if bracket == Bracket::Object => {
+                    b',' if *end == b'}' => {
                         self.key()?;
                         break;
                     }
                     b',' => break,
-                    byte if byte == bracket.end() => nesting.close(),
+                    byte if byte == *end => drop(ends.pop()),
                     _ => return None,
                 }
             }
         }
     }
 
-    /// Passes over a container of this kind with nothing in it, where that is next.
-    pub fn empty(&mut self, bracket: Bracket) -> bool {
+    /// Passes over a container with nothing in it, where the bracket that is next begins one.
+    #[inline]
+    pub fn empty(&mut self) -> bool {
         let mut behind = *self;
-        let is_empty = behind.take().is_some() && behind.eat(bracket.end()).is_some();
+        let is_empty = behind.take().is_some_and(|bracket| behind.eat(end_of(bracket)).is_some());
         if is_empty {
             *self = behind;
         }
         is_empty
     }
+}
 
-    /// The container that begins next, which stays.
-    pub fn opening(&mut self) -> Option<Bracket> {
-        match self.peek()? {
-            b'{' => Some(Bracket::Object),
-            b'[' => Some(Bracket::List),
-            _ => None,
-        }
-    }
+fn end_of(bracket: u8) -> u8 {
+    if bracket == b'{' { b'}' } else { b']' }
 }
 
 impl<'a> Quoted<'a> {
@@ -278,8 +274,20 @@ impl<'a> Quoted<'a> {
 
     /// Whether it says this.
     #[must_use]
+    #[inline]
     pub fn is(self, text: &str) -> bool {
         if self.has_escapes { self.text() == text } else { self.raw == text }
+    }
+
+    /// How long what it says is, in bytes.
+    #[must_use]
+    pub fn len(self) -> usize {
+        let mut length = self.raw.len();
+        if self.has_escapes {
+            length = 0;
+            self.pieces(|piece| length += piece.len());
+        }
+        length
     }
 
     /// What it says. Half a character (a surrogate without its twin, as a writer leaves it that cuts text in the wrong

@@ -10,6 +10,9 @@ const OF_SERVERS: [&str; 4] = ["api_key", "client_secret", "headers", "env_vars"
 /// What an `auth_event` holds besides.
 const TOKENS: [&str; 3] = ["access_token", "refresh_token", "id_token"];
 
+/// The length of the shortest of these names.
+const SHORTEST: usize = 7;
+
 /// The names that are left out.
 #[derive(Clone, Copy, PartialEq, Default)]
 pub struct Secrets {
@@ -20,7 +23,12 @@ pub struct Secrets {
 
 impl Secrets {
     /// What is left out of this attribute's value; None for a secret.
+    #[inline]
     pub fn within(self, key: Quoted<'_>) -> Option<Self> {
+        // What is shorter than each of them is none of them, with escapes too.
+        if key.raw().len() < SHORTEST {
+            return Some(self);
+        }
         let is_one_of = |names: &[&str]| names.iter().any(|name| key.is(name));
         let is_secret =
             is_one_of(&USERS) || self.tokens && is_one_of(&TOKENS) || self.in_servers && is_one_of(&OF_SERVERS);

@@ -3,7 +3,7 @@ use proptest::{
     prelude::*,
     sample::select,
 };
-use prost::encoding::encode_varint;
+use prost::{Message, encoding::encode_varint};
 use prost_types::value::Kind;
 use serde_json::{Value as Json, json};
 
@@ -262,10 +262,7 @@ fn brackets_are_matched_at_any_depth() {
 fn nesting_is_capped_on_the_way_in_without_using_the_stack() {
     let nested = |depth: usize| {
         let bytes = (0..depth).fold(Vec::new(), |inner, _| field(6, &field(1, &inner)));
-        match Value::decode(bytes.as_slice()).expect("decodes").0 {
-            Form::Wire(wire) => wire.fault,
-            Form::Text(_) => None,
-        }
+        Value::decode(bytes.as_slice()).expect("decodes").checked().err()
     };
     assert_eq!(nested(MAX_DEPTH), None);
     assert_eq!(nested(MAX_DEPTH + 1), Some(Fault::TooDeep));
