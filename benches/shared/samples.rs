@@ -1,7 +1,7 @@
 //! What is measured on: one call of each kind, in the sizes of the issue. The same for every bench, so that their numbers
 //! can be compared. Not the recordings of the platform: those are in `tests/fixtures`.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use xpander_grpc_proxy::proto::{InvokeRequest, User, json::Struct};
 
 /// The organization of every task.
@@ -28,6 +28,9 @@ const TASK: &str = r#"{"id":"@ID@","agent_id":"bench","organization_id":"org-ben
 "tokens":{"completion_tokens":12,"prompt_tokens":30,"cache_read_tokens":5,"cache_write_tokens":1},
 "used_tools":["search","sql"],"duration":2.25}"#;
 
+/// An object with every kind of value.
+pub const FREE_JSON: &str = r#"{"flags":[true,null],"ratio":0.5,"seats":12,"team":{"id":"t-1"},"tier":"gold"}"#;
+
 /// A request of 0.5 KB.
 pub fn invoke_request(agent_id: &str) -> InvokeRequest {
     InvokeRequest {
@@ -47,10 +50,9 @@ pub fn invoke_request(agent_id: &str) -> InvokeRequest {
     }
 }
 
-/// A Struct with every kind of value.
+/// The same as a Struct.
 pub fn free_json() -> Struct {
-    let value = json!({"tier": "gold", "seats": 12, "ratio": 0.5, "flags": [true, null], "team": {"id": "t-1"}});
-    Struct::new(object(value))
+    Struct::new(FREE_JSON)
 }
 
 /// A task of 1.7 KB, or one with this result. No text here has a character that JSON escapes.
@@ -69,11 +71,4 @@ pub fn event_json(kind: &str, task_id: &str, data: &str) -> String {
     format!(
         r#"{{"type": "{kind}", "task_id": "{task_id}", "organization_id": "{ORGANIZATION}", "time": "{TIME}", "data": {data}}}"#
     )
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
 }

@@ -24,9 +24,6 @@ use crate::{
     translate::{self, Invocation},
 };
 
-/// The length of most bodies, in bytes: room that need not be made bit by bit.
-const BODY: usize = 2 << 10;
-
 /// What its callers hear of a create.
 pub(super) type Answer = Result<Box<proto::Task>, Error>;
 
@@ -68,10 +65,8 @@ struct Driven {
 
 impl Create {
     pub(super) fn new(invocation: &Invocation<'_>) -> Result<Self, Error> {
-        let mut body = Vec::with_capacity(BODY);
-        serde_json::to_writer(&mut body, &invocation.body).map_err(|_| Error::new(Kind::Internal))?;
         let version = invocation.agent_version.map(str::to_owned);
-        Ok(Self { agent: invocation.agent_id.to_owned(), version, body })
+        Ok(Self { agent: invocation.agent_id.to_owned(), version, body: invocation.json()? })
     }
 }
 

@@ -8,25 +8,26 @@ impl Calls {
     ///
     /// # Errors
     /// Violations before the platform is touched, then as the platform says; with an [`Outcome`] always.
-    pub async fn invoke(&self, context: &Context, request: &proto::InvokeRequest) -> Result<Box<proto::Task>, Error> {
+    pub async fn invoke(&self, context: &Context, request: proto::InvokeRequest) -> Result<Box<proto::Task>, Error> {
         self.try_invoke(context, request).await.map_err(|error| error.in_our_names().of_create(&context.record))
     }
 
-    async fn try_invoke(&self, context: &Context, request: &proto::InvokeRequest) -> Result<Box<proto::Task>, Error> {
-        let invocation = translate::invocation(request, self.shared.default_agent.as_deref())?;
+    async fn try_invoke(&self, context: &Context, request: proto::InvokeRequest) -> Result<Box<proto::Task>, Error> {
+        let invocation = translate::invocation(&request, self.shared.default_agent.as_deref())?;
         if let Some(task_id) = &invocation.existing {
             // Its failure is the call's: a new task is never created in its place.
             return Box::pin(self.get_task(context, task_id)).await;
         }
-        let (agent_id, request_id) = (invocation.agent_id, invocation.request_id);
-        let mut create = Create::new(&invocation)?;
-        drop(invocation);
-        self.pin(context, &mut create.version, agent_id);
+        let (mut create, request_id) = (Create::new(&invocation)?, invocation.request_id.map(str::to_owned));
+        // Its body is written: a large one is not held twice while the platform works.
+        drop(request);
+        let agent_id = create.agent.clone();
+        self.pin(context, &mut create.version, &agent_id);
         let created = match request_id {
             // Boxed, as all that is not every call's: a future is as large as the largest of its ways.
-            Some(request_id) => Box::pin(self.create_once(context, request_id, create)).await,
+            Some(request_id) => Box::pin(self.create_once(context, &request_id, create)).await,
             None => self.create(context, create).await,
         };
-        created.map_err(|error| error.of_agent(agent_id))
+        created.map_err(|error| error.of_agent(&agent_id))
     }
 }

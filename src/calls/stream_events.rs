@@ -53,7 +53,7 @@ impl Calls {
         invocation.events_streaming = true;
         let names_a_task = translate::names_a_task(&invocation.prompt);
         let continued = invocation.existing_task_id.clone();
-        let task = self.invoke(context, &invocation).await.map_err(Error::in_invocation)?;
+        let task = self.invoke(context, invocation).await.map_err(Error::in_invocation)?;
         let (calls, context) = (self.clone(), context.clone());
         Ok(try_stream! {
             let task_id = task.id.clone();

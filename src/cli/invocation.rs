@@ -144,8 +144,8 @@ fn whole_request(argument: String) -> Result<InvokeRequest, Failure> {
 
 fn schema(argument: String) -> Result<Struct, Failure> {
     let text = text_of("--output-schema", argument)?;
-    serde_json::from_str(&text)
-        .map(Struct::new)
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text)
+        .map(|_| Struct::new(text))
         .map_err(|e| Failure::Usage(format!("--output-schema: a JSON object is expected: {e}")))
 }
 

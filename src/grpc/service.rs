@@ -30,7 +30,7 @@ impl AgentService for Service {
 
     async fn invoke(&self, request: Request<InvokeRequest>) -> Result<Response<InvokeResponse>, Status> {
         let (call, request) = self.door.begin_create(request, |invocation| Some(invocation))?;
-        let task = self.calls.invoke(&call.context, &request).await;
+        let task = self.calls.invoke(&call.context, request).await;
         call.answer(task, |task| InvokeResponse { task: Some(call.with(task)) })
     }
 

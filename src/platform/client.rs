@@ -55,10 +55,9 @@ impl Client {
             let mut attempts = self.retries.begin(&context, Route::LoadAgent);
             loop {
                 let request = context.credentials.http.builder().get(context.credentials.rest(&["agents", agent])?);
-                let parse = |text: &str| serde_json::from_str::<wire::Agent>(text);
-                match self.transport.json(&context, request, attempts.next(), parse).await {
+                match self.transport.json(&context, request, attempts.next()).await {
                     Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
-                    agent => return agent.map(|agent| agent.id.into()),
+                    agent => return agent.map(|wire::Agent { id }| id.into()),
                 }
             }
         };
@@ -204,13 +203,14 @@ impl Client {
         sending: Sending,
         expected: Option<&str>,
     ) -> Result<Box<wire::Task>, Error> {
-        let parse = |text: &str| wire::read::<wire::Task>(text).map(Box::new);
-        let task = self.transport.json(context, request, sending, parse).await?;
+        let task: wire::Task = self.transport.json(context, request, sending).await?;
         let unreadable = |why: &str| Error::Unreadable { what: sending.route.what(), why: why.to_owned(), status: 200 };
         match task.id.as_deref() {
             None | Some("") => Err(unreadable("it is no task: it has no id")),
+            // One that is not what was sent is none.
+            Some(id) if id.contains(char::REPLACEMENT_CHARACTER) => Err(unreadable("its id cannot be read")),
             Some(id) if expected.is_some_and(|expected| expected != id) => Err(unreadable("it is another task")),
-            Some(_) => Ok(task),
+            Some(_) => Ok(Box::new(task)),
         }
     }
 }

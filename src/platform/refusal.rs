@@ -1,9 +1,9 @@
 //! An answer with an HTTP status of failure: what of its body may be told to a caller.
 
-use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
-use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use super::wire;
+use crate::proto::json::{Reader, attributes};
 
 /// The longest text of an error that is kept, in bytes.
 const MAX_DETAIL: usize = 1024;
@@ -39,32 +39,25 @@ pub struct Violation {
     pub description: String,
 }
 
-/// A fault as the platform's framework tells it; the `input` beside it echoes the request and is not read.
-#[derive(Deserialize)]
-struct Fault {
-    loc: Vec<Value>,
-    msg: Option<String>,
-}
-
 impl Refusal {
     /// Reads an answer's body: `{"detail": "text"}`, `{"detail": [{"loc", "msg"}]}`, `{"error": …}`, plain text or HTML.
     /// `secret` is cut out wherever it is echoed.
     #[must_use]
     pub fn read(status: u16, body: &[u8], retry_after: Option<Duration>, secret: &str) -> Self {
         let mut refusal = Self { status, detail: None, violations: Vec::new(), retry_after, is_gateway: false };
-        let body = String::from_utf8_lossy(body);
+        let body = wire::text(body);
         let body = body.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace());
         let words = if body.starts_with('<') {
             refusal.is_gateway = true;
             None
-        } else if let Some(answer) = object(body) {
-            refusal.violations = answer.get("detail").map(|detail| violations(detail)).unwrap_or_default();
-            ["detail", "error", "message"].iter().find_map(|key| words(answer.get(*key)?, MAX_WORDS_DEPTH))
+        } else if let Some(answer) = attributes(body, ["detail", "error", "message"]) {
+            refusal.violations = answer[0].map(violations).unwrap_or_default();
+            answer.into_iter().flatten().find_map(|value| words(value, MAX_WORDS_DEPTH))
         } else if body.starts_with(['{', '[']) {
             // JSON that was cut off, or that says nothing.
             None
         } else {
-            serde_json::from_str(body).ok().or_else(|| (body != "null").then(|| body.to_owned()))
+            text(body).or_else(|| (body != "null").then(|| body.to_owned()))
         };
         refusal.detail = words.map(|text| tidy(&text, secret)).filter(|text| !text.is_empty());
         for violation in &mut refusal.violations {
@@ -96,32 +89,51 @@ impl fmt::Debug for Violation {
     }
 }
 
-fn object(json: &str) -> Option<HashMap<Cow<'_, str>, &RawValue>> {
-    serde_json::from_str(json).ok()
+/// The text that this JSON is.
+fn text(json: &str) -> Option<String> {
+    let mut json = Reader::new(json);
+    let text = json.string()?;
+    json.is_at_end().then(|| text.text().into_owned())
 }
 
-/// The faults in a 422's list.
-fn violations(detail: &RawValue) -> Vec<Violation> {
-    let faults: Vec<&RawValue> = serde_json::from_str(detail.get()).unwrap_or_default();
-    let faults = faults.into_iter().take(MAX_VIOLATIONS);
-    let faults = faults.filter_map(|fault| serde_json::from_str::<Fault>(fault.get()).ok());
-    let violation = |Fault { loc, msg }: Fault| {
-        let steps = loc.iter().skip(usize::from(loc.first().is_some_and(|step| step == "body")));
-        let steps = steps.map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
-        let description = msg.unwrap_or_else(|| "is not valid".to_owned());
-        Violation { field: steps.collect::<Vec<_>>().join("."), description }
-    };
-    faults.map(violation).collect()
+/// The faults in a 422's list, as the platform's framework tells them; the `input` beside each echoes the request and is
+/// not read.
+fn violations(detail: &str) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let read = Reader::new(detail).list(|json| {
+        let fault = attributes(json.skip()?, ["loc", "msg"]);
+        if violations.len() < MAX_VIOLATIONS
+            && let Some([Some(loc), msg]) = fault
+            && let Some(field) = field(loc)
+        {
+            let description = msg.and_then(text).unwrap_or_else(|| "is not valid".to_owned());
+            violations.push(Violation { field, description });
+        }
+        Some(())
+    });
+    if read.is_some() { violations } else { Vec::new() }
+}
+
+/// The steps of a path, joined by dots.
+fn field(loc: &str) -> Option<String> {
+    let mut steps = Vec::new();
+    Reader::new(loc).list(|json| {
+        let step = json.skip()?;
+        steps.push(text(step).unwrap_or_else(|| step.to_owned()));
+        Some(())
+    })?;
+    let is_outer = steps.first().is_some_and(|step| step == "body");
+    Some(steps[usize::from(is_outer)..].join("."))
 }
 
 /// The words in an error's value: a text, the message inside an object, or the messages of a 422's list.
-fn words(value: &RawValue, levels: usize) -> Option<String> {
+fn words(value: &str, levels: usize) -> Option<String> {
     let levels = levels.checked_sub(1)?;
-    if let Ok(text) = serde_json::from_str(value.get()) {
+    if let Some(text) = text(value) {
         return Some(text);
     }
-    if let Some(fields) = object(value.get()) {
-        return ["message", "detail", "msg", "error"].iter().find_map(|key| words(fields.get(*key)?, levels));
+    if let Some(fields) = attributes(value, ["message", "detail", "msg", "error"]) {
+        return fields.into_iter().flatten().find_map(|value| words(value, levels));
     }
     let faults = violations(value);
     let faults: Vec<_> = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.description)).collect();

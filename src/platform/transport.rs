@@ -22,6 +22,7 @@ use super::{
     lanes::{Need, Share},
     refusal::Refusal,
     retry_after::retry_after,
+    wire::{self, Wire},
 };
 use crate::{
     config,
@@ -121,12 +122,11 @@ impl Transport {
     }
 
     /// Sends a request and has the JSON of its answer parsed, both within the time limit.
-    pub async fn json<T>(
+    pub async fn json<T: Wire>(
         &self,
         context: &Context,
         request: RequestBuilder,
         sending: Sending,
-        parse: impl FnOnce(&str) -> serde_json::Result<T>,
     ) -> Result<T, Error> {
         let request = request.header(header::ACCEPT, JSON);
         let request = request.header(header::ACCEPT_ENCODING, codings::ACCEPTED);
@@ -136,14 +136,8 @@ impl Transport {
                 account.keep(held);
             }
             let body = body.map_err(|why| unreadable(sending, &response, why))?;
-            // Looked at once as a whole, not attribute by attribute.
-            let text =
-                str::from_utf8(&body).map_err(|_| unreadable(sending, &response, "it is no UTF-8".to_owned()))?;
-            // serde_json's own message quotes the value.
-            memory::aside(text.len(), || parse(text)).map_err(|error| {
-                let (kind, line, column) = (error.classify(), error.line(), error.column());
-                unreadable(sending, &response, format!("{kind:?} error at line {line}, column {column}"))
-            })
+            let read = memory::aside(body.len(), || wire::read(&body));
+            read.map_err(|error| unreadable(sending, &response, error.to_string()))
         };
         // Boxed, or every call's future would be as large as this.
         let (answer, ..) = Box::pin(self.exchange(context, request, sending, read)).await?;

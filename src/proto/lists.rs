@@ -1,10 +1,9 @@
 //! How long the lists of a request may be, found out on its bytes before they are decoded: two bytes of a request become
 //! hundreds in memory. Not what stands in the lists: `translate` checks that.
 
-use prost::{
-    Name,
-    encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
-};
+use prost::Name;
+
+use super::fields::{Field, Fields};
 
 /// The most elements of a list.
 pub const MAX_ELEMENTS: usize = 1_000;
@@ -51,17 +50,21 @@ fn check_for(name: &str, message: &[u8], most: usize) -> Result<(), TooLong> {
     match name {
         "InvokeRequest" => count(INVOCATION, &mut counts, message, most),
         // What comes in several pieces is one message in the end.
-        "InvokeStreamRequest" => Delimited(message)
-            .filter(|(tag, _)| *tag == STREAMED)
-            .try_for_each(|(_, piece)| count(INVOCATION, &mut counts, piece, most))
+        "InvokeStreamRequest" => Fields(message)
+            .filter(|field| field.tag == STREAMED)
+            .filter_map(Field::bytes)
+            .try_for_each(|piece| count(INVOCATION, &mut counts, piece, most))
             .map_err(|list| list.under("invocation")),
         _ => Ok(()),
     }
 }
 
 fn count(lists: &[List], counts: &mut Counts, message: &[u8], most: usize) -> Result<(), TooLong> {
-    for (tag, element) in Delimited(message) {
-        let Some((list, count)) = lists.iter().zip(&mut *counts).find(|(list, _)| list.tag == tag) else { continue };
+    for field in Fields(message) {
+        let Some((list, count)) = lists.iter().zip(&mut *counts).find(|(list, _)| list.tag == field.tag) else {
+            continue;
+        };
+        let Some(element) = field.bytes() else { continue };
         if *count == most {
             return Err(TooLong { field: list.name.to_owned() });
         }
@@ -75,27 +78,6 @@ fn count(lists: &[List], counts: &mut Counts, message: &[u8], most: usize) -> Re
 impl TooLong {
     fn under(self, outer: &str) -> Self {
         Self { field: format!("{outer}.{}", self.field) }
-    }
-}
-
-/// The length-delimited fields of a message, up to the first byte that cannot be read, where decoding fails too.
-struct Delimited<'a>(&'a [u8]);
-
-impl<'a> Iterator for Delimited<'a> {
-    type Item = (u32, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while !self.0.is_empty() {
-            let (tag, wire) = decode_key(&mut self.0).ok()?;
-            if wire == WireType::LengthDelimited {
-                let length = decode_varint(&mut self.0).ok()?;
-                let (value, rest) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
-                self.0 = rest;
-                return Some((tag, value));
-            }
-            skip_field(wire, tag, &mut self.0, DecodeContext::default()).ok()?;
-        }
-        None
     }
 }
 

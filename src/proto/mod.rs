@@ -1,6 +1,7 @@
 //! The gRPC surface, generated from `proto/`, the free JSON inside it, and what is too long to be decoded.
 
 mod codec;
+mod fields;
 pub mod json;
 mod lists;
 

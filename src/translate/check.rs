@@ -1,7 +1,5 @@
 //! Checks the parts of a request: what is wrong is noted under the field's path, and the checking goes on.
 
-use serde_json::{Map, Value};
-
 use super::{names::is_web_url, words::Words};
 use crate::proto::{MAX_ELEMENTS, json};
 
@@ -56,19 +54,16 @@ impl Check {
         }
     }
 
-    /// Free JSON, where nothing is wrong with it.
+    /// Free JSON; what is wrong with it is noted.
     pub fn object<'a>(
         &mut self,
         field: impl Into<String>,
         object: Option<&'a json::Struct>,
-    ) -> Option<&'a Map<String, Value>> {
-        match object?.checked() {
-            Ok(fields) => Some(fields),
-            Err(fault) => {
-                self.fault(field, fault.to_string());
-                None
-            }
+    ) -> Option<&'a json::Struct> {
+        if let Err(fault) = object?.checked() {
+            self.fault(field, fault.to_string());
         }
+        object
     }
 
     /// An enum's value as the platform's word.
@@ -97,9 +92,4 @@ pub fn set(text: &str) -> Option<&str> {
 /// An optional text, where it is set.
 pub fn optional(text: &Option<String>) -> Option<&str> {
     text.as_deref().and_then(set)
-}
-
-/// The same, as the wire structs own it.
-pub fn owned(text: &Option<String>) -> Option<String> {
-    optional(text).map(str::to_owned)
 }

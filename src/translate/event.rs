@@ -1,15 +1,16 @@
 //! An event of the platform's stream into a protobuf `TaskEvent`.
 
-use serde_json::{Map, Value, value::RawValue};
+use prost::Message as _;
 
-use super::task::{plan, rest_of, task, timestamp};
+use super::task::{plan, task, timestamp};
 use crate::{
-    platform::wire::{self, Object},
-    proto::{self, EventType, json, task_event::Data},
+    platform::wire::{self, Object, Wire},
+    proto::{
+        self, EventType,
+        json::{self, Reader},
+        task_event::Data,
+    },
 };
-
-/// What an `auth_event` is relieved of.
-const TOKENS: [&str; 5] = ["access_token", "refresh_token", "id_token", "user_oidc_token", "user_tokens"];
 
 /// Data that is no event: no JSON object with a string `type`. The stream goes on without it.
 #[derive(Debug, thiserror::Error)]
@@ -23,22 +24,15 @@ pub struct NotAnEvent;
 /// When the data is no event.
 pub fn event(id: Option<String>, data: &[u8], forward_access_tokens: bool) -> Result<proto::TaskEvent, NotAnEvent> {
     // Bytes that are no UTF-8 cost the characters they stand in, not the event.
-    let data = String::from_utf8_lossy(data);
-    let envelope: wire::Envelope<'_> = serde_json::from_str(&data).map_err(|_| NotAnEvent)?;
-    let wire::Envelope { kind, task_id, organization_id, time, identity, data, rest } = envelope;
+    let data = wire::text(data);
+    let envelope = wire::Envelope::read(&data).ok_or(NotAnEvent)?;
+    let wire::Envelope { kind, task_id, organization_id, time, identity, data, rest: mut extra } = envelope;
     let r#type = event_type(&kind);
-    let mut extra = rest.other;
-    if r#type == EventType::AuthEvent && !forward_access_tokens {
-        wire::remove_from(&mut extra, &TOKENS);
-        // What is nested too deep stands there as its text.
-        for value in extra.values_mut() {
-            if matches!(&*value, Value::String(text) if TOKENS.iter().any(|name| text.contains(name))) {
-                *value = "(left out: it may hold a token)".into();
-            }
-        }
-    }
+    let keeps_tokens = r#type != EventType::AuthEvent || forward_access_tokens;
+    let data = data.map(|data| shaped(r#type, data, keeps_tokens, &mut extra));
+    let extra = extra.into_struct().map(|extra| if keeps_tokens { extra } else { extra.without_tokens() });
     Ok(proto::TaskEvent {
-        data: data.map(|data| shaped(r#type, data, forward_access_tokens, &mut extra)),
+        data,
         r#type: r#type.into(),
         type_name: kind.into_owned(),
         task_id,
@@ -46,62 +40,59 @@ pub fn event(id: Option<String>, data: &[u8], forward_access_tokens: bool) -> Re
         time: time.map(timestamp),
         identity: identity.map(|wire::Identity { name, icon, rest: _ }| proto::EventIdentity { name, icon }),
         event_id: id,
-        extra: rest_of(extra),
+        extra: extra.filter(|extra| extra.encoded_len() > 0),
     })
 }
 
 /// The data in its type's shape, or as free JSON where it does not fit.
-fn shaped(kind: EventType, raw: &RawValue, forward_access_tokens: bool, extra: &mut Map<String, Value>) -> Data {
+fn shaped(kind: EventType, json: &str, keeps_tokens: bool, extra: &mut wire::Rest) -> Data {
     let shaped = match kind {
         EventType::TaskCreated
         | EventType::TaskUpdated
         | EventType::TaskFinished
         | EventType::SubTaskCreated
         | EventType::SubTaskUpdated
-        | EventType::SubTaskFinished => parsed(raw).map(|data| Data::Task(task(Box::new(data)))),
-        EventType::Chunk => wire::parse(raw).ok().map(Data::Chunk),
+        | EventType::SubTaskFinished => parsed(json).map(|data| Data::Task(task(Box::new(data)))),
+        EventType::Chunk => parsed(json).map(Data::Chunk),
         EventType::ToolCallRequest => {
-            read(raw, extra).map(|data| Data::ToolCallRequest(tool_call_request(data).into()))
+            read(json, extra).map(|data| Data::ToolCallRequest(tool_call_request(data).into()))
         }
-        EventType::ToolCallResult => read(raw, extra).map(|data| Data::ToolCallResult(tool_call_result(data).into())),
-        EventType::Think | EventType::Analyze => read(raw, extra).map(|data| Data::Reasoning(reasoning(data).into())),
-        EventType::PlanUpdated => read(raw, extra).map(|data| Data::Plan(plan(data))),
-        EventType::AuthEvent => return auth(raw, forward_access_tokens, extra),
+        EventType::ToolCallResult => read(json, extra).map(|data| Data::ToolCallResult(tool_call_result(data).into())),
+        EventType::Think | EventType::Analyze => read(json, extra).map(|data| Data::Reasoning(reasoning(data).into())),
+        EventType::PlanUpdated => read(json, extra).map(|data| Data::Plan(plan(data))),
+        EventType::AuthEvent => read(json, extra).map(|data| auth(data, keeps_tokens)),
         EventType::SubAgentTrigger => {
-            read(raw, extra).map(|data| Data::SubAgentTrigger(sub_agent_trigger(data).into()))
+            read(json, extra).map(|data| Data::SubAgentTrigger(sub_agent_trigger(data).into()))
         }
         _ => None,
     };
-    shaped.unwrap_or_else(|| Data::Other(json::Value::new(wire::verbatim(raw))))
+    shaped.unwrap_or_else(|| {
+        let whole = json::Value::new(json);
+        Data::Other(if keeps_tokens { whole } else { whole.without_tokens() })
+    })
 }
 
-fn parsed<T: Object>(raw: &RawValue) -> Option<T> {
-    wire::at_once(raw.get()).or_else(|| wire::parse(raw).ok())
+fn parsed<T: Wire>(json: &str) -> Option<T> {
+    T::read(&mut Reader::new(json))
 }
 
 /// Reads data into its shape; None where it does not fit. Where it fits but holds more than the shape, the whole of it
 /// goes into `extra` too.
-fn read<T: Object>(raw: &RawValue, extra: &mut Map<String, Value>) -> Option<T> {
-    let data: T = parsed(raw)?;
+fn read<T: Object>(json: &str, extra: &mut wire::Rest) -> Option<T> {
+    let data: T = parsed(json)?;
     if data.rest().misfit {
         return None;
     }
     if !data.is_whole() {
-        extra.insert("data".to_owned(), wire::verbatim(raw));
+        extra.add("data", json);
     }
     Some(data)
 }
 
-fn auth(raw: &RawValue, forward_access_tokens: bool, extra: &mut Map<String, Value>) -> Data {
-    let left = if forward_access_tokens { wire::verbatim(raw) } else { wire::without(raw, &TOKENS) };
-    // The shape is read from what is left, so that no way out carries a token.
-    let shaped = serde_json::value::to_raw_value(&left).ok().and_then(|left| read(&left, extra));
-    shaped.map_or_else(
-        || Data::Other(json::Value::new(left)),
-        |wire::AuthEvent { kind, data, rest: _ }| {
-            Data::Auth(proto::AuthEvent { r#type: kind, data: data.map(json::Struct::new) })
-        },
-    )
+fn auth(auth: wire::AuthEvent, keeps_tokens: bool) -> Data {
+    let wire::AuthEvent { kind, data, rest: _ } = auth;
+    let data = data.map(|data| if keeps_tokens { data } else { data.without_tokens() });
+    Data::Auth(proto::AuthEvent { r#type: kind, data })
 }
 
 fn tool_call_request(request: wire::ToolCallRequest) -> proto::ToolCallRequest {
@@ -122,7 +113,7 @@ fn tool_call_request(request: wire::ToolCallRequest) -> proto::ToolCallRequest {
         tool_call_id,
         graph_node_id,
         tool_name,
-        payload: payload.map(json::Value::new),
+        payload,
         reasoning: reasoning.map(tool_call_reasoning),
         plan_task_id,
     }
@@ -149,10 +140,10 @@ fn tool_call_result(result: wire::ToolCallResult) -> proto::ToolCallResult {
         tool_call_id,
         graph_node_id,
         tool_name,
-        payload: payload.map(json::Value::new),
+        payload,
         reasoning: reasoning.map(tool_call_reasoning),
         plan_task_id,
-        result: result.map(json::Value::new),
+        result,
         is_error,
         approval_request_id,
     }

@@ -1,8 +1,11 @@
 //! The messages inside an `InvokeRequest`: people, files, principals and MCP servers. Every field is named, so that a new
 //! one in the proto cannot be forgotten.
 
-use super::check::{Check, optional, owned};
-use crate::{platform::wire, proto};
+use super::check::{Check, optional};
+use crate::{
+    platform::wire,
+    proto::{self, json::EMPTY},
+};
 
 const AUTH_TYPES: [&str; 5] = ["none", "api_key", "oauth2", "custom_headers", "sso_user"];
 
@@ -26,41 +29,39 @@ impl Check {
     }
 
     /// The `i`th file.
-    pub fn attachment(&mut self, i: usize, file: &proto::Attachment) -> wire::Attachment {
+    pub fn attachment<'a>(&mut self, i: usize, file: &'a proto::Attachment) -> wire::File<'a> {
         let proto::Attachment { url, name, mime, size, kind, sha256, expires_at, source, transcript } = file;
         self.url(url, || format!("attachments[{i}].url"));
         self.that(size.is_none_or(|size| size >= 0), format!("attachments[{i}].size"), "must not be negative");
-        wire::Attachment {
-            url: Some(url.clone()),
-            name: owned(name),
-            mime: owned(mime),
+        wire::File {
+            url,
+            name: optional(name),
+            mime: optional(mime),
             size: *size,
             kind: self.word::<proto::AttachmentKind>(format!("attachments[{i}].kind"), *kind),
-            sha256: owned(sha256),
-            expires_at: owned(expires_at),
-            source: owned(source),
-            transcript: owned(transcript),
-            rest: wire::Rest::default(),
+            sha256: optional(sha256),
+            expires_at: optional(expires_at),
+            source: optional(source),
+            transcript: optional(transcript),
         }
     }
 
     /// Who is behind the invocation.
-    pub fn principal(&mut self, principal: &proto::Principal) -> wire::Principal {
+    pub fn principal<'a>(&mut self, principal: &'a proto::Principal) -> wire::Behind<'a> {
         let proto::Principal { kind, id, email, display_name } = principal;
         let is_good = !id.is_empty() && !id.contains(|c: char| c == ':' || c.is_whitespace() || c.is_control());
         self.that(is_good, "principal.id", "is required and must have no ':' and no white space");
         self.that(*kind != 0, "principal.kind", "is required");
-        wire::Principal {
+        wire::Behind {
             kind: self.word::<proto::PrincipalKind>("principal.kind", *kind),
-            id: Some(id.clone()),
-            email: owned(email),
-            display_name: owned(display_name),
-            rest: wire::Rest::default(),
+            id,
+            email: optional(email),
+            display_name: optional(display_name),
         }
     }
 
     /// The `i`th server, with the platform's defaults filled in, and the transport that fits the type, as the official client has it.
-    pub fn mcp_server(&mut self, i: usize, server: &proto::McpServer) -> wire::McpServer {
+    pub fn mcp_server<'a>(&mut self, i: usize, server: &'a proto::McpServer) -> wire::Server<'a> {
         let proto::McpServer {
             id,
             r#type,
@@ -91,26 +92,25 @@ impl Check {
             self.url(optional(url).unwrap_or_default(), || at("url"));
         }
         let transport = if is_local || transport != "stdio" { transport } else { "streamable-http" };
-        wire::McpServer {
-            id: owned(id),
-            kind: Some(kind.to_owned()),
-            name: owned(name),
-            command: owned(command),
-            url: owned(url),
-            transport: Some(if is_local { "stdio" } else { transport }.to_owned()),
-            auth_type: Some(self.one_of(at("auth_type"), auth_type, &AUTH_TYPES).to_owned()),
-            api_key: owned(api_key),
-            use_secrets_manager: Some(use_secrets_manager.unwrap_or(false)),
-            client_id: owned(client_id),
-            client_secret: owned(client_secret),
-            headers: Some(self.object(at("headers"), headers.as_ref()).cloned().unwrap_or_default()),
-            env_vars: Some(self.object(at("env_vars"), env_vars.as_ref()).cloned().unwrap_or_default()),
-            allowed_tools: Some(allowed_tools.clone()),
-            additional_scopes: Some(additional_scopes.clone()),
-            share_user_token_across_other_agents: Some(share_user_token_across_other_agents.unwrap_or(true)),
-            sso_token: Some(self.one_of(at("sso_token"), sso_token, &["access", "id", "exchange"]).to_owned()),
-            sso_audience: owned(sso_audience),
-            rest: wire::Rest::default(),
+        wire::Server {
+            id: optional(id),
+            r#type: kind,
+            name: optional(name),
+            command: optional(command),
+            url: optional(url),
+            transport: if is_local { "stdio" } else { transport },
+            auth_type: self.one_of(at("auth_type"), auth_type, &AUTH_TYPES),
+            api_key: optional(api_key),
+            use_secrets_manager: use_secrets_manager.unwrap_or(false),
+            client_id: optional(client_id),
+            client_secret: optional(client_secret),
+            headers: self.object(at("headers"), headers.as_ref()).unwrap_or(&EMPTY),
+            env_vars: self.object(at("env_vars"), env_vars.as_ref()).unwrap_or(&EMPTY),
+            allowed_tools: allowed_tools,
+            additional_scopes: additional_scopes,
+            share_user_token_across_other_agents: share_user_token_across_other_agents.unwrap_or(true),
+            sso_token: self.one_of(at("sso_token"), sso_token, &["access", "id", "exchange"]),
+            sso_audience: optional(sso_audience),
         }
     }
 }

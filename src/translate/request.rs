@@ -1,21 +1,34 @@
 //! An `InvokeRequest` into the body of a created task. All violations are found at once.
 
-use std::borrow::Cow;
+use std::io;
 
-use serde_json::value::RawValue;
+use prost::Message as _;
 
 use super::{
     check::{Check, Violation, optional, set},
     names::{is_id, is_request_id, is_version},
 };
-use crate::{platform::wire, proto};
+use crate::{
+    platform::wire,
+    proto::{
+        self,
+        json::{Reader, Struct, attributes},
+    },
+};
 
 /// The harnesses the official client sends on; another is null.
 const HARNESSES: [&str; 4] = ["claude-code", "codex", "opencode", "xpander"];
 
+/// The length of most bodies, in bytes: room that need not be made bit by bit.
+const BODY: usize = 2 << 10;
+/// The largest body of a request that is not half as large, in bytes: what takes two bytes there may take five here.
+const MAX_BODY: usize = 32 << 20;
+/// From here on a request is large, in bytes.
+const LARGE: usize = 1 << 20;
+
 /// A checked `InvokeRequest`.
 pub struct Invocation<'a> {
-    /// The agent, by id or name.
+    /// The agent, by id or name; empty where none is named and none is needed.
     pub agent_id: &'a str,
     /// The version the caller pins.
     pub agent_version: Option<&'a str>,
@@ -25,6 +38,14 @@ pub struct Invocation<'a> {
     pub request_id: Option<&'a str>,
     /// The body of the created task.
     pub body: wire::CreateTask<'a>,
+    /// How large the request is, in bytes.
+    size: usize,
+}
+
+/// Counts bytes, up to the most that may be written.
+struct Count {
+    length: usize,
+    most: usize,
 }
 
 /// Checks a request and translates it; `default_agent` is invoked when it names none.
@@ -36,25 +57,74 @@ pub fn invocation<'a>(
     default_agent: Option<&'a str>,
 ) -> Result<Invocation<'a>, Vec<Violation>> {
     let mut check = Check::default();
+    let existing = named_task(&request.prompt);
     let agent_id = set(&request.agent_id).or(default_agent).unwrap_or_default();
-    if agent_id.is_empty() {
-        check.fault("agent_id", "is required: neither the request nor XPANDER_AGENT_ID names an agent");
-    } else {
+    if !agent_id.is_empty() {
         check.that(is_id(agent_id), "agent_id", "must match [A-Za-z0-9._~-]{1,128} and not be . or ..");
+    } else if existing.is_none() {
+        check.fault("agent_id", "is required: neither the request nor XPANDER_AGENT_ID names an agent");
     }
     let agent_version = optional(&request.agent_version);
     let pin_is_good = agent_version.is_none_or(is_version);
     check.that(pin_is_good, "agent_version", "must match [A-Za-z0-9._~-]{1,64}");
     let request_id = set(&request.request_id);
     check.that(request_id.is_none_or(is_request_id), "request_id", "must be at most 128 bytes of printable ASCII");
-    let existing = named_task(&request.prompt);
     let names_a_task = existing.as_deref().is_none_or(is_id);
     check.that(names_a_task, "prompt", "xpander_task_id must match [A-Za-z0-9._~-]{1,128} and not be . or ..");
     let body = check.body(request);
     if check.violations.is_empty() {
-        Ok(Invocation { agent_id, agent_version, existing, request_id, body })
+        Ok(Invocation { agent_id, agent_version, existing, request_id, body, size: request.encoded_len() })
     } else {
         Err(check.violations)
+    }
+}
+
+impl Invocation<'_> {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// When it would be much larger than the request, whose values may take a few bytes each.
+    pub fn json(&self) -> Result<Vec<u8>, Vec<Violation>> {
+        let most = MAX_BODY.max(2 * self.size);
+        let too_large = |_| {
+            let description = format!("makes the task's JSON larger than {most} bytes");
+            vec![Violation { field: self.largest().to_owned(), description }]
+        };
+        let mut count = Count { length: BODY, most };
+        if self.size > LARGE {
+            // Nothing large is made before it is known how large it is.
+            serde_json::to_writer(&mut count, &self.body).map_err(too_large)?;
+        }
+        let mut json = Vec::with_capacity(count.length);
+        serde_json::to_writer(&mut json, &self.body).map_err(too_large)?;
+        Ok(json)
+    }
+
+    /// The field that is most of the request.
+    fn largest(&self) -> &'static str {
+        let wire::CreateTask { input, payload_extension, output_schema, user_tokens, mcp_servers, .. } = &self.body;
+        let length = |json: &Option<&Struct>| json.map_or(0, Struct::encoded_len);
+        let servers = mcp_servers.iter().map(|server| server.headers.encoded_len() + server.env_vars.encoded_len());
+        let fields = [
+            ("prompt", input.text.len()),
+            ("tool_call_payload_extension", length(payload_extension)),
+            ("output_schema", length(output_schema)),
+            ("user_tokens", length(user_tokens)),
+            ("user_details", input.user.as_ref().map_or(0, |user| length(&user.additional_attributes))),
+            ("mcp_servers", servers.sum()),
+        ];
+        fields.into_iter().max_by_key(|(_, length)| *length).map_or("prompt", |(field, _)| field)
+    }
+}
+
+impl io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.length += bytes.len();
+        if self.length > self.most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -145,12 +215,8 @@ impl Check {
 /// The task that a prompt names: a JSON object with a top-level, non-empty string `xpander_task_id`. Any other JSON is
 /// an ordinary prompt.
 fn named_task(prompt: &str) -> Option<String> {
-    const KEY: &str = "xpander_task_id";
-    if !prompt.trim_start().starts_with('{') {
-        return None;
-    }
-    let fields: std::collections::HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(prompt).ok()?;
-    let id: String = serde_json::from_str(fields.get(KEY)?.get()).ok()?;
+    let [id] = attributes(prompt, ["xpander_task_id"])?;
+    let id = Reader::new(id?).string()?.text().into_owned();
     (!id.is_empty()).then_some(id)
 }
 

@@ -1,12 +1,7 @@
 //! A platform's task into a protobuf `Task`. Nothing that was sent is lost: what has no field stands in `other`.
 
-use serde_json::{Map, Value};
-
 use super::words::Words;
-use crate::{
-    platform::wire,
-    proto::{self, json},
-};
+use crate::{platform::wire, proto};
 
 /// Translates a task. Every attribute is named, so that a new one cannot be forgotten here.
 #[must_use]
@@ -49,14 +44,12 @@ pub fn task(task: Box<wire::Task>) -> Box<proto::Task> {
         tool_call_limit,
         instructions_override,
         test_run_node_id,
-        user_oidc_token: _,
         expected_output,
         mcp_servers,
         triggering_agent_id,
         title,
         think_mode,
         disable_attachment_injection,
-        user_tokens: _,
         deep_planning,
         must_deep_plan,
         execution_attempts,
@@ -71,9 +64,12 @@ pub fn task(task: Box<wire::Task>) -> Box<proto::Task> {
         duration,
         rest,
     } = *task;
-    let other = rest.other;
+    let other = rest.into_struct();
     // An absent status means pending; an unknown one is in `other`, and nothing is made up for it.
-    let status = status.or_else(|| (!other.contains_key("status")).then_some(wire::TaskStatus::Pending));
+    let status = status.or_else(|| {
+        let is_unknown = other.as_ref().is_some_and(|other| other.has("status"));
+        (!is_unknown).then_some(wire::TaskStatus::Pending)
+    });
     Box::new(proto::Task {
         id: id.unwrap_or_default(),
         agent_id: agent_id.unwrap_or_default(),
@@ -94,7 +90,7 @@ pub fn task(task: Box<wire::Task>) -> Box<proto::Task> {
         sub_executions: sub_executions.unwrap_or_default(),
         should_update_parent,
         is_manually_stopped,
-        payload_extension: payload_extension.map(json::Struct::new),
+        payload_extension,
         execution_kind,
         hitl_request: hitl_request
             .map(|wire::HitlRequest { wait_node_id, rest: _ }| proto::HitlRequest { wait_node_id }),
@@ -105,7 +101,7 @@ pub fn task(task: Box<wire::Task>) -> Box<proto::Task> {
         source,
         voice_id,
         output_format: proto::OutputFormat::number(output_format),
-        output_schema: output_schema.map(json::Struct::new),
+        output_schema,
         events_streaming,
         is_orchestration,
         is_gateway,
@@ -137,7 +133,7 @@ pub fn task(task: Box<wire::Task>) -> Box<proto::Task> {
         }),
         used_tools: used_tools.unwrap_or_default(),
         duration: duration.map(seconds),
-        other: rest_of(other),
+        other,
     })
 }
 
@@ -160,11 +156,6 @@ pub(super) fn timestamp(wire::Time(time): wire::Time) -> prost_types::Timestamp 
     prost_types::Timestamp { seconds: seconds - before, nanos }
 }
 
-/// `other`, where there is something in it.
-pub(super) fn rest_of(other: Map<String, Value>) -> Option<json::Struct> {
-    (!other.is_empty()).then(|| json::Struct::new(other))
-}
-
 fn task_input(input: wire::TaskInput) -> proto::TaskInput {
     let wire::TaskInput { text, files, user, attachments, principal, rest: _ } = input;
     proto::TaskInput {
@@ -172,7 +163,6 @@ fn task_input(input: wire::TaskInput) -> proto::TaskInput {
         files: files.unwrap_or_default(),
         user: user.map(|user| {
             let wire::User { id, first_name, last_name, email, additional_attributes, timezone, rest: _ } = user;
-            let additional_attributes = additional_attributes.map(json::Struct::new);
             proto::User { id, first_name, last_name, email: email.unwrap_or_default(), additional_attributes, timezone }
         }),
         attachments: each(attachments, attachment),
@@ -199,12 +189,12 @@ fn mcp_server(server: wire::McpServer) -> proto::McpServer {
         url,
         transport,
         auth_type,
-        api_key,
+        api_key: _,
         use_secrets_manager,
         client_id,
-        client_secret,
-        headers,
-        env_vars,
+        client_secret: _,
+        headers: _,
+        env_vars: _,
         allowed_tools,
         additional_scopes,
         share_user_token_across_other_agents,
@@ -220,12 +210,12 @@ fn mcp_server(server: wire::McpServer) -> proto::McpServer {
         url,
         transport,
         auth_type,
-        api_key,
+        api_key: None,
         use_secrets_manager,
         client_id,
-        client_secret,
-        headers: headers.map(json::Struct::new),
-        env_vars: env_vars.map(json::Struct::new),
+        client_secret: None,
+        headers: None,
+        env_vars: None,
         allowed_tools: allowed_tools.unwrap_or_default(),
         additional_scopes: additional_scopes.unwrap_or_default(),
         share_user_token_across_other_agents,

@@ -31,7 +31,7 @@ async fn task_with(attributes: &str) -> Task {
 }
 
 fn other(task: &Task) -> Map<String, Value> {
-    task.other.as_ref().map(|other| other.fields().clone()).unwrap_or_default()
+    task.other.as_ref().map(|other| other.fields()).unwrap_or_default()
 }
 
 const WORD: &str = "for no one else's eyes";

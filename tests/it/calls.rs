@@ -50,7 +50,7 @@ async fn echo_answers_in_the_form_that_is_asked_for() {
     let schema = serde_json::json!({ "type": "object", "properties": { "said": { "type": "string" } } });
     let mut request = asking("echo", "hi");
     request.set_output_format(OutputFormat::Json);
-    request.output_schema = schema.as_object().cloned().map(Struct::new);
+    request.output_schema = Some(Struct::new(schema.to_string()));
     let task = caller.invoke(request).await;
     let task = caller.wait(&task.id).await;
     assert_eq!((task.result(), task.output_format()), (r#"{"said":"hi"}"#, OutputFormat::Json));

@@ -2,6 +2,7 @@
 //! that is `bad_input_*`.
 
 mod bytes;
+mod free_json;
 mod requests;
 
 use std::{

@@ -101,7 +101,7 @@ fn create(request: &InvokeRequest) -> Create<'_> {
         first_name: user.first_name.as_deref(),
         last_name: user.last_name.as_deref(),
         email: &user.email,
-        additional_attributes: user.additional_attributes.as_ref().map(proto::json::Struct::fields),
+        additional_attributes: user.additional_attributes.as_ref(),
         timezone: user.timezone.as_deref(),
     });
     let input = Input { text: &request.prompt, files: None, user };

@@ -5,10 +5,10 @@ use std::str::FromStr as _;
 
 use prost_types::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::value::RawValue;
 use xpander_grpc_proxy::proto::{self, json::Struct};
 
-type Fields = Map<String, Value>;
+type Fields = Box<RawValue>;
 pub type Text = Option<String>;
 
 #[derive(Serialize, Default)]
@@ -16,11 +16,11 @@ pub type Text = Option<String>;
 pub struct Create<'a> {
     pub id: Option<&'a str>,
     pub input: Input<'a>,
-    pub payload_extension: Option<&'a Fields>,
+    pub payload_extension: Option<&'a Struct>,
     pub source: &'a str,
     pub worker_id: Option<&'a str>,
     pub output_format: Option<&'a str>,
-    pub output_schema: Option<&'a Fields>,
+    pub output_schema: Option<&'a Struct>,
     pub run_locally: bool,
     pub events_streaming: bool,
     pub additional_context: Option<&'a str>,
@@ -33,7 +33,7 @@ pub struct Create<'a> {
     pub title: Option<&'a str>,
     pub think_mode: &'a str,
     pub disable_attachment_injection: bool,
-    pub user_tokens: Option<&'a Fields>,
+    pub user_tokens: Option<&'a Struct>,
     pub return_metrics: bool,
     pub llm_model_provider: Option<&'a str>,
     pub llm_model_name: Option<&'a str>,
@@ -56,7 +56,7 @@ pub struct Person<'a> {
     pub first_name: Option<&'a str>,
     pub last_name: Option<&'a str>,
     pub email: &'a str,
-    pub additional_attributes: Option<&'a Fields>,
+    pub additional_attributes: Option<&'a Struct>,
     pub timezone: Option<&'a str>,
 }
 
@@ -203,12 +203,12 @@ impl From<Task> for proto::Task {
             sub_executions: task.sub_executions,
             should_update_parent: task.should_update_parent,
             is_manually_stopped: task.is_manually_stopped,
-            payload_extension: task.payload_extension.map(Struct::new),
+            payload_extension: task.payload_extension.map(object),
             execution_kind: task.execution_kind,
             source: task.source,
             voice_id: task.voice_id,
             output_format: number(["text", "markdown", "json", "voice"], task.output_format.as_deref()),
-            output_schema: task.output_schema.map(Struct::new),
+            output_schema: task.output_schema.map(object),
             events_streaming: task.events_streaming,
             is_orchestration: task.is_orchestration,
             is_gateway: task.is_gateway,
@@ -240,11 +240,15 @@ impl From<Task> for proto::Task {
     }
 }
 
+fn object(fields: Fields) -> Struct {
+    Struct::new(fields)
+}
+
 impl From<TaskInput> for proto::TaskInput {
     fn from(TaskInput { text, files, user }: TaskInput) -> Self {
         let user = user.map(|user| {
             let User { id, email, first_name, last_name, additional_attributes, timezone } = user;
-            let additional_attributes = additional_attributes.map(Struct::new);
+            let additional_attributes = additional_attributes.map(object);
             proto::User { id, first_name, last_name, email, additional_attributes, timezone }
         });
         Self { text, files, user, ..Self::default() }

@@ -132,7 +132,7 @@ impl Follow {
 /// Whether a snapshot is the whole task: the platform trims large ones, and marks them so or leaves required attributes
 /// out.
 fn is_whole(task: &Task) -> bool {
-    let is_marked = task.other.as_ref().is_some_and(|other| other.fields().contains_key("_result_truncated"));
+    let is_marked = task.other.as_ref().is_some_and(|other| other.has("_result_truncated"));
     let has_required = !task.id.is_empty()
         && !task.agent_id.is_empty()
         && !task.organization_id.is_empty()

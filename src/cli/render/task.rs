@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use prost_types::Timestamp;
+use serde_json::Value as Json;
 
-use crate::proto::{Task, TaskStatus};
+use crate::proto::{Task, TaskStatus, json::Struct};
 
 use super::text::{Colour, Look, clean, one_line, span};
 
@@ -58,8 +59,8 @@ pub fn status(task: &Task, look: Look) -> String {
     let known = task.status().as_str_name().trim_start_matches("TASK_STATUS_").to_lowercase();
     let word = match task.status() {
         TaskStatus::Unspecified => {
-            let verbatim = task.other.as_ref().and_then(|other| other.fields().get("status")?.as_str());
-            one_line(verbatim.unwrap_or("unknown"))
+            let other = task.other.as_ref().map(Struct::fields).unwrap_or_default();
+            one_line(other.get("status").and_then(Json::as_str).unwrap_or("unknown"))
         }
         _ => known,
     };
@@ -97,7 +98,7 @@ fn length(duration: prost_types::Duration) -> Option<String> {
 mod tests {
     use serde_json::json;
 
-    use crate::proto::{PendingEcaRequest, json::Struct};
+    use crate::proto::PendingEcaRequest;
 
     use super::*;
 
@@ -144,7 +145,7 @@ result    forty
 
     #[test]
     fn an_unknown_status_is_the_platforms_own_word() {
-        let other = json!({"status": "levitating"}).as_object().cloned().map(Struct::new);
+        let other = Some(Struct::new(json!({"status": "levitating"}).to_string()));
         assert_eq!(status(&Task { other, ..Task::default() }, Look::PLAIN), "levitating");
     }
 

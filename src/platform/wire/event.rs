@@ -1,11 +1,9 @@
 //! Events and what is inside them.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, de};
-use serde_json::{Map, Value, value::RawValue};
-
-use super::lenient::{Rest, Text, Time, objects};
+use super::{Rest, Time, object::objects};
+use crate::proto::json::{Reader, Struct, Value};
 
 /// One event: a JSON object with a string `type`; everything else may be missing.
 pub struct Envelope<'a> {
@@ -19,48 +17,34 @@ pub struct Envelope<'a> {
     pub time: Option<Time>,
     /// Under which identity the agent spoke.
     pub identity: Option<Identity>,
-    /// What is known of it, unread: its shape depends on the kind. None for null.
-    pub data: Option<&'a RawValue>,
+    /// What is known of it, as its text: its shape depends on the kind. None for null.
+    pub data: Option<&'a str>,
     /// What has no place above.
     pub rest: Rest,
 }
 
-impl<'de> Deserialize<'de> for Envelope<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Keys)
-    }
-}
-
-struct Keys;
-
-impl<'de> de::Visitor<'de> for Keys {
-    type Value = Envelope<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an event: an object with a string `type`")
-    }
-
-    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Envelope<'de>, A::Error> {
+impl<'a> Envelope<'a> {
+    /// The event of this text; None where it is none.
+    #[must_use]
+    pub fn read(text: &'a str) -> Option<Self> {
+        let mut json = Reader::new(text);
         let mut kind = None;
         let (mut task_id, mut organization_id, mut time, mut identity, mut data) = (None, None, None, None, None);
         let mut rest = Rest::default();
-        while let Some(Text(key)) = map.next_key()? {
-            if key == "type" {
-                kind = Some(map.next_value::<Text<'_>>()?.0);
-                continue;
+        json.object(|json, key| {
+            match &*key.text() {
+                "type" => kind = Some(json.string()?.text()),
+                "task_id" => task_id = rest.read(key, json)?,
+                "organization_id" => organization_id = rest.read(key, json)?,
+                "time" => time = rest.read(key, json)?,
+                "identity" => identity = rest.read(key, json)?,
+                "data" => data = Some(json.skip()?).filter(|data| *data != "null"),
+                _ => rest.keep(key, json)?,
             }
-            let raw: &RawValue = map.next_value()?;
-            match &*key {
-                "task_id" => task_id = rest.read(&key, raw),
-                "organization_id" => organization_id = rest.read(&key, raw),
-                "time" => time = rest.read(&key, raw),
-                "identity" => identity = rest.read(&key, raw),
-                "data" => data = (raw.get() != "null").then_some(raw),
-                _ => rest.keep(&key, raw),
-            }
-        }
-        let kind = kind.ok_or_else(|| de::Error::missing_field("type"))?;
-        Ok(Envelope { kind, task_id, organization_id, time, identity, data, rest })
+            Some(())
+        })?;
+        let kind = kind.filter(|_| json.is_at_end())?;
+        Some(Self { kind, task_id, organization_id, time, identity, data, rest })
     }
 }
 
@@ -107,7 +91,7 @@ objects! {
         plan_task_id: String,
     }
     /// A tool needs a person's access.
-    AuthEvent { kind as "type": String, data: Map<String, Value> }
+    AuthEvent { kind as "type": String, data: Struct }
     /// The agent starts another agent.
     SubAgentTrigger { agent_id: String, query: String, files: Vec<String>, reasoning: ToolCallReasoning }
 }

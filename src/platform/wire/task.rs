@@ -1,9 +1,12 @@
 //! Tasks and what is inside them.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::{
+    Deserialize, Serialize,
+    de::value::{self, StrDeserializer},
+};
 
-use super::lenient::{Time, Wire, objects};
+use super::{Seconds, Time, Wire, object::objects};
+use crate::proto::json::{Reader, Struct};
 
 /// Declares a closed set of the platform's words. A word outside it does not fit and so lands in `other`.
 macro_rules! words {
@@ -13,7 +16,12 @@ macro_rules! words {
         #[serde(rename_all = "snake_case")]
         #[expect(missing_docs, reason = "the words are the platform contract's")]
         pub enum $name { $($word),* }
-        impl Wire for $name {}
+
+        impl Wire for $name {
+            fn read(json: &mut Reader<'_>) -> Option<Self> {
+                Self::deserialize(StrDeserializer::<value::Error>::new(&json.string()?.text())).ok()
+            }
+        }
     )*};
 }
 
@@ -33,14 +41,28 @@ words! {
 }
 
 /// A loaded agent, as far as a call needs it.
-#[derive(Clone, Deserialize)]
 pub struct Agent {
     /// The id to create tasks under; may differ from the one that was asked for.
     pub id: String,
 }
 
+impl Wire for Agent {
+    /// Nothing else of it is kept: it may be large, and secret.
+    fn read(json: &mut Reader<'_>) -> Option<Self> {
+        let mut id = None;
+        json.object(|json, key| {
+            if key.is("id") {
+                id = Some(String::read(json)?);
+                return Some(());
+            }
+            json.skip().map(drop)
+        })?;
+        id.map(|id| Self { id })
+    }
+}
+
 objects! {
-    /// A task. The user's secrets are read so that they do not land in `other`; they are never sent back.
+    /// A task, but for the user's secrets.
     Task {
         id: String,
         agent_id: String,
@@ -61,14 +83,14 @@ objects! {
         sub_executions: Vec<String>,
         should_update_parent: bool,
         is_manually_stopped: bool,
-        payload_extension: Map<String, Value>,
+        payload_extension: Struct,
         execution_kind: String,
         hitl_request: HitlRequest,
         pending_eca_request: PendingEcaRequest,
         source: String,
         voice_id: String,
         output_format: OutputFormat,
-        output_schema: Map<String, Value>,
+        output_schema: Struct,
         events_streaming: bool,
         is_orchestration: bool,
         is_gateway: bool,
@@ -78,14 +100,12 @@ objects! {
         tool_call_limit: i32,
         instructions_override: String,
         test_run_node_id: String,
-        user_oidc_token: Secret,
         expected_output: String,
         mcp_servers: Vec<McpServer>,
         triggering_agent_id: String,
         title: String,
         think_mode: ThinkMode,
         disable_attachment_injection: bool,
-        user_tokens: Secret,
         deep_planning: DeepPlanning,
         must_deep_plan: bool,
         execution_attempts: i32,
@@ -107,7 +127,7 @@ objects! {
         first_name: String,
         last_name: String,
         email: String,
-        additional_attributes: Map<String, Value>,
+        additional_attributes: Struct,
         timezone: String,
     }
     /// A file with what is known of it.
@@ -124,7 +144,7 @@ objects! {
     }
     /// Who is behind a task.
     Principal { kind: PrincipalKind, id: String, email: String, display_name: String }
-    /// An MCP server.
+    /// An MCP server, but for its secrets.
     McpServer {
         id: String,
         kind as "type": String,
@@ -133,12 +153,12 @@ objects! {
         url: String,
         transport: String,
         auth_type: String,
-        api_key: String,
+        api_key: Secret,
         use_secrets_manager: bool,
         client_id: String,
-        client_secret: String,
-        headers: Map<String, Value>,
-        env_vars: Map<String, Value>,
+        client_secret: Secret,
+        headers: Secret,
+        env_vars: Secret,
         allowed_tools: Vec<String>,
         additional_scopes: Vec<String>,
         share_user_token_across_other_agents: bool,
@@ -158,37 +178,12 @@ objects! {
 }
 
 /// A value that is read and forgotten, whatever it is.
-#[derive(Clone, Copy, Deserialize, Serialize)]
-#[serde(from = "serde::de::IgnoredAny", into = "()")]
+#[derive(Clone, Copy)]
 pub struct Secret;
 
-impl Wire for Secret {}
-
-impl From<serde::de::IgnoredAny> for Secret {
-    fn from(_: serde::de::IgnoredAny) -> Self {
-        Self
-    }
-}
-
-impl From<Secret> for () {
-    fn from(_: Secret) {}
-}
-
-/// A span of time in seconds that a protobuf Duration can hold.
-#[derive(Clone, Copy, Serialize)]
-pub struct Seconds(pub f64);
-
-impl Wire for Seconds {}
-
-impl<'de> Deserialize<'de> for Seconds {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// The most a protobuf Duration holds: about 10,000 years.
-        const MOST: f64 = 315_576_000_000.0;
-        let seconds = f64::deserialize(deserializer)?;
-        if seconds.abs() > MOST {
-            return Err(serde::de::Error::custom("longer than 10,000 years"));
-        }
-        Ok(Self(seconds))
+impl Wire for Secret {
+    fn read(json: &mut Reader<'_>) -> Option<Self> {
+        json.skip().map(|_| Self)
     }
 }
 

@@ -9,6 +9,7 @@ use xpander_grpc_proxy::{
     platform::{
         self, Context, Keys, Refusal,
         sse::{Decoder, Payload},
+        wire,
     },
     proto::{InvokeRequest, InvokeStreamRequest, TaskEvent, json},
     telemetry::{Call, Metrics},
@@ -63,8 +64,10 @@ fn no_debug_shows_a_marked_value() {
     let invalid = translate::invocation(&InvokeRequest { file_urls: vec![mark("file")], ..request("a b") }, None).err();
     let invocation = request("agent-1");
     let structure: json::Struct = invocation.user_tokens.clone().expect("marked");
-    let value = json::Value::new(serde_json::json!({ mark("key"): mark("value") }));
-    let task = translate::task(serde_json::from_str(&answer("task-1", "completed").to_string()).expect("a task"));
+    let value = json::Value::new(serde_json::json!({ mark("key"): mark("value") }).to_string());
+    let task = translate::task(
+        wire::read(answer("task-1", "completed").to_string().as_bytes()).map(Box::new).expect("a task"),
+    );
     let event: Vec<TaskEvent> = decoded().iter().filter_map(|data| translate::event(None, data, true).ok()).collect();
     let mut decoder = Decoder::new(1 << 20);
     decoder.push(events().as_bytes());

@@ -45,7 +45,7 @@ fn object(about: &str) -> Map<String, Value> {
 }
 
 fn structure(about: &str) -> Option<Struct> {
-    Some(Struct::new(object(about)))
+    Some(Struct::new(Value::Object(object(about)).to_string()))
 }
 
 /// An invocation whose every value is marked, but for the ids, which the log may tell.

@@ -188,7 +188,7 @@ async fn an_event_that_lacks_keys_is_delivered_with_what_it_has() {
     let event = followed.next().await;
     assert_eq!((event.r#type(), &*event.type_name), (EventType::Unspecified, "of_tomorrow"));
     let Some(Data::Other(value)) = event.data else { panic!("{event:?}") };
-    assert_eq!(value.json(), &json!([1, {}]));
+    assert_eq!(value.json(), json!([1, {}]));
 }
 
 /// The platform's own end without a snapshot is an end all the same, with the whole task.

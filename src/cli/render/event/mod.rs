@@ -30,9 +30,9 @@ pub fn lines(event: &TaskEvent, look: Look) -> String {
         Some(Data::Chunk(text)) => look.line(Colour::Dim, &format!("· {}", name(event)), text),
         // A thought can be a bare text.
         Some(Data::Other(value)) if matches!(event.r#type(), EventType::Think | EventType::Analyze) => {
-            look.line(Colour::Dim, "~", &brief(value.json()))
+            look.line(Colour::Dim, "~", &brief(&value.json()))
         }
-        Some(Data::Other(value)) => look.line(Colour::Dim, &format!("· {}", name(event)), &brief(value.json())),
+        Some(Data::Other(value)) => look.line(Colour::Dim, &format!("· {}", name(event)), &brief(&value.json())),
         None => look.line(Colour::Dim, &format!("· {}", name(event)), ""),
     }
 }
@@ -87,7 +87,7 @@ fn sub_agent(trigger: &SubAgentTrigger, look: Look) -> String {
 /// Only the type and the URL: the rest can hold a token. The URL is never shortened, so that it can be opened.
 fn login(auth: &AuthEvent, look: Look) -> String {
     let head = format!("! {}", auth.r#type().replace('_', " "));
-    let url = auth.data.as_ref().and_then(|data| data.fields().values().find_map(url_in));
+    let url = auth.data.as_ref().and_then(|data| Some(data.fields().values().find_map(url_in)?.to_owned()));
     look.paint(Colour::Yellow, &one_line(&format!("{head}: {}", url.unwrap_or_default())))
 }
 
@@ -117,7 +117,7 @@ fn name(event: &TaskEvent) -> String {
 }
 
 fn payload(value: Option<&Value>) -> String {
-    value.map(|value| brief(value.json())).unwrap_or_default()
+    value.map(|value| brief(&value.json())).unwrap_or_default()
 }
 
 /// JSON on one line; a text as itself, nothing for null.

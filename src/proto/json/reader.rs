@@ -1,0 +1,383 @@
+//! JSON text, read from one token to the next: no tree, and nothing copied.
+//!
+//! Takes all that JSON is, and what Python's library writes and reads beyond that: `NaN`, `Infinity`, `-Infinity`, halves
+//! of surrogates, a byte order mark in front. Everything else that is no JSON is refused, as it is there: control
+//! characters in texts, words in other cases, commas too many, zeros in front.
+
+use std::borrow::Cow;
+
+/// What Python writes for numbers that are none.
+const NOT_FINITE: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
+
+/// Reads a text from its beginning. Cheap to clone, to come back to where it stood.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+/// A string as it is written, between its quotes.
+#[derive(Clone, Copy)]
+pub struct Quoted<'a> {
+    raw: &'a str,
+    has_escapes: bool,
+}
+
+/// A value that is no container.
+#[derive(Clone, Copy)]
+pub enum Scalar<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number, as it is written.
+    Number(&'a str),
+    /// A number that is none, as Python writes it.
+    NotFinite(&'static str),
+    /// A string.
+    String(Quoted<'a>),
+}
+
+impl<'a> Reader<'a> {
+    /// At the beginning of a text, behind its byte order mark.
+    #[must_use]
+    pub fn new(text: &'a str) -> Self {
+        Self { text, at: if text.starts_with('\u{feff}') { 3 } else { 0 } }
+    }
+
+    /// How far it has come, in bytes.
+    #[must_use]
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The text from there to here.
+    #[must_use]
+    pub fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    /// The first byte of the next token, which stays.
+    #[inline]
+    pub fn peek(&mut self) -> Option<u8> {
+        loop {
+            match *self.text.as_bytes().get(self.at)? {
+                b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
+                byte => return Some(byte),
+            }
+        }
+    }
+
+    /// Whether nothing follows.
+    pub fn is_at_end(&mut self) -> bool {
+        self.peek().is_none()
+    }
+
+    #[inline]
+    fn take(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    #[inline]
+    fn eat(&mut self, expected: u8) -> Option<()> {
+        (self.peek()? == expected).then(|| self.at += 1)
+    }
+
+    /// Passes over this word, where it is the next token.
+    pub fn word(&mut self, word: &str) -> bool {
+        self.peek();
+        let is_next = self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(word.as_bytes()));
+        self.at += if is_next { word.len() } else { 0 };
+        is_next
+    }
+
+    /// Passes over one of Python's numbers that are none, where it is the next token, and says which.
+    pub fn not_finite(&mut self) -> Option<&'static str> {
+        NOT_FINITE.into_iter().find(|word| self.word(word))
+    }
+
+    /// The string that is next.
+    #[inline]
+    pub fn string(&mut self) -> Option<Quoted<'a>> {
+        self.eat(b'"')?;
+        let (start, bytes) = (self.at, self.text.as_bytes());
+        let mut has_escapes = false;
+        loop {
+            self.at = special(bytes, self.at);
+            match *bytes.get(self.at)? {
+                b'"' => {
+                    let raw = self.since(start);
+                    self.at += 1;
+                    return Some(Quoted { raw, has_escapes });
+                }
+                b'\\' => {
+                    has_escapes = true;
+                    self.at += 2;
+                    match bytes.get(self.at - 1)? {
+                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                        b'u' => {
+                            unit(bytes.get(self.at..)?)?;
+                            self.at += 4;
+                        }
+                        _ => return None,
+                    }
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// The number that is next, as it is written.
+    pub fn number(&mut self) -> Option<&'a str> {
+        self.peek()?;
+        let start = self.at;
+        self.accept(b"-");
+        if !self.accept(b"0") {
+            self.digits()?;
+        }
+        if self.accept(b".") {
+            self.digits()?;
+        }
+        if self.accept(b"eE") {
+            self.accept(b"+-");
+            self.digits()?;
+        }
+        Some(self.since(start))
+    }
+
+    fn accept(&mut self, any: &[u8]) -> bool {
+        let is_one = self.text.as_bytes().get(self.at).is_some_and(|byte| any.contains(byte));
+        self.at += usize::from(is_one);
+        is_one
+    }
+
+    fn digits(&mut self) -> Option<()> {
+        let start = self.at;
+        while self.text.as_bytes().get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        (self.at > start).then_some(())
+    }
+
+    /// The value that is next, where it is no container.
+    #[inline]
+    pub fn scalar(&mut self) -> Option<Scalar<'a>> {
+        match self.peek()? {
+            b'"' => self.string().map(Scalar::String),
+            b'n' => self.word("null").then_some(Scalar::Null),
+            b't' => self.word("true").then_some(Scalar::Bool(true)),
+            b'f' => self.word("false").then_some(Scalar::Bool(false)),
+            b'0'..=b'9' => self.number().map(Scalar::Number),
+            _ => self.not_finite().map(Scalar::NotFinite).or_else(|| self.number().map(Scalar::Number)),
+        }
+    }
+
+    /// The object that is next: `each` reads the value of each key.
+    pub fn object(&mut self, mut each: impl FnMut(&mut Self, Quoted<'a>) -> Option<()>) -> Option<()> {
+        self.container(b'{', |json| {
+            let key = json.key()?;
+            each(json, key)
+        })
+    }
+
+    #[inline]
+    fn key(&mut self) -> Option<Quoted<'a>> {
+        let key = self.string()?;
+        self.eat(b':')?;
+        Some(key)
+    }
+
+    /// The list that is next: `each` reads each of its elements.
+    pub fn list(&mut self, each: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.container(b'[', each)
+    }
+
+    #[inline]
+    fn container(&mut self, bracket: u8, mut each: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.eat(bracket)?;
+        if self.eat(end_of(bracket)).is_some() {
+            return Some(());
+        }
+        loop {
+            each(self)?;
+            match self.take()? {
+                b',' => {}
+                byte => return (byte == end_of(bracket)).then_some(()),
+            }
+        }
+    }
+
+    /// Passes over the value that is next, however deep it is nested, and gives its text.
+    pub fn skip(&mut self) -> Option<&'a str> {
+        self.skip_nested().map(|(text, _)| text)
+    }
+
+    /// The same, and how many containers that have something in them are inside each other.
+    pub fn skip_nested(&mut self) -> Option<(&'a str, usize)> {
+        self.peek()?;
+        // A byte for each container that is open: not a level of the stack.
+        let (start, mut ends, mut deepest) = (self.at, Vec::new(), 0);
+        loop {
+            match self.peek()? {
+                b'{' | b'[' if self.empty() => {}
+                bracket @ (b'{' | b'[') => {
+                    self.at += 1;
+                    ends.push(end_of(bracket));
+                    deepest = deepest.max(ends.len());
+                    if bracket == b'{' {
+                        self.key()?;
+                    }
+                    continue;
+                }
+                _ => drop(self.scalar()?),
+            }
+            // A value has ended, and with it perhaps what it stands in.
+            loop {
+                let Some(end) = ends.last() else { return Some((self.since(start), deepest)) };
+                match self.take()? {
+                    b',' if *end == b'}' => {
+                        self.key()?;
+                        break;
+                    }
+                    b',' => break,
+                    byte if byte == *end => drop(ends.pop()),
+                    _ => return None,
+                }
+            }
+        }
+    }
+
+    /// Passes over a container with nothing in it, where the bracket that is next begins one.
+    #[inline]
+    pub fn empty(&mut self) -> bool {
+        let mut behind = *self;
+        let is_empty = behind.take().is_some_and(|bracket| behind.eat(end_of(bracket)).is_some());
+        if is_empty {
+            *self = behind;
+        }
+        is_empty
+    }
+}
+
+fn end_of(bracket: u8) -> u8 {
+    if bracket == b'{' { b'}' } else { b']' }
+}
+
+impl<'a> Quoted<'a> {
+    /// As it is written, without the quotes.
+    #[must_use]
+    pub fn raw(self) -> &'a str {
+        self.raw
+    }
+
+    /// Whether it says this.
+    #[must_use]
+    #[inline]
+    pub fn is(self, text: &str) -> bool {
+        if self.has_escapes { self.text() == text } else { self.raw == text }
+    }
+
+    /// How long what it says is, in bytes.
+    #[must_use]
+    pub fn len(self) -> usize {
+        let mut length = self.raw.len();
+        if self.has_escapes {
+            length = 0;
+            self.pieces(|piece| length += piece.len());
+        }
+        length
+    }
+
+    /// What it says. Half a character (a surrogate without its twin, as a writer leaves it that cuts text in the wrong
+    /// place) becomes U+FFFD.
+    #[must_use]
+    pub fn text(self) -> Cow<'a, str> {
+        if !self.has_escapes {
+            return Cow::Borrowed(self.raw);
+        }
+        let mut text = String::with_capacity(self.raw.len());
+        self.pieces(|piece| text.push_str(piece));
+        Cow::Owned(text)
+    }
+
+    /// What it says, piece by piece.
+    pub fn pieces(self, mut put: impl FnMut(&str)) {
+        if !self.has_escapes {
+            return put(self.raw);
+        }
+        let mut rest = self.raw;
+        while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+            put(&rest[..at]);
+            let (letter, length) = unescaped(&rest.as_bytes()[at + 1..]);
+            put(letter.encode_utf8(&mut [0; 4]));
+            rest = rest.get(at + 1 + length..).unwrap_or_default();
+        }
+        put(rest);
+    }
+}
+
+/// The texts of an object's attributes of these names, each the last one where there are several; None where the text is
+/// no object.
+#[must_use]
+pub fn attributes<'a, const N: usize>(object: &'a str, names: [&str; N]) -> Option<[Option<&'a str>; N]> {
+    let (mut json, mut found) = (Reader::new(object), [None; N]);
+    json.object(|json, key| {
+        let value = json.skip()?;
+        if let Some(at) = names.iter().position(|name| key.is(name)) {
+            found[at] = Some(value);
+        }
+        Some(())
+    })?;
+    json.is_at_end().then_some(found)
+}
+
+/// What an escape says, and how long it is without the backslash.
+fn unescaped(escape: &[u8]) -> (char, usize) {
+    let letter = match escape {
+        [b'u', digits @ ..] => {
+            let first = unit(digits).unwrap_or_default();
+            let second = digits.get(4..).and_then(|rest| unit(rest.strip_prefix(b"\\u")?));
+            if let (0xd800..=0xdbff, Some(second @ 0xdc00..=0xdfff)) = (first, second) {
+                let both = 0x1_0000 + ((u32::from(first) - 0xd800) << 10) + (u32::from(second) - 0xdc00);
+                return (char::from_u32(both).unwrap_or(char::REPLACEMENT_CHARACTER), 11);
+            }
+            return (char::from_u32(first.into()).unwrap_or(char::REPLACEMENT_CHARACTER), 5);
+        }
+        [b'b', ..] => '\u{8}',
+        [b'f', ..] => '\u{c}',
+        [b'n', ..] => '\n',
+        [b'r', ..] => '\r',
+        [b't', ..] => '\t',
+        [letter, ..] => char::from(*letter),
+        [] => char::REPLACEMENT_CHARACTER,
+    };
+    (letter, 1)
+}
+
+/// Four hexadecimal digits.
+fn unit(digits: &[u8]) -> Option<u16> {
+    let digits = digits.first_chunk::<4>()?;
+    digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | u16::try_from(char::from(*digit).to_digit(16)?).ok()?))
+}
+
+/// Where the next byte is that a string cannot hold as it is: a quote, a backslash or a control character. Looks at
+/// eight at once: texts are what most JSON is made of.
+fn special(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // The highest bit of each byte that is below `limit`, which is at most 128; of one that is above 127 never.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*chunk);
+        let found =
+            below(word, 0x20) | below(word ^ (ONES * u64::from(b'"')), 1) | below(word ^ (ONES * u64::from(b'\\')), 1);
+        let found = found & (ONES << 7);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20)).unwrap_or(rest.len())
+}
