@@ -9,11 +9,15 @@ mod security;
 mod settings;
 mod signals;
 
+use std::time::Duration;
+
 use serde_json::Value;
+use tokio::{sync::mpsc, time::sleep};
 
 use crate::support::{
     binary::{Serving, run},
     live::within,
+    platform::{Platform, Reply, event, task},
 };
 
 /// Starts a task and says its id.
@@ -124,10 +128,29 @@ async fn events_get_wait_and_stop_act_on_a_task() {
 async fn events_go_on_after_the_one_that_is_named() {
     let serving = Serving::sandbox(&[]).await;
     let id = invoke(&serving, "slow", "1500").await;
-    let lines = serving.run(&["events", &id, "--after", "3", "--heartbeat", "100ms", "--json"]).await.json();
+    let lines = serving.run(&["events", &id, "--after", "3", "--json"]).await.json();
     let ids: Vec<_> = lines.iter().filter_map(|line| line["event"]["eventId"].as_str()).collect();
     assert_eq!(ids.first(), Some(&"4"), "{ids:?}");
-    assert!(lines.iter().any(|line| line["event"]["type"] == "EVENT_TYPE_HEARTBEAT"));
+}
+
+#[tokio::test]
+async fn heartbeats_come_where_they_are_asked_for() {
+    let platform = Platform::start(|request| match request.path.ends_with("/events") {
+        true => {
+            let (send, pieces) = mpsc::unbounded_channel();
+            tokio::spawn(async move {
+                // Long enough for ten.
+                sleep(Duration::from_secs(1)).await;
+                let _ = send.send(event("task_finished", &task("task-1", "completed")).into_bytes());
+            });
+            Reply::Stream(pieces)
+        }
+        false => Reply::json(200, &task("task-1", "executing")),
+    })
+    .await;
+    let serving = Serving::before(&platform.base_url(), &[]).await;
+    let lines = serving.run(&["events", "task-1", "--heartbeat", "100ms", "--json"]).await.json();
+    assert!(lines.iter().any(|line| line["event"]["type"] == "EVENT_TYPE_HEARTBEAT"), "{lines:?}");
 }
 
 #[tokio::test]

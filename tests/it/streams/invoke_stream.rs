@@ -148,7 +148,8 @@ async fn a_caller_that_leaves_closes_the_platforms_stream() {
 async fn heartbeats_come_with_the_events() {
     let (_sandbox, proxy) = sandbox().await;
     let heartbeat = Some(prost_types::Duration { seconds: 0, nanos: 100_000_000 });
-    let request = Request::new(InvokeStreamRequest { invocation: Some(invoke("slow")), heartbeat });
+    // It waits for a person, and says nothing.
+    let request = Request::new(InvokeStreamRequest { invocation: Some(invoke("human")), heartbeat });
     let mut stream = proxy.client().invoke_stream(request).await.expect("a stream").into_inner();
     let mut heartbeats = 0;
     while heartbeats < 5 {
