@@ -185,34 +185,35 @@ impl Transport {
     /// The whole body, unless it is larger than it may be or its compression is broken, and the room that it takes. One
     /// that comes in one piece, as most do, is not copied.
     async fn read_body(&self, response: &mut Response) -> Result<(Result<Bytes, String>, Option<Held>), Error> {
-        let most = self.limits.max_answer_bytes;
+        let (most, budget) = (self.limits.max_answer_bytes, &self.limits.budget);
         let length = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-        let mut held = None;
-        // Where the length is known, all of it at once: none waits for room while it holds some.
+        // Where the length is known, all of it at once, and before it is read: nobody waits for room and holds some.
         let mut room = length.min(most).max(UNCOUNTED);
+        let mut held = if room > UNCOUNTED { Some(budget.hold(room).await) } else { None };
         let mut body = BytesMut::new();
         loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > most => {
-                    return Ok((Err(format!("it is larger than {most} bytes")), held));
-                }
-                Ok(Some(chunk)) => {
-                    while body.len() + chunk.len() > room {
-                        room = (2 * room).min(most);
-                    }
-                    if room > UNCOUNTED {
-                        held.get_or_insert(self.limits.budget.hold(0).await).grow(room).await;
-                    }
-                    if body.is_empty() {
-                        body = chunk.into();
-                    } else {
-                        make_room(&mut body, chunk.len(), most);
-                        body.extend_from_slice(&chunk);
-                    }
-                }
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
                 Ok(None) => return Ok((Ok(body.freeze()), held)),
                 Err(error) if is_garbled(&error) => return Ok((Err("its compression is broken".to_owned()), held)),
                 Err(error) => return Err(lost(error)),
+            };
+            let size = body.len() + chunk.len();
+            if size > most {
+                return Ok((Err(format!("it is larger than {most} bytes")), held));
+            }
+            if size > room {
+                room = size.next_power_of_two().min(most);
+                match &mut held {
+                    Some(held) => held.grow(room).await,
+                    None => held = Some(budget.hold(room).await),
+                }
+            }
+            if body.is_empty() {
+                body = chunk.into();
+            } else {
+                make_room(&mut body, chunk.len(), most);
+                body.extend_from_slice(&chunk);
             }
         }
     }
