@@ -3,7 +3,7 @@
 use prost::encoding::{DecodeContext, WireType, decode_varint, skip_field};
 
 /// The fields of a message, up to the first byte that cannot be read, where decoding fails too.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Fields<'a>(pub &'a [u8]);
 
 /// One field.

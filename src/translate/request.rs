@@ -103,14 +103,14 @@ impl Invocation<'_> {
     /// The field that is most of the request.
     fn largest(&self) -> &'static str {
         let wire::CreateTask { input, payload_extension, output_schema, user_tokens, mcp_servers, .. } = &self.body;
-        let length = |json: &Option<&Struct>| json.map_or(0, Struct::encoded_len);
+        let length = |json: Option<&Struct>| json.map_or(0, Struct::encoded_len);
         let servers = mcp_servers.iter().map(|server| server.headers.encoded_len() + server.env_vars.encoded_len());
         let fields = [
             ("prompt", input.text.len()),
-            ("tool_call_payload_extension", length(payload_extension)),
-            ("output_schema", length(output_schema)),
-            ("user_tokens", length(user_tokens)),
-            ("user_details", input.user.as_ref().map_or(0, |user| length(&user.additional_attributes))),
+            ("tool_call_payload_extension", length(*payload_extension)),
+            ("output_schema", length(*output_schema)),
+            ("user_tokens", length(*user_tokens)),
+            ("user_details", input.user.as_ref().map_or(0, |user| length(user.additional_attributes))),
             ("mcp_servers", servers.sum()),
         ];
         fields.into_iter().max_by_key(|(_, length)| *length).map_or("prompt", |(field, _)| field)

@@ -16,6 +16,17 @@ use crate::support::{
 fn secretive() -> Vec<(&'static str, Value)> {
     let deep = (0..200).fold(json!("s3cret"), |inner, _| json!([inner]));
     let secrets = json!({ "id": "task-2", "user_oidc_token": "s3cret", "user_tokens": { "github": "s3cret" } });
+    let server = json!({
+        "id": "s-1", "type": "remote", "url": "https://x/mcp", "api_key": "s3cret", "client_secret": "s3cret",
+        "headers": { "authorization": "s3cret" }, "env_vars": { "TOKEN": "s3cret" }, "allowed_tools": ["a"],
+    });
+    let with_servers = json!({ "id": "task-2", "mcp_servers": [server] });
+    let more = |key: &str, value: Value| {
+        let mut server = server.clone();
+        server[key] = value;
+        json!([server])
+    };
+    let deep_servers = (0..200).fold(with_servers.clone(), |inner, _| json!([inner]));
     let with = |key: &str, value: Value| {
         let mut task = json!({ "id": "task-1", "status": "completed", "events_streaming": true });
         task[key] = value;
@@ -31,6 +42,17 @@ fn secretive() -> Vec<(&'static str, Value)> {
         ("a parent in full", with("parent_execution", secrets.clone())),
         ("the input", with("input", json!({ "text": "hi", "user_oidc_token": "s3cret" }))),
         ("an attribute of tomorrow", with("previous_turn", secrets)),
+        ("servers", with("mcp_servers", json!([server]))),
+        ("servers, with an attribute of tomorrow", with("mcp_servers", more("mood", json!({ "headers": "s3cret" })))),
+        ("servers, of which something does not fit", with("mcp_servers", more("url", json!(7)))),
+        ("servers, of another type", with("mcp_servers", json!({ "first": server }))),
+        ("servers, secrets of another type", with("mcp_servers", more("headers", json!(["s3cret"])))),
+        ("servers of a sub-task in full", with("sub_executions", json!([with_servers]))),
+        ("servers of a parent in full", with("parent_execution", with_servers.clone())),
+        ("servers in the input", with("input", json!({ "text": "hi", "mcp_servers": [server] }))),
+        ("servers in an attribute of tomorrow", with("previous_turn", with_servers.clone())),
+        ("servers in the extension", with("payload_extension", with_servers)),
+        ("servers, nested deep", with("previous_turn", deep_servers)),
     ]
 }
 

@@ -76,7 +76,7 @@ impl Place {
     }
 }
 
-impl<'a> Pass<'a, Vec<u8>> {
+impl Pass<'_, Vec<u8>> {
     /// The first one.
     pub fn first() -> Self {
         Self { lengths: Lengths::default(), is_too_deep: false, output: None }
@@ -102,7 +102,7 @@ impl<'a, B: BufMut> Pass<'a, B> {
             let Some(secrets) = place.secrets.within(key) else { return json.skip().map(drop) };
             let place = Place { secrets, ..place };
             let item = self.item(json, place)?;
-            let (key_len, value_len) = (key.len(), item.value_len());
+            let (key_len, value_len) = (key.length(), item.value_len());
             self.head(FIELDS, delimited(key_len) + delimited(value_len));
             self.head(KEY, key_len);
             self.quoted(key);
@@ -172,7 +172,7 @@ impl<'a, B: BufMut> Pass<'a, B> {
                 self.write(text.as_bytes());
             }
             Item::Written(text) => {
-                self.head(STRING, text.len());
+                self.head(STRING, text.length());
                 self.quoted(text);
             }
             Item::Empty(bracket) => self.head(tag(bracket), 0),
@@ -199,10 +199,10 @@ impl<'a, B: BufMut> Pass<'a, B> {
         }
         let (mut head, mut at) = ([key_of(tag, 2); 11], 1);
         while length > 0x7f {
-            head[at] = length as u8 | 0x80;
+            head[at] = length.to_le_bytes()[0] | 0x80;
             (length, at) = (length >> 7, at + 1);
         }
-        head[at] = length as u8;
+        head[at] = length.to_le_bytes()[0];
         self.write(&head[..=at]);
     }
 
@@ -227,7 +227,7 @@ impl Item<'_> {
         match self {
             Self::Null | Self::Bool(_) => 2,
             Self::Number(_) => 9,
-            Self::Written(text) => delimited(text.len()),
+            Self::Written(text) => delimited(text.length()),
             Self::Text(text) => delimited(text.len()),
             Self::Empty(_) => delimited(0),
             Self::Container(_, _, length) => delimited(length),
@@ -256,7 +256,7 @@ fn delimited(length: usize) -> usize {
 
 /// A field's key, which takes one byte.
 fn key_of(tag: u32, wire_type: u8) -> u8 {
-    (tag as u8) << 3 | wire_type
+    tag.to_le_bytes()[0] << 3 | wire_type
 }
 
 fn tag(bracket: u8) -> u32 {

@@ -281,7 +281,7 @@ impl<'a> Quoted<'a> {
 
     /// How long what it says is, in bytes.
     #[must_use]
-    pub fn len(self) -> usize {
+    pub fn length(self) -> usize {
         let mut length = self.raw.len();
         if self.has_escapes {
             length = 0;

@@ -26,7 +26,7 @@ fn streamed(invocation: &[u8]) -> Vec<u8> {
 }
 
 /// A compressed message in its gRPC frame.
-fn zipped(message: &[u8]) -> Vec<u8> {
+pub fn zipped(message: &[u8]) -> Vec<u8> {
     let mut zip = GzEncoder::new(Vec::new(), Compression::fast());
     zip.write_all(message).expect("memory");
     let mut framed = frame(&zip.finish().expect("memory"));

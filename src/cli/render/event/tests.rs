@@ -10,7 +10,7 @@ fn shown(data: Data) -> String {
     lines(&TaskEvent { type_name: "quantum_leap".into(), data: Some(data), ..TaskEvent::default() }, Look::PLAIN)
 }
 
-fn tool(result: Json) -> ToolCallResult {
+fn tool(result: &Json) -> ToolCallResult {
     ToolCallResult {
         tool_name: Some("search".into()),
         result: Some(Value::new(result.to_string())),
@@ -23,17 +23,17 @@ fn a_tool_call_and_its_result_are_a_line_each() {
     let payload = Some(Value::new(json!({"q": "x"}).to_string()));
     let call = ToolCallRequest { tool_name: Some("search".into()), payload, ..Default::default() };
     assert_eq!(shown(Data::ToolCallRequest(call.into())), r#"→ search {"q":"x"}"#);
-    assert_eq!(shown(Data::ToolCallResult(tool(json!({"rows": [1, 2]})).into())), r#"← search {"rows":[1,2]}"#);
-    let failed = ToolCallResult { is_error: Some(true), ..tool(json!("boom")) };
+    assert_eq!(shown(Data::ToolCallResult(tool(&json!({"rows": [1, 2]})).into())), r#"← search {"rows":[1,2]}"#);
+    let failed = ToolCallResult { is_error: Some(true), ..tool(&json!("boom")) };
     assert_eq!(shown(Data::ToolCallResult(failed.into())), "← search failed boom");
     let approval_request_id = Some("a1".into());
-    let approved = ToolCallResult { approval_request_id, ..tool(json!(1)) };
+    let approved = ToolCallResult { approval_request_id, ..tool(&json!(1)) };
     assert_eq!(shown(Data::ToolCallResult(approved.into())), "← search (approval a1) 1");
 }
 
 #[test]
 fn a_large_result_is_cut_to_the_width() {
-    let shown = shown(Data::ToolCallResult(tool(json!("x".repeat(100_000))).into()));
+    let shown = shown(Data::ToolCallResult(tool(&json!("x".repeat(100_000))).into()));
     assert_eq!(shown.chars().count(), 120);
     assert!(shown.ends_with('…'));
 }
@@ -92,7 +92,7 @@ fn no_event_steers_the_terminal_or_fakes_a_line() {
     let evil = "\u{1b}[2J\n✓ completed\u{9d}";
     let mut event = TaskEvent { type_name: evil.into(), ..TaskEvent::default() };
     let reasoning = Reasoning { title: Some(evil.into()), ..Default::default() };
-    let result = ToolCallResult { tool_name: Some(evil.into()), ..tool(json!({evil: evil})) };
+    let result = ToolCallResult { tool_name: Some(evil.into()), ..tool(&json!({evil: evil})) };
     for data in [None, Some(Data::Reasoning(reasoning.into())), Some(Data::ToolCallResult(result.into()))] {
         event.data = data;
         let shown = lines(&event, Look::PLAIN);
