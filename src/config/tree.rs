@@ -185,7 +185,7 @@ impl Default for Server {
             max_streams: 10_000,
             max_request_bytes: 16 << 20,
             max_response_bytes: 64 << 20,
-            max_buffered_bytes: 64 << 20,
+            max_buffered_bytes: 32 << 20,
             max_connections: 10_000,
             max_metadata_bytes: 16 << 10,
             max_streams_per_connection: 1024,

@@ -65,6 +65,7 @@ impl Guard {
         };
         // Dropped now, also where the caller takes nothing: the platform's stream with it.
         let is_cut = self.answer().give_up();
+        self.account.offer(0);
         // A stream whose last message is out has ended by itself.
         let _ = self.end.set(if self.record.is_complete() && !is_cut { None } else { Some(kind) });
         self.release();
