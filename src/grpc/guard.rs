@@ -56,8 +56,7 @@ impl Guard {
     }
 
     /// Serves the call to its end, or until its time is up; then its caller is told, and not cut off.
-    pub async fn attend(self: Arc<Self>, serving: impl Future<Output = ()>) {
-        let mut serving = pin!(serving);
+    pub async fn attend(self: Arc<Self>, mut serving: impl Future<Output = ()> + Unpin) {
         let kind = tokio::select! {
             biased;
             () = &mut serving => return,
@@ -175,7 +174,8 @@ impl Attendance {
 impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Attendance {
     fn execute(&self, serving: F) {
         match self.next.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(guard) => drop(tokio::spawn(guard.attend(serving))),
+            // Boxed, or it would be moved from one future into the next.
+            Some(guard) => drop(tokio::spawn(guard.attend(Box::pin(serving)))),
             None => drop(tokio::spawn(serving)),
         }
     }
