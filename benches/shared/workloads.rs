@@ -87,12 +87,12 @@ fn events() -> [Workload; 2] {
     })
 }
 
-/// A Struct off the wire and onto it.
+/// A Struct off the wire, and JSON text onto it.
 fn free_json() -> [Workload; 2] {
     let encoded = samples::free_json().encode_to_vec();
     [
         workload("Struct decoded", move || drop(black_box(Struct::decode(black_box(&*encoded))))),
-        workload("Struct made and encoded", move || {
+        workload("JSON text made a Struct and encoded", move || {
             drop(black_box(Struct::new(black_box(samples::FREE_JSON)).encode_to_vec()));
         }),
     ]

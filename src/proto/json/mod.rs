@@ -9,13 +9,15 @@ mod free;
 mod inward;
 mod lengths;
 mod outward;
+mod quoted;
 mod reader;
 mod secrets;
 #[cfg(test)]
 mod tests;
 
 pub use free::{Any, EMPTY, Free, Object, Shape};
-pub use reader::{Quoted, Reader, Scalar, attributes};
+pub use quoted::Quoted;
+pub use reader::{Reader, Scalar, attributes};
 pub use secrets::USERS as USERS_SECRETS;
 
 /// How deep a caller's free JSON may be nested, in containers; the Struct itself is the first.

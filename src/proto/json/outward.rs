@@ -8,7 +8,8 @@ use prost::{bytes::BufMut, encoding::encoded_len_varint};
 use super::{
     BOOL, FIELDS, ITEMS, KEY, LIST, NULL, NUMBER, STRING, STRUCT, VALUE,
     lengths::{Known, Lengths},
-    reader::{Quoted, Reader, Scalar},
+    quoted::Quoted,
+    reader::{Reader, Scalar},
     secrets::Secrets,
 };
 

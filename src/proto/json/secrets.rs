@@ -1,6 +1,6 @@
 //! What of the platform's JSON never reaches a caller.
 
-use super::reader::{Quoted, Reader};
+use super::{quoted::Quoted, reader::Reader};
 
 /// The user's secrets, wherever they stand.
 pub const USERS: [&str; 2] = ["user_oidc_token", "user_tokens"];
