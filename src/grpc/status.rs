@@ -95,15 +95,19 @@ fn end(kind: &Kind) -> End {
         Kind::Unauthenticated(_) | Kind::CallerForbidden | Kind::AgentForbidden => End::Refused,
         Kind::Platform(platform::Error::Refused(refusal)) if refusal.status < 500 => End::Finished,
         Kind::Interrupted | Kind::Platform(_) => End::PlatformBroke,
-        Kind::Invalid(_) | Kind::NotStreaming | Kind::TooLarge { .. } | Kind::Dawdling | Kind::Internal => {
-            End::Finished
-        }
+        Kind::NotGrpc
+        | Kind::Invalid(_)
+        | Kind::NotStreaming
+        | Kind::TooLarge { .. }
+        | Kind::Dawdling
+        | Kind::Internal => End::Finished,
     }
 }
 
 fn row(kind: &Kind) -> Row {
     let row = |code, reason| Row { code, reason, retry_after: None };
     match kind {
+        Kind::NotGrpc => row(Code::InvalidArgument, "CONTENT_TYPE_UNKNOWN"),
         Kind::Invalid(_) => row(Code::InvalidArgument, "INVALID_REQUEST"),
         Kind::NotStreaming => row(Code::FailedPrecondition, "TASK_NOT_STREAMING"),
         Kind::Unauthenticated(_) => row(Code::Unauthenticated, "CALLER_UNAUTHENTICATED"),
