@@ -157,7 +157,7 @@ async fn serve(edge: &Edge, guard: &Arc<Guard>, mut request: Request<Incoming>) 
     if let Some(list) = too_long(&response) {
         return Ok(refuse_at_the_door(record, Error::invalid(&list.field, list.to_string())).into_http());
     }
-    let refused = if is_ours { status::of_tonic(record.method().creates, response.headers()) } else { None };
+    let refused = if is_ours { status::of_tonic(record, response.headers()) } else { None };
     Ok(refused.map_or(response, Status::into_http))
 }
 

@@ -20,6 +20,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod told;
 mod traffic;
 
 pub use auth::{Auth, Tokens};
