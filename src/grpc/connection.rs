@@ -29,6 +29,7 @@ use super::{
     gathered::Gathered,
     guard::{Attendance, LAST_WORD},
     layers::{self, Arrival, Edge},
+    malformed::Malformed,
     patience::Patience,
     tls::Peer,
     traffic::Traffic,
@@ -122,7 +123,10 @@ async fn serve_http2(io: impl Read + Write + Unpin, by: Instant, peer: Peer, edg
     };
     // As long as the answer to a ping.
     let most = edge.settings.keepalive_interval + edge.settings.keepalive_timeout;
-    let mut http2 = pin!(http2.serve_connection(Gathered::new(Patience::new(io, by, most)), service));
+    let metrics = edge.metrics.clone();
+    let malformed = Malformed::new(move || metrics.request_malformed());
+    let io = Gathered::new(Patience::new(io, by, most), malformed);
+    let mut http2 = pin!(http2.serve_connection(io, service));
     let leave = tokio::select! {
         result = http2.as_mut() => return note(result),
         leave = leave(&edge, &connection) => leave,

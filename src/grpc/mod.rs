@@ -10,6 +10,7 @@ mod gathered;
 mod guard;
 mod layers;
 mod limits;
+mod malformed;
 mod metadata;
 mod patience;
 mod received;

@@ -4,6 +4,7 @@
 mod content_types;
 mod drain;
 mod encodings;
+mod malformed;
 mod metadata;
 
 use tonic::{Code, Request};
