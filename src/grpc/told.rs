@@ -5,7 +5,10 @@
 //! Words give way to facts: first the message and the descriptions become shorter, then violations are left out, last the
 //! ids. The code, the reason, what became of a create and when to come back are short and always fit.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use http::{HeaderMap, HeaderValue};
 use tonic::{Code, Status, metadata::MetadataMap};
@@ -71,7 +74,7 @@ impl Told<'_> {
     fn part(&self, violations: usize, (message, description): (usize, usize)) -> Status {
         let facts = self.facts.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let mut details = ErrorDetails::new();
-        details.set_error_info(self.reason, DOMAIN, facts.collect::<std::collections::HashMap<_, _>>());
+        details.set_error_info(self.reason, DOMAIN, facts.collect::<HashMap<_, _>>());
         for (field, text) in &self.violations[..violations] {
             details.add_bad_request_violation(cut(field, MAX_FIELD), cut(text, description));
         }
@@ -127,8 +130,22 @@ fn size(name: &str, value: &HeaderValue) -> (usize, usize) {
 const fn bits(byte: u8) -> usize {
     match byte {
         b'0'..=b'2' | b'a' | b'c' | b'e' | b'i' | b'o' | b's' | b't' => 5,
-        b' ' | b'%' | b'-' | b'.' | b'/' | b'3'..=b'9' | b'=' | b'A' | b'_' => 6,
-        b'b' | b'd' | b'f'..=b'h' | b'l'..=b'n' | b'p' | b'r' | b'u' => 6,
+        b' '
+        | b'%'
+        | b'-'
+        | b'.'
+        | b'/'
+        | b'3'..=b'9'
+        | b'='
+        | b'A'
+        | b'_'
+        | b'b'
+        | b'd'
+        | b'f'..=b'h'
+        | b'l'..=b'n'
+        | b'p'
+        | b'r'
+        | b'u' => 6,
         b':' | b'B'..=b'W' | b'Y' | b'j' | b'k' | b'q' | b'v'..=b'z' => 7,
         b'&' | b'*' | b',' | b';' | b'X' | b'Z' => 8,
         b'!' | b'"' | b'(' | b')' | b'?' => 10,
