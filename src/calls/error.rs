@@ -25,6 +25,9 @@ pub struct Error {
 /// What went wrong.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Kind {
+    /// The request's content-type is not gRPC's: it is anything that a web page may send.
+    #[error("the content-type must be application/grpc, or that with + or ; behind it")]
+    NotGrpc,
     /// The caller's request is not as it must be.
     #[error("the request is not valid")]
     Invalid(Vec<Violation>),

@@ -27,8 +27,9 @@ use tracing::debug;
 
 use super::{
     gathered::Gathered,
-    guard::Attendance,
+    guard::{Attendance, LAST_WORD},
     layers::{self, Arrival, Edge},
+    malformed::Malformed,
     patience::Patience,
     tls::Peer,
     traffic::Traffic,
@@ -93,7 +94,12 @@ pub async fn serve(socket: TcpStream, edge: Arc<Edge>) {
     let Some(tls) = &edge.tls else {
         return serve_http2(TokioIo::new(socket), by, Peer::default(), edge).await;
     };
-    match timeout_at(by, tls.acceptor().accept(socket)).await {
+    let handshake = tokio::select! {
+        handshake = timeout_at(by, tls.acceptor().accept(socket)) => handshake,
+        // It has not asked for anything yet.
+        () = edge.draining.cancelled() => return,
+    };
+    match handshake {
         Ok(Ok(stream)) => {
             let peer = Peer::of(stream.get_ref().1);
             serve_http2(TokioIo::new(stream), by, peer, edge).await;
@@ -117,29 +123,35 @@ async fn serve_http2(io: impl Read + Write + Unpin, by: Instant, peer: Peer, edg
     };
     // As long as the answer to a ping.
     let most = edge.settings.keepalive_interval + edge.settings.keepalive_timeout;
-    let mut http2 = pin!(http2.serve_connection(Gathered::new(Patience::new(io, by, most)), service));
+    let metrics = edge.metrics.clone();
+    let malformed = Malformed::new(move || metrics.request_malformed());
+    let io = Gathered::new(Patience::new(io, by, most), malformed);
+    let mut http2 = pin!(http2.serve_connection(io, service));
     let leave = tokio::select! {
         result = http2.as_mut() => return note(result),
         leave = leave(&edge, &connection) => leave,
     };
     debug!(?leave, "a connection is told to leave");
     http2.as_mut().graceful_shutdown();
-    let end_streams = async {
+    let end = async {
         let grace = edge.settings.max_connection_age_grace;
         if leave == Leave::Age && !grace.is_zero() {
             sleep(grace).await;
             connection.is_aged.store(true, Relaxed);
             connection.closing.cancel();
         }
+        // A caller that goes on answering pings, but does not take the rest of what it is sent, is not waited for.
+        idle(|| connection.traffic.idle_since(), edge.settings.max_connection_idle).await;
+    };
+    // A drain waits for calls, and not for whoever has none and does not answer.
+    let drained = async {
+        edge.draining.cancelled().await;
+        idle(|| connection.traffic.empty_since(), LAST_WORD).await;
     };
     tokio::select! {
-        result = http2.as_mut() => return note(result),
-        () = end_streams => {}
-    }
-    // A caller that goes on answering pings, but does not take the rest of what it is sent, is not waited for.
-    tokio::select! {
         result = http2.as_mut() => note(result),
-        () = idle(&connection.traffic, Instant::now(), edge.settings.max_connection_idle) => {}
+        () = end => {}
+        () = drained => {}
     }
 }
 
@@ -150,15 +162,16 @@ async fn leave(edge: &Edge, connection: &Connection) -> Leave {
     tokio::select! {
         () = edge.draining.cancelled() => Leave::Drain,
         () = sleep(age) => Leave::Age,
-        () = idle(&connection.traffic, Instant::now(), edge.settings.max_connection_idle) => Leave::Idle,
+        () = idle(|| connection.traffic.idle_since(), edge.settings.max_connection_idle) => Leave::Idle,
         () = connection.traffic.resets_too_much() => Leave::Resets,
     }
 }
 
-/// Comes when there has been no call for so long, counted from `begun` on.
-async fn idle(traffic: &Traffic, begun: Instant, most: Duration) {
+/// Comes when it has been idle for so long, counted from now on.
+async fn idle(idle_since: impl Fn() -> Option<Instant>, most: Duration) {
+    let begun = Instant::now();
     loop {
-        let since = traffic.idle_since().unwrap_or_else(Instant::now).max(begun);
+        let since = idle_since().unwrap_or_else(Instant::now).max(begun);
         if since.elapsed() >= most {
             return;
         }

@@ -12,6 +12,8 @@ use std::{
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
+use super::malformed::Malformed;
+
 /// How much is gathered at most, in bytes.
 const MOST: usize = 64 << 10;
 /// How much room is kept for the next time: most connections say little at once.
@@ -27,12 +29,13 @@ pub struct Gathered<I> {
     is_due: bool,
     /// Whether another turn will come: it was asked for, or the socket is waited for.
     is_called: bool,
+    malformed: Malformed,
 }
 
 impl<I: Write + Unpin> Gathered<I> {
-    /// A connection that nothing was written to yet.
-    pub fn new(io: I) -> Self {
-        Self { io, bytes: Vec::new(), gone: 0, is_due: false, is_called: false }
+    /// A connection that nothing was written to yet, and what looks at all that is.
+    pub fn new(io: I, malformed: Malformed) -> Self {
+        Self { io, bytes: Vec::new(), gone: 0, is_due: false, is_called: false, malformed }
     }
 
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -73,6 +76,7 @@ impl<I: Write + Unpin> Write for Gathered<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let taken = ready!(self.poll_room(cx))?.min(buf.len());
         self.bytes.extend_from_slice(&buf[..taken]);
+        self.malformed.look(&buf[..taken]);
         Poll::Ready(Ok(taken))
     }
 
@@ -86,6 +90,7 @@ impl<I: Write + Unpin> Write for Gathered<I> {
         for buf in bufs {
             let part = &buf[..buf.len().min(room - taken)];
             self.bytes.extend_from_slice(part);
+            self.malformed.look(part);
             taken += part.len();
         }
         Poll::Ready(Ok(taken))
@@ -175,7 +180,10 @@ mod tests {
 
     impl Turns {
         fn with_room(room: usize) -> Self {
-            Self { io: Gathered::new(Socket { room, ..Socket::default() }), calls: Arc::default() }
+            Self {
+                io: Gathered::new(Socket { room, ..Socket::default() }, Malformed::new(|| {})),
+                calls: Arc::default(),
+            }
         }
 
         /// How much was taken.

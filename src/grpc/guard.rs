@@ -12,10 +12,19 @@ use std::{
 };
 
 use futures_util::future;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep_until, timeout},
+};
 use tonic::Status;
 
-use super::{connection::Connection, limits::Permit, sent::Outgoing, status::refuse_at_the_door, traffic::UnderWay};
+use super::{
+    connection::Connection,
+    limits::Permit,
+    sent::Outgoing,
+    status::refuse_at_the_door,
+    traffic::{Here, UnderWay},
+};
 use crate::{
     calls::{Error, Kind},
     memory::Account,
@@ -40,6 +49,7 @@ pub struct Guard {
     /// What ended it from outside; nothing where its stream had ended by itself.
     end: OnceLock<Option<Kind>>,
     answer: Mutex<Outgoing>,
+    _here: Here,
 }
 
 impl Guard {
@@ -51,8 +61,9 @@ impl Guard {
         account: Arc<Account>,
     ) -> Arc<Self> {
         let under_way = Mutex::new(Some(connection.traffic.begin()));
-        let (share, answer) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { record, connection, deadline, account, share, under_way, end: OnceLock::new(), answer })
+        let here = connection.traffic.enter();
+        let (share, answer, end) = (Mutex::default(), Mutex::default(), OnceLock::new());
+        Arc::new(Self { record, connection, deadline, account, share, under_way, end, answer, _here: here })
     }
 
     /// Serves the call to its end, or until its time is up; then its caller is told, and not cut off.
@@ -84,7 +95,12 @@ impl Guard {
                 MethodKind::Unary | MethodKind::Nothing => self.connection.drained().await,
                 MethodKind::Streaming => self.connection.closed().await,
                 // No call of the API: nothing waits for them.
-                MethodKind::Health | MethodKind::Reflection => self.connection.draining().await,
+                MethodKind::Health | MethodKind::Reflection => {
+                    let kind = self.connection.draining().await;
+                    // What it has to say goes first: that this replica does not serve any more.
+                    yield_now().await;
+                    kind
+                }
             }
         };
         tokio::select! {

@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, error::Error as _, sync::Arc};
 
-use http::{HeaderName, Request, Response};
+use http::{HeaderName, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, service::Routes};
@@ -72,6 +72,7 @@ impl Arrival {
         let record = Arc::clone(call.record());
         record.set_request_id(metadata::request_id(request.headers()));
         let (deadline, refusal) = match metadata::deadline(request.headers()) {
+            _ if !metadata::is_grpc(request.headers()) => (None, Some(Error::new(Kind::NotGrpc))),
             Ok(deadline) => (deadline, None),
             Err(error) => (None, Some(error)),
         };
@@ -99,7 +100,7 @@ pub async fn answer(edge: Arc<Edge>, arrival: Arrival) -> Result<Response<Sent>,
                 Err(status) => status.into_http(),
             }
         }
-        Err(error) => refuse_at_the_door(record, error).into_http(),
+        Err(error) => turned_away(record, error),
     };
     if record.method().is_of_the_api() {
         response.headers_mut().insert(X_REQUEST_ID, record.request_id());
@@ -107,6 +108,14 @@ pub async fn answer(edge: Arc<Edge>, arrival: Arrival) -> Result<Response<Sent>,
     let (head, body) = response.into_parts();
     let body = Sent::new(guard, call, &head.headers, body);
     Ok(Response::from_parts(head, body))
+}
+
+/// The answer to a request that is not let in. gRPC says that one of another content-type hears of it in HTTP's words.
+fn turned_away(record: &Record, error: Error) -> Response<Body> {
+    let http = if matches!(error.kind, Kind::NotGrpc) { StatusCode::UNSUPPORTED_MEDIA_TYPE } else { StatusCode::OK };
+    let mut response = refuse_at_the_door(record, error).into_http();
+    *response.status_mut() = http;
+    response
 }
 
 /// Lets a request in with its share, or says why not: nothing of it has reached the platform.
@@ -148,7 +157,7 @@ async fn serve(edge: &Edge, guard: &Arc<Guard>, mut request: Request<Incoming>) 
     if let Some(list) = too_long(&response) {
         return Ok(refuse_at_the_door(record, Error::invalid(&list.field, list.to_string())).into_http());
     }
-    let refused = if is_ours { status::of_tonic(record.method().creates, response.headers()) } else { None };
+    let refused = if is_ours { status::of_tonic(record, response.headers()) } else { None };
     Ok(refused.map_or(response, Status::into_http))
 }
 

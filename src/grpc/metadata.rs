@@ -1,8 +1,8 @@
-//! What a call's metadata says: its deadline, its request id, and its caller's own key for the platform.
+//! What a call's metadata says: that it is one, its deadline, its request id, and its caller's own key for the platform.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use uuid::{Builder, Uuid, fmt::Hyphenated};
@@ -13,6 +13,16 @@ use crate::{calls::Error, translate};
 const MAX_REQUEST_ID: usize = 128;
 /// The longest key that is taken over, in bytes.
 const MAX_KEY: usize = 1024;
+
+/// Whether a request says once that it is gRPC: `application/grpc`, in any letter case as RFC 9110 has it (8.3.1), alone
+/// or with `+` or `;` behind it. Browsers send no such type across origins without asking first.
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    const TYPE: &[u8] = b"application/grpc";
+    let mut values = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let Some((start, rest)) = value.split_at_checked(TYPE.len()) else { return false };
+    start.eq_ignore_ascii_case(TYPE) && matches!(rest.first(), None | Some(b'+' | b';'))
+}
 
 /// When the caller stops waiting, by `grpc-timeout`: up to eight digits and a unit.
 ///
@@ -92,6 +102,26 @@ pub fn platform_key(metadata: &MetadataMap) -> Result<(Option<&str>, Option<&str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn says_grpc(values: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(CONTENT_TYPE, value.parse().expect("a value"));
+        }
+        is_grpc(&headers)
+    }
+
+    #[test]
+    fn a_request_says_once_that_it_is_grpc() {
+        let good = ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8", "Application/GRPC"];
+        assert!(good.iter().all(|value| says_grpc(&[value])));
+        let bad =
+            ["", "application/grp", "application/grpc-web", "application/grpcs", " application/grpc", "text/plain"];
+        for value in bad {
+            assert!(!says_grpc(&[value]), "{value}");
+        }
+        assert!(!says_grpc(&[]) && !says_grpc(&["application/grpc", "text/plain"]));
+    }
 
     #[test]
     fn a_timeout_is_digits_and_a_unit() {

@@ -10,6 +10,7 @@ mod gathered;
 mod guard;
 mod layers;
 mod limits;
+mod malformed;
 mod metadata;
 mod patience;
 mod received;
@@ -20,6 +21,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod told;
 mod traffic;
 
 pub use auth::{Auth, Tokens};

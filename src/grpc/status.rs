@@ -1,30 +1,26 @@
 //! THE table: what a failed call becomes, as a gRPC status with google.rpc details.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use tonic::{
     Code, Status,
     metadata::{MetadataMap, MetadataValue},
 };
-use tonic_types::{ErrorDetails, StatusExt};
 
+use super::told::Told;
 use crate::{
     calls::{Error, Kind, Outcome},
     platform::{self, Refusal},
     telemetry::{End, Record},
 };
 
-/// The domain of every reason.
-const DOMAIN: &str = "xpander.ai";
-/// The longest message, in bytes: a client's header limit (often 16 KiB) holds the details too.
-const MAX_MESSAGE: usize = 1024;
-/// The most violations that are told, and the longest field and description of each.
-const MAX_VIOLATIONS: usize = 16;
-const MAX_FIELD: usize = 128;
-const MAX_DESCRIPTION: usize = 256;
 /// When a caller may come back to a stream that was interrupted, or to a proxy that drains or has too much to do.
 const SOON: Duration = Duration::from_secs(1);
+/// Tells libraries when to call again by themselves, in milliseconds; never where it is negative.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+/// The outcome of a create that has created nothing.
+const NOT_CREATED: &str = "not_created";
 
 /// The code, the stable reason and the wait of a failure.
 struct Row {
@@ -45,7 +41,7 @@ pub fn refuse(record: &Record, error: &Error) -> Status {
     let mut error = error.clone();
     error.task_id = error.task_id.or_else(|| record.task_id().map(Into::into));
     error.last_event_id = error.last_event_id.or_else(|| record.last_event_id());
-    status(&error)
+    status(&error, &record.request_id())
 }
 
 /// The same for a call that fails before it has begun: one that creates has created nothing.
@@ -53,32 +49,35 @@ pub fn refuse_at_the_door(record: &Record, error: Error) -> Status {
     refuse(record, &if record.method().creates { error.of_create(record) } else { error })
 }
 
-/// The status of a failed call.
-fn status(error: &Error) -> Status {
+/// The status of a failed call, as far as it fits beside its request id.
+fn status(error: &Error, request_id: &HeaderValue) -> Status {
     let Row { mut code, mut reason, retry_after } = row(&error.kind);
-    let mut facts = facts(error);
-    let mut metadata = MetadataMap::new();
-    if error.outcome == Some(Outcome::Unknown) {
-        facts.insert("cause".to_owned(), reason.to_owned());
+    let is_unknown = error.outcome == Some(Outcome::Unknown);
+    let cause = is_unknown.then_some(reason);
+    if is_unknown {
         reason = "CREATE_OUTCOME_UNKNOWN";
         // Clients retry UNAVAILABLE by themselves, and so would create a second task.
         if code == Code::Unavailable {
             code = Code::Unknown;
         }
     }
+    let retry_after = retry_after.filter(|_| !is_unknown);
+    let mut metadata = MetadataMap::new();
     // A retry would be a second create, or bring the same large answer.
-    if error.outcome == Some(Outcome::Unknown) || matches!(error.kind, Kind::TooLarge { .. }) {
-        metadata.insert("grpc-retry-pushback-ms", MetadataValue::from_static("-1"));
+    if is_unknown || matches!(error.kind, Kind::TooLarge { .. }) {
+        metadata.insert(PUSHBACK, MetadataValue::from_static("-1"));
+    } else if let Some(wait) = retry_after {
+        metadata.insert(PUSHBACK, pushback(wait).into());
     }
-    let mut details = ErrorDetails::new();
-    details.set_error_info(reason, DOMAIN, facts);
-    for (field, description) in violations(&error.kind).take(MAX_VIOLATIONS) {
-        details.add_bad_request_violation(cut(field, MAX_FIELD), cut(description, MAX_DESCRIPTION));
-    }
-    if let Some(wait) = retry_after.filter(|_| error.outcome != Some(Outcome::Unknown)) {
-        details.set_retry_info(Some(wait));
-    }
-    Status::with_error_details_and_metadata(code, cut(&message(error), MAX_MESSAGE), details, metadata)
+    let http_status = http_status(&error.kind);
+    let (message, violations) = (message(error), violations(&error.kind).collect());
+    let facts = facts(error, cause, http_status.as_deref());
+    Told { code, reason, message: &message, facts, violations, retry_after, metadata }.status(request_id)
+}
+
+/// A wait in whole milliseconds, none shorter than it is. Libraries read no more than 31 bits.
+fn pushback(wait: Duration) -> i32 {
+    i32::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }
 
 /// The stable reason of a failure.
@@ -95,15 +94,19 @@ fn end(kind: &Kind) -> End {
         Kind::Unauthenticated(_) | Kind::CallerForbidden | Kind::AgentForbidden => End::Refused,
         Kind::Platform(platform::Error::Refused(refusal)) if refusal.status < 500 => End::Finished,
         Kind::Interrupted | Kind::Platform(_) => End::PlatformBroke,
-        Kind::Invalid(_) | Kind::NotStreaming | Kind::TooLarge { .. } | Kind::Dawdling | Kind::Internal => {
-            End::Finished
-        }
+        Kind::NotGrpc
+        | Kind::Invalid(_)
+        | Kind::NotStreaming
+        | Kind::TooLarge { .. }
+        | Kind::Dawdling
+        | Kind::Internal => End::Finished,
     }
 }
 
 fn row(kind: &Kind) -> Row {
     let row = |code, reason| Row { code, reason, retry_after: None };
     match kind {
+        Kind::NotGrpc => row(Code::InvalidArgument, "CONTENT_TYPE_UNKNOWN"),
         Kind::Invalid(_) => row(Code::InvalidArgument, "INVALID_REQUEST"),
         Kind::NotStreaming => row(Code::FailedPrecondition, "TASK_NOT_STREAMING"),
         Kind::Unauthenticated(_) => row(Code::Unauthenticated, "CALLER_UNAUTHENTICATED"),
@@ -156,24 +159,28 @@ fn refused(refusal: &Refusal) -> Row {
     Row { code, reason, retry_after }
 }
 
-/// What a program can act on, as the metadata of its `ErrorInfo`.
-fn facts(error: &Error) -> HashMap<String, String> {
-    let http_status = match &error.kind {
+fn http_status(kind: &Kind) -> Option<String> {
+    match kind {
         Kind::Platform(error) => error.http_status().map(|status| status.to_string()),
         _ => None,
-    };
+    }
+}
+
+/// What a program can act on, as the metadata of its `ErrorInfo`; the most important first.
+fn facts<'a>(error: &'a Error, cause: Option<&'a str>, http_status: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
     let outcome = error.outcome.map(|outcome| match outcome {
-        Outcome::NotCreated => "not_created".to_owned(),
-        Outcome::Unknown => "unknown".to_owned(),
+        Outcome::NotCreated => NOT_CREATED,
+        Outcome::Unknown => "unknown",
     });
     let facts = [
-        ("http_status", http_status),
-        ("task_id", error.task_id.as_deref().map(str::to_owned)),
-        ("agent_id", error.agent_id.as_deref().map(str::to_owned)),
-        ("last_event_id", error.last_event_id.as_deref().map(str::to_owned)),
         ("outcome", outcome),
+        ("http_status", http_status),
+        ("cause", cause),
+        ("task_id", error.task_id.as_deref()),
+        ("last_event_id", error.last_event_id.as_deref()),
+        ("agent_id", error.agent_id.as_deref()),
     ];
-    facts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), cut(&value?, MAX_MESSAGE).to_owned()))).collect()
+    facts.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
 fn violations(kind: &Kind) -> Box<dyn Iterator<Item = (&str, &str)> + '_> {
@@ -196,14 +203,9 @@ fn message(error: &Error) -> String {
     }
 }
 
-/// The longest prefix of whole characters within `most` bytes.
-fn cut(text: &str, most: usize) -> &str {
-    &text[..text.floor_char_boundary(most)]
-}
-
 /// What tonic itself refuses, in this API's terms: it answers before a call begins and knows no details. None for a
 /// status that needs no other.
-pub fn of_tonic(creates: bool, headers: &HeaderMap) -> Option<Status> {
+pub fn of_tonic(record: &Record, headers: &HeaderMap) -> Option<Status> {
     let status = Status::from_header_map(headers)?;
     if matches!(status.code(), Code::Ok | Code::Cancelled) || !status.details().is_empty() {
         return None;
@@ -225,11 +227,10 @@ pub fn of_tonic(creates: bool, headers: &HeaderMap) -> Option<Status> {
             format!("the request message cannot be read: {}", tail(message)),
         ),
     };
-    let outcome = ("outcome".to_owned(), "not_created".to_owned());
-    let mut details = ErrorDetails::new();
-    details.set_error_info(reason, DOMAIN, creates.then_some(outcome).into_iter().collect::<HashMap<_, _>>());
-    let headers = status.metadata().clone();
-    Some(Status::with_error_details_and_metadata(code, cut(&message, MAX_MESSAGE), details, headers))
+    let facts = record.method().creates.then_some(("outcome", NOT_CREATED)).into_iter().collect();
+    let metadata = status.metadata().clone();
+    let told = Told { code, reason, message: &message, facts, violations: Vec::new(), retry_after: None, metadata };
+    Some(told.status(&record.request_id()))
 }
 
 /// What stands behind the last of tonic's own introductions.
@@ -268,12 +269,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn details_stay_small_enough_for_a_clients_headers() {
-        let violation =
-            |i| crate::translate::Violation { field: format!("{i}{}", "f".repeat(500)), description: "é".repeat(500) };
-        let error = Error::new(Kind::Invalid((0..1000).map(violation).collect()));
-        let status = status(&error.of_task(&"t".repeat(5000)));
-        assert!(status.message().len() <= MAX_MESSAGE);
-        assert!(status.details().len() < 9 << 10, "{}", status.details().len());
+    fn a_pushback_is_whole_milliseconds_and_never_too_early() {
+        let rows = [
+            (Duration::ZERO, 0),
+            (Duration::from_nanos(1), 1),
+            (Duration::from_secs(1), 1000),
+            (Duration::from_micros(30_500_001), 30_501),
+            (Duration::MAX, i32::MAX),
+        ];
+        for (wait, milliseconds) in rows {
+            assert_eq!(pushback(wait), milliseconds, "{wait:?}");
+        }
     }
 }

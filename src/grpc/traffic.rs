@@ -23,6 +23,8 @@ pub struct Traffic {
 
 struct Counts {
     under_way: usize,
+    /// The calls of which something is left here, if only an answer that is not read.
+    here: usize,
     /// When the last call ended, something of an answer went out, or the connection began.
     idle_since: Instant,
     resets: u32,
@@ -37,11 +39,14 @@ pub struct UnderWay {
     is_over: bool,
 }
 
+/// A call of which something is left here.
+pub struct Here(Arc<Traffic>);
+
 impl Traffic {
     /// A new connection's, whose caller may reset so many young calls within ten seconds.
     pub fn new(max_resets: u32) -> Self {
         let now = Instant::now();
-        let counts = Counts { under_way: 0, idle_since: now, resets: 0, window: now };
+        let counts = Counts { under_way: 0, here: 0, idle_since: now, resets: 0, window: now };
         Self { counts: Mutex::new(counts), max_resets, too_many: CancellationToken::new() }
     }
 
@@ -55,6 +60,18 @@ impl Traffic {
     pub fn idle_since(&self) -> Option<Instant> {
         let counts = self.lock();
         (counts.under_way == 0).then_some(counts.idle_since)
+    }
+
+    /// Counts a call until nothing of it is left.
+    pub fn enter(self: &Arc<Self>) -> Here {
+        self.lock().here += 1;
+        Here(Arc::clone(self))
+    }
+
+    /// Since when nothing of any call is left; None while there is something.
+    pub fn empty_since(&self) -> Option<Instant> {
+        let counts = self.lock();
+        (counts.under_way + counts.here == 0).then_some(counts.idle_since)
     }
 
     /// Notes that something of an answer has gone out.
@@ -97,6 +114,14 @@ impl UnderWay {
     /// Its work is over, and not for a reset.
     pub fn finish(&mut self) {
         self.is_over = true;
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        let mut counts = self.0.lock();
+        counts.here -= 1;
+        counts.idle_since = Instant::now();
     }
 }
 

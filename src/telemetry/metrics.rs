@@ -51,6 +51,7 @@ struct Instruments {
     lookups: Counter<u64>,
     unknown_creates: Counter<u64>,
     refused_connections: Counter<u64>,
+    malformed_requests: Counter<u64>,
 }
 
 impl Metrics {
@@ -98,6 +99,11 @@ impl Metrics {
     /// Counts a connection that was closed because too many were open.
     pub fn connection_refused(&self) {
         self.instruments.refused_connections.add(1, &[]);
+    }
+
+    /// Counts a request that HTTP/2 itself refused.
+    pub fn request_malformed(&self) {
+        self.instruments.malformed_requests.add(1, &[]);
     }
 
     pub(super) fn call_begun(&self, method: &Method) {
@@ -213,6 +219,11 @@ impl Instruments {
                 "{connection}",
                 "Connections closed at once because too many were open.",
             ),
+            malformed_requests: counter(
+                "xpander.requests.malformed",
+                "{request}",
+                "Requests that HTTP/2 itself refused, by resetting their streams.",
+            ),
         };
         meter
             .u64_observable_counter("xpander.log.lines.dropped")
@@ -228,7 +239,8 @@ impl Instruments {
     fn begin_at_zero(&self) {
         self.calls.add(0, &[]);
         self.streams.add(0, &[]);
-        for counter in [&self.skipped, &self.gaps, &self.reconnects, &self.unknown_creates, &self.refused_connections] {
+        let events = [&self.skipped, &self.gaps, &self.reconnects, &self.unknown_creates];
+        for counter in events.into_iter().chain([&self.refused_connections, &self.malformed_requests]) {
             counter.add(0, &[]);
         }
         for event_type in &self.event_types {

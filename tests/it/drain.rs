@@ -2,4 +2,5 @@
 //! does to one call and to health is in `server::drain`.
 
 mod ends;
+mod nothing;
 mod rolling;

@@ -25,6 +25,7 @@ mod errors;
 mod errors_abandoned;
 mod errors_create;
 mod errors_details;
+mod errors_sizes;
 mod faults;
 mod guard;
 mod hostile;

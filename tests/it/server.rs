@@ -1,8 +1,10 @@
 //! The server as such: what it says of itself by reflection, health and probes, and methods it does not have. Metadata,
 //! compression and the drain are in the modules below.
 
+mod content_types;
 mod drain;
 mod encodings;
+mod malformed;
 mod metadata;
 
 use tonic::{Code, Request};

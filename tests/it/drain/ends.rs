@@ -156,7 +156,7 @@ async fn what_is_left_when_the_drain_is_over_is_told_the_truth_and_the_process_e
             assert_eq!((failure.pushback.as_deref(), failure.retry_seconds), (Some("-1"), None), "{name}");
         } else {
             assert_eq!((failure.code, &*failure.reason), (Code::Unavailable, "PROXY_DRAINING"), "{name}");
-            assert_eq!((failure.retry_seconds, failure.pushback), (Some(1), None), "{name}");
+            assert_eq!((failure.retry_seconds, failure.pushback.as_deref()), (Some(1), Some("1000")), "{name}");
             let id = if matches!(name, "WaitTask" | "StreamEvents") { "task-1" } else { "held" };
             assert_eq!(failure.facts["task_id"], id, "{name}");
         }

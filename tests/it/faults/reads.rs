@@ -186,13 +186,14 @@ async fn a_stop_is_sent_once() {
 /// Both forms of it; a date knows no parts of a second, so that one in three seconds is two away at the least.
 #[tokio::test]
 async fn the_platforms_wish_is_waited_for() {
+    // Before the dates are made, which are counted from then on.
+    let begun = Instant::now();
     let in_three_seconds = || {
         let at = Timestamp::try_from(SystemTime::now() + Duration::from_secs(3)).expect("a time");
         DateTimePrinter::new().timestamp_to_rfc9110_string(&at).expect("a date")
     };
     let rows = [(429, None), (503, None), (429, Some(in_three_seconds())), (503, Some(in_three_seconds()))];
     let rows = rows.into_iter().map(async |(status, date)| {
-        let begun = Instant::now();
         let least = Duration::from_millis(if date.is_some() { 1_500 } else { 1_000 });
         let platform = platform(Read::Task, Fault::Later(status, date.unwrap_or("1".to_owned())), 1).await;
         let proxy = proxy(&platform, 1).await;

@@ -57,7 +57,7 @@ async fn the_stream_too_many_is_refused_on_whatever_connection_and_reaches_nobod
         assert_eq!(refused.facts.get("outcome"), None, "it creates nothing");
         let refused = failure(within("an answer", client.invoke_stream(invoke_stream("agent-2"))).await);
         is_shed(&refused, "server.max_streams");
-        assert_eq!((&*refused.facts["outcome"], refused.pushback), ("not_created", None));
+        assert_eq!((&*refused.facts["outcome"], refused.pushback.as_deref()), ("not_created", Some("1000")));
     }
     assert_eq!(busy.platform.paths().len(), before, "{:?}", busy.platform.paths());
     // Calls have shares of their own.
@@ -77,7 +77,7 @@ async fn the_call_too_many_is_refused_on_whatever_connection_and_reaches_nobody(
     for client in [&mut one, &mut other, &mut busy.proxy.client()] {
         let refused = failure(within("an answer", client.invoke(invoke("agent-1"))).await);
         is_shed(&refused, "server.max_calls");
-        assert_eq!((&*refused.facts["outcome"], refused.pushback), ("not_created", None));
+        assert_eq!((&*refused.facts["outcome"], refused.pushback.as_deref()), ("not_created", Some("1000")));
         for refused in [
             failure(within("an answer", client.get_task(get("task-1"))).await),
             failure(within("an answer", client.wait_task(wait("task-1"))).await),

@@ -59,8 +59,8 @@ async fn a_connection_that_does_not_say_its_first_words_is_closed_in_time() {
         assert!(time >= HANDSHAKE && time < 10 * HANDSHAKE, "{words:?}: {time:?}");
     }
     // Half a preface that is none is not waited for.
-    let time = time_of(&busy.proxy, b"GET / HTTP/1.1\r\nhost: proxy\r\n\r\n", false).await;
-    assert!(time < HANDSHAKE, "{time:?}");
+    let busy = Busy::with(|settings| settings.server.handshake_timeout = Duration::from_hours(1)).await;
+    time_of(&busy.proxy, b"GET / HTTP/1.1\r\nhost: proxy\r\n\r\n", false).await;
 }
 
 /// A proxy that speaks TLS, and what trusts it.

@@ -94,14 +94,10 @@ async fn a_stream_that_is_left_ends_unavailable_with_its_last_event_and_a_hint()
     assert_eq!(followed.text().await, "one");
     let begun = Instant::now();
     proxy.shut_down();
-    refused(&proxy.grpc).await;
-    // It goes on during the drain.
-    live.send(format!("id: 8\n{}", event("chunk", &json!("two"))));
-    assert_eq!(followed.text().await, "two");
     let failure = failure(followed.try_next().await);
     assert!(begun.elapsed() >= TIMEOUT, "{:?}", begun.elapsed());
     assert_eq!((failure.code, &*failure.reason), (Code::Unavailable, "PROXY_DRAINING"));
-    assert_eq!((&*failure.facts["task_id"], &*failure.facts["last_event_id"]), ("task-1", "8"));
+    assert_eq!((&*failure.facts["task_id"], &*failure.facts["last_event_id"]), ("task-1", "7"));
     assert!(failure.retry_seconds.is_some());
     within("the closing of the platform's stream", live.platform.hung_up(1)).await;
     within("the proxy's end", proxy.over()).await;
@@ -116,6 +112,9 @@ async fn a_stream_that_ends_within_the_drain_ends_properly() {
     let mut followed = Followed::begin(&mut proxy.client()).await;
     proxy.shut_down();
     refused(&proxy.grpc).await;
+    // It goes on until then.
+    live.send(event("chunk", &json!("one")));
+    assert_eq!(followed.text().await, "one");
     live.send(event("task_finished", &finished("completed", "done")));
     assert_eq!(result(&followed.next().await), "done");
     followed.is_over().await;
@@ -144,7 +143,8 @@ async fn status(health: &mut HealthClient<Channel>, service: &str) -> &'static s
 async fn health_and_readiness_turn_at_once_and_serving_goes_on_for_the_drain_delay() {
     let platform = Platform::start(|_| Reply::json(200, &task("task-1", "executing"))).await;
     let mut settings = settings(&platform.base_url());
-    settings.server.drain_delay = Duration::from_secs(2);
+    // All that follows is within it, on the slowest machine.
+    settings.server.drain_delay = Duration::from_hours(1);
     let mut proxy = Proxy::with(&settings).await;
     let mut health = HealthClient::new(proxy.channel());
     let watched = health.watch(HealthCheckRequest { service: SERVICE.to_owned() }).await.expect("OK");
@@ -154,10 +154,8 @@ async fn health_and_readiness_turn_at_once_and_serving_goes_on_for_the_drain_del
         message.status().as_str_name()
     };
     assert_eq!(next().await, "SERVING");
-    let begun = Instant::now();
     proxy.shut_down();
     assert_eq!(next().await, "NOT_SERVING");
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     assert_eq!((status(&mut health, "").await, status(&mut health, SERVICE).await), ("NOT_SERVING", "NOT_SERVING"));
     let (code, body) = get(&format!("{}/readyz", proxy.admin)).await;
     assert_eq!((code, body.contains("shutting down")), (503, true), "{body}");
@@ -165,8 +163,18 @@ async fn health_and_readiness_turn_at_once_and_serving_goes_on_for_the_drain_del
     // Over a new connection, as a balancer that has not noticed yet.
     let answer = proxy.client().get_task(GetTaskRequest { task_id: "task-1".to_owned() }).await;
     answer.expect("still served");
-    assert!(begun.elapsed() < Duration::from_secs(2), "too slow a machine for this test");
-    drop((watched, health));
+}
+
+#[tokio::test]
+async fn the_port_closes_after_the_drain_delay() {
+    const DELAY: Duration = Duration::from_millis(500);
+    let platform = Platform::start(|_| Reply::json(200, &task("task-1", "executing"))).await;
+    let mut settings = settings(&platform.base_url());
+    settings.server.drain_delay = DELAY;
+    let mut proxy = Proxy::with(&settings).await;
+    let begun = Instant::now();
+    proxy.shut_down();
+    refused(&proxy.grpc).await;
+    assert!(begun.elapsed() >= DELAY, "{:?}", begun.elapsed());
     within("the proxy's end", proxy.over()).await;
-    assert!(begun.elapsed() >= Duration::from_secs(2));
 }

@@ -43,8 +43,8 @@ async fn comments_do_not_keep_the_stream_of_a_finished_task_open() {
     for ping in [": ping\n\n", ":\n", "retry: 100\n\n", "event: ping\n\n"] {
         let (_platform, proxy) = over(ping).await;
         let request = StreamEventsRequest { last_event_id: "7".to_owned(), ..follow("task-1") };
-        let followed = Followed::with(&mut proxy.client(), Request::new(request)).await;
         let begun = Instant::now();
+        let followed = Followed::with(&mut proxy.client(), Request::new(request)).await;
         let events = within("the end", followed.all()).await;
         assert_eq!(story(&events), "rest stream_gap read", "{ping:?}");
         assert!(begun.elapsed() >= Duration::from_secs(1), "the rest was not waited for");

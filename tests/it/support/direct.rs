@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{HeaderMap, Request, Response, Uri};
 use http_body::Body as _;
 use hyper::{
     body::Incoming,
@@ -75,6 +75,11 @@ impl Direct {
         let mut body = self.send(method, headers, axum::body::Body::from(body)).await.into_body();
         let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.expect("a body").expect("a whole answer");
         frame.into_data().unwrap_or_default()
+    }
+
+    /// The answer's head.
+    pub async fn head(&mut self, method: &str, headers: &[(&str, &str)], body: Vec<u8>) -> HeaderMap {
+        self.send(method, headers, axum::body::Body::from(body)).await.headers().clone()
     }
 
     async fn send(&mut self, method: &str, headers: &[(&str, &str)], body: axum::body::Body) -> Response<Incoming> {

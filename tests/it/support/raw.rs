@@ -143,11 +143,16 @@ pub fn reset(stream: u32) -> Vec<u8> {
 
 /// The head of a call, without a table and without Huffman's code.
 pub fn head(method: &str) -> Vec<u8> {
+    head_to("proxy", method)
+}
+
+/// The same with this `:authority`.
+pub fn head_to(authority: &str, method: &str) -> Vec<u8> {
     let path = format!("/xpander.agent.v1.AgentService/{method}");
     // `:method: POST`, `:scheme: http`, then names from the static table with values of their own.
     let mut head = vec![0x83, 0x86];
     literal(&mut head, &[0x04], &path);
-    literal(&mut head, &[0x01], "proxy");
+    literal(&mut head, &[0x01], authority);
     literal(&mut head, &[0x0f, 0x10], "application/grpc");
     literal(&mut head, &[0x00, 0x02, b't', b'e'], "trailers");
     head

@@ -17,12 +17,17 @@ pub struct Failure {
     pub pushback: Option<String>,
 }
 
-/// Takes a failed call apart; every one has an `ErrorInfo`.
+/// Takes a failed call apart; every one has an `ErrorInfo`, and the trailer that libraries read beside each `RetryInfo`.
 pub fn failure<T>(result: Result<T, Status>) -> Failure {
     let status = result.err().expect("a failed call");
     let details = status.get_error_details();
     let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}")).clone();
     assert_eq!(info.domain, "xpander.ai");
+    let pushback = status.metadata().get("grpc-retry-pushback-ms").map(|v| v.to_str().expect("ASCII").to_owned());
+    let wait = details.retry_info().map(|retry| retry.retry_delay.expect("a delay").as_nanos().div_ceil(1_000_000));
+    if let Some(wait) = wait {
+        assert_eq!(pushback, Some(wait.to_string()), "{status:?}");
+    }
     let fields = details.bad_request().map(|bad| bad.field_violations.iter().map(|v| v.field.clone()).collect());
     Failure {
         code: status.code(),
@@ -31,7 +36,7 @@ pub fn failure<T>(result: Result<T, Status>) -> Failure {
         facts: info.metadata,
         fields: fields.unwrap_or_default(),
         retry_seconds: details.retry_info().and_then(|retry| retry.retry_delay).map(|delay| delay.as_secs()),
-        pushback: status.metadata().get("grpc-retry-pushback-ms").map(|v| v.to_str().expect("ASCII").to_owned()),
+        pushback,
     }
 }
 
