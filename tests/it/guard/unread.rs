@@ -1,11 +1,13 @@
 //! Answers that nobody reads: they are bounded in bytes over all calls, and end with their time.
 
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use h2::{RecvStream, client::SendRequest};
 use http::{Request, Response};
+use serde_json::json;
+use tokio::sync::mpsc;
 use tonic::{Code, Status, transport::Endpoint};
 use xpander_grpc_proxy::proto::GetTaskRequest;
 
@@ -13,8 +15,8 @@ use crate::{
     hostile::{MB, Process},
     support::{
         direct::frame,
-        live::{finished, within},
-        platform::{Platform, Reply, task},
+        live::{Followed, finished, within},
+        platform::{Platform, Reply, event, task},
         proxy::{Client, Proxy, settings},
     },
 };
@@ -145,4 +147,36 @@ async fn memory_follows_the_load() {
     })
     .await
     .unwrap_or_else(|_| panic!("{} MB of {} MB are kept", process.memory("VmRSS") / MB, process.peak() / MB));
+}
+
+/// Each of them has had one large event, and goes on.
+#[tokio::test]
+async fn streams_keep_nothing_of_their_largest_event() {
+    const STREAMS: usize = 6;
+    let large = event("chunk", &json!("x".repeat(SIZE)));
+    let open = Mutex::new(Vec::new());
+    let platform = Platform::start(move |request| match request.path.ends_with("/events") {
+        true => {
+            let (send, pieces) = mpsc::unbounded_channel();
+            send.send(large.clone().into_bytes()).expect("open");
+            // Silent from now on, and open.
+            open.lock().expect("no panic").push(send);
+            Reply::Stream(pieces)
+        }
+        false => Reply::json(200, &task(request.task_id(), "executing")),
+    })
+    .await;
+    let process = Process::before(platform).await;
+    let mut streams = Vec::new();
+    for _ in 0..STREAMS {
+        let mut stream = Followed::begin(&mut process.client()).await;
+        assert_eq!(stream.text().await.len(), SIZE);
+        streams.push(stream);
+    }
+    within("memory that is given back", async {
+        while process.memory("VmRSS") > process.idle() + 24 * MB {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
 }
