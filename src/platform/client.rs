@@ -57,7 +57,7 @@ impl Client {
                 let request = context.credentials.http.builder().get(context.credentials.rest(&["agents", agent])?);
                 match self.transport.json(&context, request, attempts.next()).await {
                     Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
-                    agent => return agent.map(|wire::Agent { id }| id.into()),
+                    agent => return agent.map(|agent: Box<wire::Agent>| agent.id.into()),
                 }
             }
         };
@@ -203,14 +203,14 @@ impl Client {
         sending: Sending,
         expected: Option<&str>,
     ) -> Result<Box<wire::Task>, Error> {
-        let task: wire::Task = self.transport.json(context, request, sending).await?;
+        let task: Box<wire::Task> = self.transport.json(context, request, sending).await?;
         let unreadable = |why: &str| Error::Unreadable { what: sending.route.what(), why: why.to_owned(), status: 200 };
         match task.id.as_deref() {
             None | Some("") => Err(unreadable("it is no task: it has no id")),
             // One that is not what was sent is none.
             Some(id) if id.contains(char::REPLACEMENT_CHARACTER) => Err(unreadable("its id cannot be read")),
             Some(id) if expected.is_some_and(|expected| expected != id) => Err(unreadable("it is another task")),
-            Some(_) => Ok(Box::new(task)),
+            Some(_) => Ok(task),
         }
     }
 }

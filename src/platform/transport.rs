@@ -127,7 +127,7 @@ impl Transport {
         context: &Context,
         request: RequestBuilder,
         sending: Sending,
-    ) -> Result<T, Error> {
+    ) -> Result<Box<T>, Error> {
         let request = request.header(header::ACCEPT, JSON);
         let request = request.header(header::ACCEPT_ENCODING, codings::ACCEPTED);
         let read = async |mut response: Response| {
@@ -136,7 +136,8 @@ impl Transport {
                 account.keep(held);
             }
             let body = body.map_err(|why| unreadable(sending, &response, why))?;
-            let read = memory::aside(body.len(), || wire::read(&body));
+            // Boxed where it is made: a task is large, and would be moved from one future into the next.
+            let read = memory::aside(body.len(), || wire::read(&body).map(Box::new));
             read.map_err(|error| unreadable(sending, &response, error.to_string()))
         };
         // Boxed, or every call's future would be as large as this.
