@@ -81,7 +81,7 @@ impl Call {
                     record.complete();
                 }
             }
-            message.map(|(message, _)| message).map_err(|error| refuse(&record, &error))
+            message.map_err(|error| refuse(&record, &error))
         });
         guard.answer().stream(Encoded::new(messages));
         Ok(Response::new(stream::empty()))

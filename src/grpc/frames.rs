@@ -20,9 +20,8 @@ use crate::memory;
 
 /// The flag and the length before each message.
 const HEADER: usize = 5;
-/// How much is put together at most, in bytes, and how much room there is for it at first.
+/// How much is put together at most, in bytes.
 const BATCH: usize = 32 << 10;
-const FIRST: usize = 512;
 /// The smallest and the largest message that is compressed, in bytes: the smaller ones cost more time than they save on
 /// the way, the larger ones more than others should wait.
 pub const COMPRESSED_FROM: usize = 16 << 10;
@@ -64,23 +63,25 @@ pub trait Messages: Send {
     fn poll(&mut self, cx: &mut Context<'_>, encoding: Option<Encoding>) -> Poll<Result<Bytes, Status>>;
 }
 
-/// Encodes what a stream gives.
+/// Encodes what a stream gives: messages with their sizes in bytes.
 pub struct Encoded<S> {
     messages: Pin<Box<S>>,
     /// The status behind what is sent first.
     last: Option<Status>,
+    /// How much was put together last: most often it is as much again.
+    usual: usize,
 }
 
 impl<S> Encoded<S> {
     pub fn new(messages: S) -> Self {
-        Self { messages: Box::pin(messages), last: None }
+        Self { messages: Box::pin(messages), last: None, usual: 0 }
     }
 }
 
 impl<M, S> Messages for Encoded<S>
 where
     M: Message,
-    S: Stream<Item = Result<M, Status>> + Send,
+    S: Stream<Item = Result<(M, usize), Status>> + Send,
 {
     fn poll(&mut self, cx: &mut Context<'_>, encoding: Option<Encoding>) -> Poll<Result<Bytes, Status>> {
         if let Some(status) = self.last.take() {
@@ -91,8 +92,11 @@ where
             let status = match self.messages.poll_next_unpin(cx) {
                 Poll::Pending if bytes.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
-                Poll::Ready(Some(Ok(message))) => {
-                    if let Err(error) = put(&mut bytes, &message, encoding) {
+                Poll::Ready(Some(Ok((message, size)))) => {
+                    if bytes.is_empty() {
+                        bytes.reserve(self.usual);
+                    }
+                    if let Err(error) = put(&mut bytes, &message, size, encoding) {
                         return Poll::Ready(Err(Status::internal(error.to_string())));
                     }
                     if bytes.len() >= BATCH {
@@ -109,17 +113,17 @@ where
             self.last = Some(status);
             break;
         }
+        self.usual = bytes.len().min(BATCH);
         Poll::Ready(Ok(bytes.freeze()))
     }
 }
 
-/// Puts one message behind the others.
-fn put(bytes: &mut BytesMut, message: &impl Message, encoding: Option<Encoding>) -> io::Result<()> {
-    let size = message.encoded_len();
+/// Puts one message of this size behind the others.
+fn put(bytes: &mut BytesMut, message: &impl Message, size: usize, encoding: Option<Encoding>) -> io::Result<()> {
     let encoding = encoding.filter(|_| (COMPRESSED_FROM..=COMPRESSED_TO).contains(&size));
     memory::aside(size, || {
         let Some(encoding) = encoding else {
-            bytes.reserve(if bytes.is_empty() { (HEADER + size).max(FIRST) } else { HEADER + size });
+            bytes.reserve(HEADER + size);
             head(bytes, 0, size)?;
             message.encode_raw(bytes);
             return Ok(());

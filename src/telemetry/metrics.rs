@@ -138,10 +138,10 @@ impl Metrics {
         self.instruments.first_event.record(after.as_secs_f64(), &[KeyValue::new("rpc.method", method.name)]);
     }
 
-    pub(super) fn event(&self, number: i32) {
+    pub(super) fn events(&self, number: i32, count: u64) {
         let types = &self.instruments.event_types;
         let known = usize::try_from(number).ok().and_then(|number| types.get(number)).unwrap_or(&types[0]);
-        self.instruments.events.add(1, known);
+        self.instruments.events.add(count, known);
     }
 
     pub(super) fn skipped(&self, count: u64) {

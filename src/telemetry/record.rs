@@ -7,7 +7,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -34,6 +34,9 @@ pub struct Record {
     pub(super) platform_status: AtomicU16,
     pub(super) retries: AtomicU32,
     pub(super) events: AtomicU64,
+    /// The type of the last events, by number, and how many of them the metrics do not have yet.
+    alike: AtomicI32,
+    uncounted: AtomicU64,
     pub(super) first_event: OnceLock<Duration>,
     /// The id of the last event that reached the caller; empty before the first.
     last_event_id: Mutex<String>,
@@ -97,6 +100,8 @@ impl Record {
             platform_status: AtomicU16::new(0),
             retries: AtomicU32::new(0),
             events: AtomicU64::new(0),
+            alike: AtomicI32::new(0),
+            uncounted: AtomicU64::new(0),
             first_event: OnceLock::new(),
             last_event_id: Mutex::default(),
             skipped: AtomicU64::new(0),
@@ -169,13 +174,26 @@ impl Record {
     /// Notes an event that is on its way to the caller.
     pub fn event(&self, kind: EventType) {
         self.events.fetch_add(1, Relaxed);
-        self.metrics.event(kind.into());
+        // Counted together with others of its type: one by one that is a good part of what an event costs.
+        if self.alike.load(Relaxed) != i32::from(kind) {
+            self.count_events();
+            self.alike.store(kind.into(), Relaxed);
+        }
+        self.uncounted.fetch_add(1, Relaxed);
         // A heartbeat is no event of the task's.
         if self.first_event.get().is_none() && kind != EventType::Heartbeat {
             let after = self.begun.elapsed();
             if self.first_event.set(after).is_ok() {
                 self.metrics.first_event(self.method, after);
             }
+        }
+    }
+
+    /// Has the events counted that are on their way.
+    fn count_events(&self) {
+        let count = self.uncounted.swap(0, Relaxed);
+        if count > 0 {
+            self.metrics.events(self.alike.load(Relaxed), count);
         }
     }
 
@@ -286,6 +304,13 @@ impl Record {
     /// Adds to the bytes of messages that were sent, as they go over the wire.
     pub fn sent(&self, bytes: u64) {
         self.bytes_out.fetch_add(bytes, Relaxed);
+        self.count_events();
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.count_events();
     }
 }
 
