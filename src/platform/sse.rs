@@ -70,16 +70,16 @@ impl Decoder {
 
     /// Adds what has arrived.
     pub fn push(&mut self, mut bytes: &[u8]) {
+        let most = self.most();
         // A line that becomes too large is given up before it is kept, so that no buffer grows beyond the cap.
-        if self.searched == self.pending.len() && self.pending.len() + bytes.len() > self.most() {
+        if self.pending.len() + bytes.len() > most && self.searched == self.pending.len() {
             let rest = memchr::memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
-            if self.pending.len() + rest > self.most() {
+            if self.pending.len() + rest > most {
                 self.give_up(&bytes[..rest]);
                 self.after_cr = false;
                 bytes = &bytes[rest..];
             }
         }
-        let most = self.most();
         make_room(&mut self.pending, bytes.len(), most);
         self.pending.extend_from_slice(bytes);
         self.room = self.room.max(self.pending.capacity());
@@ -190,6 +190,7 @@ impl Decoder {
     }
 
     /// Gives up the line that is pending and has `more` of it: it is too large.
+    #[cold]
     fn give_up(&mut self, more: &[u8]) {
         let pending = mem::take(&mut self.pending);
         self.throw_away(&pending, more);
@@ -197,6 +198,7 @@ impl Decoder {
     }
 
     /// Throws a part of a line away that is too large. Only data takes its event along.
+    #[cold]
     fn throw_away(&mut self, part: &[u8], more: &[u8]) {
         if self.line == Line::Kept {
             let mut start = [0; BEFORE_DATA];
@@ -211,6 +213,7 @@ impl Decoder {
     }
 
     /// Gives the buffer's memory back: what a large event needed is not held for the rest of the stream.
+    #[cold]
     fn let_go(&mut self) {
         (self.pending, self.searched, self.room) = (BytesMut::new(), 0, 0);
     }
