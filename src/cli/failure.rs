@@ -1,4 +1,4 @@
-//! Why a command failed, told to a person, and the exit code that follows from it.
+//! How a command ends: well or not, or why it failed, told to a person, and the exit code that follows from it.
 
 use std::{io, process::ExitCode};
 
@@ -7,6 +7,15 @@ use tonic_types::StatusExt as _;
 
 use super::render::{Colour, Look, clean, one_line, span};
 use crate::grpc::code_name;
+
+/// How a command that worked ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it was wanted.
+    Good,
+    /// What was asked about is not well: a task that failed, a proxy that does not serve.
+    Bad,
+}
 
 /// Why a command failed.
 pub enum Failure {

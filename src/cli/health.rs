@@ -4,7 +4,11 @@ use std::io::Write as _;
 
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-use super::{Outcome, args::Connection, failure::Failure, proxy::Proxy};
+use super::{
+    args::Connection,
+    failure::{Failure, Outcome},
+    proxy::Proxy,
+};
 
 /// What `health` takes.
 #[derive(clap::Args)]

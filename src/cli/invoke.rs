@@ -8,9 +8,8 @@ use std::{
 use crate::proto::{InvokeRequest, InvokeStreamRequest, invoke_stream_response::Item};
 
 use super::{
-    Outcome,
     args::{Connection, duration, proto_duration},
-    failure::Failure,
+    failure::{Failure, Outcome},
     invocation::Invocation,
     proxy::Proxy,
     render::{Look, Transcript, one_line},

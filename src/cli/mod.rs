@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::render::Look;
+use self::{failure::Outcome, render::Look};
 
 /// The command line.
 #[derive(Parser)]
@@ -60,15 +60,6 @@ enum Command {
     Stop(tasks::StopArgs),
     /// Ask a running proxy whether it serves
     Health(health::HealthArgs),
-}
-
-/// How a command that worked ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    /// As it was wanted.
-    Good,
-    /// What was asked about is not well: a task that failed, a proxy that does not serve.
-    Bad,
 }
 
 /// Runs a command; prints what went wrong to standard error.

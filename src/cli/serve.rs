@@ -12,7 +12,14 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Outcome, args::Connection, descriptors, failure::Failure, invoke, proxy::Proxy, security::Security};
+use super::{
+    args::Connection,
+    descriptors,
+    failure::{Failure, Outcome},
+    invoke,
+    proxy::Proxy,
+    security::Security,
+};
 use crate::{
     app::Bound,
     config::{self, Flags, LogFormat, Secret, Settings},

@@ -12,9 +12,8 @@ use crate::proto::{
 };
 
 use super::{
-    Outcome,
     args::{Connection, duration, proto_duration},
-    failure::Failure,
+    failure::{Failure, Outcome},
     proto_json,
     proxy::Proxy,
     render::{self, Look, Transcript},

@@ -2,8 +2,6 @@
 
 use std::fmt::{self, Write as _};
 
-use super::keys::KEYS;
-
 /// One wrong, unknown or missing setting. Its [`Display`](fmt::Display) is a single line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -15,17 +13,6 @@ pub struct Fault {
     pub problem: String,
     /// What would be right.
     pub allowed: String,
-}
-
-impl Fault {
-    /// For a name that no setting has; the nearest one is suggested.
-    pub(super) fn unknown(name: &str, source: &str) -> Self {
-        let problem = match nearest(name) {
-            Some(known) => format!("there is no such setting, did you mean {known}?"),
-            None => "there is no such setting".to_owned(),
-        };
-        Self { setting: name.to_owned(), source: source.to_owned(), problem, allowed: neighbours(name) }
-    }
 }
 
 impl fmt::Display for Fault {
@@ -46,83 +33,15 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// The known name that `name` was most likely meant to be, if any is close: a setting, or a section as `[section]`.
-fn nearest(name: &str) -> Option<String> {
-    // What stands below a setting belongs into its value.
-    if let Some((known, ..)) =
-        KEYS.iter().find(|(known, ..)| name.strip_prefix(known).is_some_and(|rest| rest.starts_with('.')))
-    {
-        return Some((*known).to_owned());
-    }
-    let farthest = (name.chars().count() / 3).max(2);
-    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
-    // A right key in a wrong section or in none is one step away.
-    let keys = KEYS
-        .iter()
-        .map(|(known, ..)| (distance(name, known).min(distance(&last(name), &last(known)) + 1), (*known).to_owned()));
-    let sections = sections().into_iter().map(|section| (distance(name, section), format!("[{section}]")));
-    let (steps, known) = keys.chain(sections).min_by_key(|(steps, _)| *steps)?;
-    (steps <= farthest).then_some(known)
-}
-
-/// How many letters must be added, dropped or exchanged to make `a` of `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let exchanged = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = exchanged.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
-/// The names that are there: of the section when it exists, else the sections.
-fn neighbours(name: &str) -> String {
-    let section = name.split('.').next().unwrap_or_default();
-    let known = || KEYS.iter().filter_map(|(name, ..)| name.split_once('.'));
-    let keys: Vec<_> = known().filter(|(other, _)| *other == section).map(|(_, key)| key).collect();
-    if !keys.is_empty() {
-        return format!("in [{section}] {}", keys.join(", "));
-    }
-    format!("section.key with the sections {}", sections().join(", "))
-}
-
-/// All sections, in their order.
-fn sections() -> Vec<&'static str> {
-    let mut sections: Vec<_> = KEYS.iter().filter_map(|(name, ..)| Some(name.split_once('.')?.0)).collect();
-    sections.dedup();
-    sections
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn suggests_what_is_close_and_nothing_when_nothing_is() {
-        for (typed, meant) in [
-            ("server.drain_dely", Some("server.drain_delay")),
-            ("server_listen", Some("server.listen")),
-            ("listen", Some("server.listen")),
-            ("server.log_format", Some("telemetry.log_format")),
-            ("platfrom.apikey", Some("platform.api_key")),
-            ("servr", Some("[server]")),
-            ("agent.pins", Some("agents.pins")),
-            ("auth.tokens.orders", Some("auth.tokens")),
-            ("something.else_entirely", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(typed).as_deref(), meant, "{typed}");
-        }
-    }
-
-    #[test]
     fn a_fault_is_one_line_whatever_the_name() {
-        let line = Fault::unknown("a\nb\u{1b}", "the file /x\n").to_string();
+        let [problem, allowed] = ["unknown", "none"].map(str::to_owned);
+        let fault = Fault { setting: "a\nb\u{1b}".to_owned(), source: "the file /x\n".to_owned(), problem, allowed };
+        let line = fault.to_string();
         assert!(!line.contains(|c: char| c.is_control()), "{line}");
     }
 }

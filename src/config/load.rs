@@ -11,6 +11,7 @@ use super::{
     sources::{self, Flags, Given},
     together::{self, API_KEY, API_KEY_FILE},
     tree::Settings,
+    unknown::unknown,
 };
 
 /// The settings in force: defaults, then the file, then the environment, then the flags, the later ones stronger.
@@ -71,7 +72,7 @@ impl Layers {
         layer.sort_by(|a, b| a.name.cmp(&b.name));
         for given in layer {
             let Some(kind) = keys::kind_of(&given.name) else {
-                self.faults.push(Fault::unknown(&given.name, &given.source));
+                self.faults.push(unknown(&given.name, &given.source));
                 continue;
             };
             if !given.value.is_unset() && self.wins_over_its_other_form(&given) {

@@ -28,6 +28,7 @@ mod sources;
 mod tests;
 mod together;
 mod tree;
+mod unknown;
 
 pub use callers::{Auth, UserField, Users};
 pub use fault::Fault;

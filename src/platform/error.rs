@@ -1,6 +1,6 @@
 //! What can go wrong between the proxy and the platform, by what it proves about the request.
 
-use std::time::Duration;
+use std::{error::Error as _, iter, time::Duration};
 
 use super::refusal::Refusal;
 
@@ -42,6 +42,13 @@ pub enum Error {
 pub struct Cause(pub String);
 
 impl Error {
+    /// A connection that was lost after the answer had begun, or after who knows what.
+    pub(super) fn lost(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let cause = sources(&error).fold(error.to_string(), |cause, source| format!("{cause}: {source}"));
+        Self::Lost(Cause(cause))
+    }
+
     /// The HTTP status of the platform's answer, when it answered.
     #[must_use]
     pub fn http_status(&self) -> Option<u16> {
@@ -133,4 +140,9 @@ impl Error {
             error => error.is_worth_repeating(),
         }
     }
+}
+
+/// What caused it, and what caused that, to the end.
+pub(super) fn sources(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    iter::successors(error.source(), |source: &&(dyn std::error::Error + 'static)| (*source).source())
 }

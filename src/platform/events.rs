@@ -9,7 +9,6 @@ use super::{
     error::Error,
     lanes::Share,
     sse::{Decoder, Frame},
-    transport::lost,
 };
 use crate::telemetry::Attempt;
 
@@ -62,7 +61,7 @@ impl EventStream {
                     self.decoder.push(&bytes);
                 }
                 Ok(Ok(None)) => self.is_over = true,
-                Ok(Err(error)) => return Err(self.failed(lost(error))),
+                Ok(Err(error)) => return Err(self.failed(Error::lost(error))),
                 Err(_) => {
                     self.share.given_up(alive);
                     return Err(self.failed(Error::Timeout(self.idle_timeout)));

@@ -3,7 +3,7 @@
 //! Sends each request once: reqwest repeats one by itself only where HTTP/2 proves that it was not processed, and a create
 //! not even then, whose body it cannot copy.
 
-use std::{error::Error as _, iter, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -17,7 +17,7 @@ use super::{
     buffer::make_room,
     codings::{self, Garbled},
     credentials::Credentials,
-    error::{Cause, Error},
+    error::{Cause, Error, sources},
     events::EventStream,
     lanes::{Need, Share},
     refusal::Refusal,
@@ -158,12 +158,12 @@ impl Transport {
         }
         let request = request.header(X_API_KEY, context.credentials.key.clone());
         let request = request.header(X_REQUEST_ID, context.request_id.clone());
-        let mut request = request.build().map_err(lost)?;
+        let mut request = request.build().map_err(Error::lost)?;
         let (host, port) = (request.url().host_str().unwrap_or_default(), request.url().port_or_known_default());
         let mut attempt = Attempt::begin(&context.record, sending, host, port.unwrap_or_default());
         attempt.propagate(request.headers_mut());
         let is_proxied = context.credentials.forward.is_on_the_way(request.url());
-        let (http, share) = context.credentials.http.next(Need::of(sending.route)).map_err(lost)?;
+        let (http, share) = context.credentials.http.next(Need::of(sending.route)).map_err(Error::lost)?;
         let exchange = async {
             let response = http.execute(request).await.map_err(|error| unanswered(error, is_proxied))?;
             share.heard(Some(response.version()));
@@ -197,7 +197,7 @@ impl Transport {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return Ok((Ok(body.freeze()), held)),
                 Err(error) if is_garbled(&error) => return Ok((Err("its compression is broken".to_owned()), held)),
-                Err(error) => return Err(lost(error)),
+                Err(error) => return Err(Error::lost(error)),
             };
             let size = body.len() + chunk.len();
             if size > most {
@@ -297,7 +297,7 @@ async fn read_head(response: &mut Response, body: &mut Vec<u8>) {
 fn unanswered(error: reqwest::Error, is_proxied: bool) -> Error {
     let is_connect = error.is_connect();
     let is_unprocessed = sources(&error).filter_map(|source| source.downcast_ref()).any(is_unprocessed);
-    match lost(error) {
+    match Error::lost(error) {
         Error::Lost(Cause(cause)) if is_connect && is_proxied => {
             Error::Connect(Cause(format!("{cause} (by the forward proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY)")))
         }
@@ -307,20 +307,9 @@ fn unanswered(error: reqwest::Error, is_proxied: bool) -> Error {
     }
 }
 
-/// A connection that was lost after the answer had begun, or after who knows what.
-pub fn lost(error: reqwest::Error) -> Error {
-    let error = error.without_url();
-    let cause = sources(&error).fold(error.to_string(), |cause, source| format!("{cause}: {source}"));
-    Error::Lost(Cause(cause))
-}
-
 /// The platform refused the stream, or went away before it: what reqwest itself sends again for.
 fn is_unprocessed(error: &h2::Error) -> bool {
     error.is_remote()
         && (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
             || error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR))
-}
-
-fn sources(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
-    iter::successors(error.source(), |source: &&(dyn std::error::Error + 'static)| (*source).source())
 }

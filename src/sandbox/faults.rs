@@ -15,8 +15,9 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde_json::Value;
 
+use super::lock::locked;
 use super::reply::{self, Answer};
-use super::{Route, locked};
+use super::route::Route;
 
 /// Something that goes wrong with one request.
 ///

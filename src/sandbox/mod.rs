@@ -45,10 +45,14 @@ mod agents;
 mod attributes;
 mod events;
 mod faults;
+mod lock;
 mod log;
 mod memory;
+mod platform;
 mod reply;
+mod route;
 mod routes;
+mod says;
 mod script;
 mod seen;
 mod server;
@@ -63,14 +67,14 @@ mod tests;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use faults::{Begin, End, Fault, FaultBody};
-pub use routes::Route;
+use platform::Platform;
+pub use route::Route;
 pub use seen::SeenRequest;
 
 /// A running embedded platform. Dropping it stops the server, its connections and its tasks.
@@ -160,29 +164,4 @@ pub struct KnownTask {
     pub id: String,
     /// The title it was created with; empty without one.
     pub title: String,
-}
-
-/// What all connections of one sandbox share.
-#[derive(Debug)]
-struct Platform {
-    tasks: store::Store,
-    seen: seen::Seen,
-    faults: faults::Faults,
-    open_streams: watch::Sender<usize>,
-}
-
-impl Platform {
-    fn new(stop: CancellationToken) -> Self {
-        Self {
-            tasks: store::Store::new(stop),
-            seen: seen::Seen::default(),
-            faults: faults::Faults::default(),
-            open_streams: watch::Sender::new(0),
-        }
-    }
-}
-
-/// Locks a mutex; what it guards is whole between any two statements here, so a panic elsewhere spoils nothing.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,27 +8,15 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
 use super::agents::{Agent, Behaviour};
+use super::faults::Fault;
+use super::platform::Platform;
 use super::reply::{self, Answer, Problem};
+use super::route::Route;
 use super::store::{Order, Refusal};
-use super::{Fault, Platform, events, shape};
+use super::{events, shape};
 
 /// The organization of requests whose path names none.
 const ORGANIZATION: &str = "org-sandbox";
-
-/// The platform's routes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Route {
-    /// `GET /agents/{id or name}`
-    LoadAgent,
-    /// `POST /agent-execution/{agent id}`
-    CreateTask,
-    /// `GET /agent-execution/{task id}/status`
-    ReadTask,
-    /// `DELETE /agent-execution/{task id}`
-    StopTask,
-    /// `GET /agent-execution/{task id}/events`
-    FollowTask,
-}
 
 /// What a request is for.
 #[derive(Debug)]

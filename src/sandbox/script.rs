@@ -9,12 +9,11 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::agents::Behaviour;
+use super::says::{BEAT, completed, say};
 use super::showcase;
 use super::status::{Ending, Status};
 use super::task::Turn;
 
-/// The pause between two pieces of text: short, so that a whole task takes well under a second.
-const BEAT: Duration = Duration::from_millis(12);
 /// The pause between two pieces of text of the agent `slow`.
 const SLOW_BEAT: Duration = Duration::from_millis(100);
 /// How long `slow` takes unless told, and at most.
@@ -23,9 +22,6 @@ const SLOW: (u64, u64) = (30_000, 24 * 60 * 60 * 1000);
 const BIG: (u64, u64) = (1 << 20, 32 << 20);
 /// How many events `burst` sends unless told, and at most.
 const BURST: (u64, u64) = (1_000, 100_000);
-/// A text is said in so many pieces at most, or a long prompt would take minutes to echo.
-const PIECES: usize = 64;
-
 /// Sets an agent to work on a turn, in the background and until the turn is over.
 pub fn start(turn: Arc<Turn>, behaviour: Behaviour) {
     let over = turn.over().clone();
@@ -48,20 +44,6 @@ async fn work(turn: &Turn, behaviour: Behaviour) {
         Behaviour::Refuses(_) | Behaviour::Hidden(_) => completed(String::new()),
     };
     turn.finish(&ending);
-}
-
-/// The end of a task that went well.
-pub fn completed(result: String) -> Ending {
-    Ending { status: Status::Completed, result: Some(result), used_tools: Vec::new(), trimmed: false }
-}
-
-/// Sends a text word by word, or in larger pieces when it is long.
-pub async fn say(turn: &Turn, text: &str) {
-    let words: Vec<&str> = text.split_inclusive(char::is_whitespace).collect();
-    for piece in words.chunks(words.len().div_ceil(PIECES).max(1)) {
-        sleep(BEAT).await;
-        turn.emit("chunk", json!(piece.concat()));
-    }
 }
 
 async fn echo(turn: &Turn, prompt: String) -> Ending {

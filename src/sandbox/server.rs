@@ -16,8 +16,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use super::platform::Platform;
 use super::reply::{Answer, Problem};
-use super::{Platform, routes};
+use super::routes;
 
 /// The largest request body taken.
 const BODY_BYTES: usize = 32 << 20;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::log::now;
-use super::script::{completed, say};
+use super::says::{completed, say};
 use super::status::Ending;
 use super::task::Turn;
 

@@ -12,7 +12,7 @@ use super::agents::Agent;
 use super::attributes::{self, Attributes};
 use super::memory::Total;
 use super::task::Turn;
-use super::{locked, script};
+use super::{lock::locked, script};
 
 /// How many tasks are kept at most.
 const TASKS: usize = 10_000;

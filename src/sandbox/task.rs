@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::attributes::{self, Attributes};
-use super::locked;
+use super::lock::locked;
 use super::log::{Log, Subject, now};
 use super::memory::Share;
 use super::state::{State, tokens};

@@ -13,10 +13,11 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use super::{
-    attempt::Route,
+    export::ExportError,
     logs,
     method::{Kind, Method},
-    otlp::{self, ExportError},
+    otlp,
+    route::Route,
 };
 use crate::{config::Export, proto::EventType};
 

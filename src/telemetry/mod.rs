@@ -5,6 +5,7 @@
 
 mod attempt;
 mod call;
+mod export;
 mod json;
 mod logs;
 mod method;
@@ -12,6 +13,7 @@ mod metrics;
 mod otlp;
 mod otlp_http;
 mod record;
+mod route;
 mod together;
 mod trace;
 
@@ -29,12 +31,13 @@ use tracing_subscriber::{
 };
 
 pub use self::{
-    attempt::{Attempt, Route, Sending},
+    attempt::{Attempt, Sending},
     call::Call,
+    export::ExportError,
     method::{Kind as MethodKind, Method},
     metrics::Metrics,
-    otlp::ExportError,
     record::{Attached, End, Record},
+    route::Route,
 };
 use crate::config::Settings;
 

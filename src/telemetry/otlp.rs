@@ -12,7 +12,7 @@ use opentelemetry_otlp::{
 };
 use opentelemetry_sdk::{
     Resource,
-    error::{OTelSdkError, OTelSdkResult},
+    error::OTelSdkResult,
     metrics::PeriodicReader,
     resource::{EnvResourceDetector, ResourceDetector as _, SdkProvidedResourceDetector, TelemetryResourceDetector},
     trace::SdkTracerProvider,
@@ -20,28 +20,11 @@ use opentelemetry_sdk::{
 use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
-use super::otlp_http;
+use super::{export::ExportError, otlp_http};
 use crate::config::{Export, OtlpProtocol};
 
 /// How long the last export may take.
 const LAST_EXPORT: Duration = Duration::from_secs(3);
-
-/// Telemetry that cannot be exported as the settings say.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The `OTEL_*` variables cannot be followed.
-    #[error("OTLP: {0}")]
-    Otlp(#[from] ExporterBuildError),
-    /// The metrics cannot be gathered.
-    #[error("metrics: {0}")]
-    Metrics(#[from] OTelSdkError),
-    /// A file of certificates or a key cannot be used.
-    #[error("OTLP: {0}: {1}")]
-    File(PathBuf, String),
-    /// The HTTP client or its TLS cannot be made.
-    #[error("OTLP over HTTP: {0}")]
-    Http(String),
-}
 
 /// Where spans go: to a collector, in batches, sampled as the variables say.
 ///

@@ -14,7 +14,7 @@ use std::{
 
 use http::{HeaderMap, HeaderValue};
 
-use super::{Metrics, attempt::Route, method::Method, trace::Trace};
+use super::{Metrics, method::Method, route::Route, trace::Trace};
 use crate::proto::EventType;
 
 /// One call's record; shared by all who work on the call.

@@ -1,4 +1,6 @@
-//! A module names only modules on lower floors.
+//! A module names only modules on lower floors; files do not name each other in circles.
+
+mod circles;
 
 use std::{
     fs,
