@@ -24,6 +24,9 @@ const FLOORS: [&str; 13] = [
     "memory",
 ];
 
+/// How many files a room may have.
+const MOST_FILES: usize = 12;
+
 #[test]
 fn imports_run_downward() {
     let mut faults = Vec::new();
@@ -50,6 +53,18 @@ fn every_module_has_its_floor() {
         let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
         let module = name.trim_end_matches(".rs");
         assert!(FLOORS.contains(&module) || ["lib", "main"].contains(&module), "{module} has no floor");
+    }
+}
+
+#[test]
+fn a_room_has_at_most_a_dozen_files() {
+    let mut folders = vec![PathBuf::from("src")];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let (inner, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+        let files = files.iter().filter(|file| file.extension().is_some_and(|kind| kind == "rs")).count();
+        assert!(files <= MOST_FILES, "{} has {files} files", folder.display());
+        folders.extend(inner);
     }
 }
 

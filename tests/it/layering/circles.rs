@@ -133,6 +133,9 @@ impl<'ast> Visit<'ast> for Reader {
         }
     }
 
+    /// How far something is seen needs nobody.
+    fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
+
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let segments: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
         if segments.len() > 1 && path.leading_colon.is_none() {
