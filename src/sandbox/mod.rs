@@ -42,26 +42,10 @@
 //! `task_finished`. A pause does not end a turn.
 
 mod agents;
-mod attributes;
-mod events;
-mod faults;
+mod http;
 mod lock;
-mod log;
-mod memory;
 mod platform;
-mod reply;
-mod route;
-mod routes;
-mod says;
-mod script;
-mod seen;
-mod server;
-mod shape;
-mod showcase;
-mod state;
-mod status;
-mod store;
-mod task;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -72,10 +56,10 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use faults::{Begin, End, Fault, FaultBody};
-use platform::Platform;
-pub use route::Route;
-pub use seen::SeenRequest;
+pub use self::http::faults::{Begin, End, Fault, FaultBody};
+pub use self::http::route::Route;
+pub use self::http::seen::SeenRequest;
+use self::platform::Platform;
 
 /// A running embedded platform. Dropping it stops the server, its connections and its tasks.
 #[derive(Debug)]
@@ -95,7 +79,7 @@ impl Sandbox {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let platform = Arc::new(Platform::new(stop.clone()));
-        let server = server::accept(listener, Arc::clone(&platform), stop.clone());
+        let server = http::server::accept(listener, Arc::clone(&platform), stop.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(server));
         Ok(Self { address, platform, _stop_on_drop: stop.drop_guard() })
     }
@@ -137,7 +121,7 @@ impl Sandbox {
     /// The tasks that were created, oldest first: the last 10,000 that are over, as long as they fit into 256 MiB.
     #[must_use]
     pub fn tasks(&self) -> Vec<KnownTask> {
-        let known = |turn: &Arc<task::Turn>| KnownTask {
+        let known = |turn: &Arc<tasks::turn::Turn>| KnownTask {
             id: turn.subject().task.clone(),
             title: turn.attribute("title").as_str().unwrap_or_default().to_owned(),
         };

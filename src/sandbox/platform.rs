@@ -3,9 +3,10 @@
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::faults::Faults;
-use super::seen::Seen;
-use super::store::Store;
+use super::{
+    http::{faults::Faults, seen::Seen},
+    tasks::store::Store,
+};
 
 /// What all connections of one sandbox share.
 #[derive(Debug)]

@@ -13,10 +13,9 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use super::{
-    export::ExportError,
     logs,
     method::{Kind, Method},
-    otlp,
+    otlp::{self, ExportError},
     route::Route,
 };
 use crate::{config::Export, proto::EventType};

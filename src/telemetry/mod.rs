@@ -5,16 +5,12 @@
 
 mod attempt;
 mod call;
-mod export;
-mod json;
 mod logs;
 mod method;
 mod metrics;
 mod otlp;
-mod otlp_http;
 mod record;
 mod route;
-mod together;
 mod trace;
 
 use std::panic::{self, PanicHookInfo};
@@ -33,9 +29,9 @@ use tracing_subscriber::{
 pub use self::{
     attempt::{Attempt, Sending},
     call::Call,
-    export::ExportError,
     method::{Kind as MethodKind, Method},
     metrics::Metrics,
+    otlp::ExportError,
     record::{Attached, End, Record},
     route::Route,
 };

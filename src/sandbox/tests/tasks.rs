@@ -5,9 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::super::agents::Agent;
-use super::super::store::{Order, Refusal, Store};
-use super::{World, kinds, read_until, spoken, streamed, text};
+use super::{super::agents::Agent, World, kinds, read_until, spoken, streamed, text};
+use crate::sandbox::tasks::store::{Order, Refusal, Store};
 
 #[tokio::test]
 async fn a_task_shows_all_it_was_created_with() {

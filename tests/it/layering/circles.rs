@@ -26,21 +26,48 @@ struct File {
 
 #[test]
 fn no_files_need_each_other() {
-    let mut files = BTreeMap::new();
-    read(Path::new("src/lib.rs"), &Vec::new(), &mut files);
-    assert!(files.len() > 100, "only {} files were read", files.len());
-    let needs = needs(&files);
-    let mut faults = Vec::new();
-    for circle in circles(&needs) {
-        faults.push(format!("a circle of {} files:", circle.len()));
-        for (file, needed) in circle.iter().flat_map(|file| needs[*file].iter().map(move |needed| (file, needed))) {
-            let ties: Vec<&str> = needed.1.iter().map(String::as_str).collect();
-            if circle.contains(&needed.0) {
-                faults.push(format!("  {} names {} of {}", file.join("::"), ties.join(", "), needed.0.join("::")));
+    let faults = told(&needs());
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Where a room is a folder with all that is in it: of two that lie side by side, one is above the other.
+#[test]
+fn no_rooms_need_each_other() {
+    let needs = needs();
+    let folders: BTreeSet<Module> = needs.keys().filter_map(|file| Some(file.split_last()?.1.to_vec())).collect();
+    let faults: Vec<String> = folders.iter().flat_map(|folder| told(&between_rooms(&needs, folder))).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The circles, and what ties them.
+fn told(needs: &Needs) -> Vec<String> {
+    let mut lines = Vec::new();
+    for circle in circles(needs) {
+        lines.push(format!("a circle of {}:", circle.len()));
+        for (file, (needed, ties)) in circle.iter().flat_map(|file| needs[*file].iter().map(move |need| (file, need))) {
+            if circle.contains(&needed) {
+                let ties = ties.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+                lines.push(format!("  {} names {ties} of {}", file.join("::"), needed.join("::")));
             }
         }
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    lines
+}
+
+/// What the rooms and files side by side in a folder need of each other.
+fn between_rooms(needs: &Needs, folder: &Module) -> Needs {
+    let room = |file: &Module| file.starts_with(folder).then(|| file.get(..=folder.len()).map(<[String]>::to_vec))?;
+    let mut rooms = Needs::new();
+    for (file, needed) in needs {
+        let Some(own) = room(file) else { continue };
+        let of_own = rooms.entry(own.clone()).or_default();
+        for (needed, ties) in needed {
+            if let Some(other) = room(needed).filter(|other| *other != own) {
+                of_own.entry(other).or_default().extend(ties.iter().cloned());
+            }
+        }
+    }
+    rooms
 }
 
 /// Reads a file and those it declares.
@@ -98,7 +125,8 @@ impl Reader {
             UseTree::Glob(_) => self.leaf(before.clone(), None),
             UseTree::Name(name) => {
                 let name = name.ident.to_string();
-                let path = if name == "self" { before.clone() } else { [&before[..], &[name.clone()]].concat() };
+                let path =
+                    if name == "self" { before.clone() } else { [&before[..], std::slice::from_ref(&name)].concat() };
                 self.leaf(path, Some(name).filter(|_| is_public));
             }
             UseTree::Rename(rename) => {
@@ -146,17 +174,20 @@ impl<'ast> Visit<'ast> for Reader {
 }
 
 /// Which files each file needs, and what of them.
-type Needs<'a> = BTreeMap<&'a Module, BTreeMap<&'a Module, BTreeSet<String>>>;
+type Needs = BTreeMap<Module, BTreeMap<Module, BTreeSet<String>>>;
 
-fn needs(files: &BTreeMap<Module, File>) -> Needs<'_> {
+fn needs() -> Needs {
+    let mut files = BTreeMap::new();
+    read(Path::new("src/lib.rs"), &Vec::new(), &mut files);
+    assert!(files.len() > 100, "only {} files were read", files.len());
     let mut needs = Needs::new();
-    for (module, file) in files {
-        let needed = needs.entry(module).or_default();
+    for (module, file) in &files {
+        let needed = needs.entry(module.clone()).or_default();
         for path in &file.named {
-            if let Some((home, item)) = home(files, path)
+            if let Some((home, item)) = home(&files, path)
                 && home != module
             {
-                needed.entry(home).or_default().insert(item);
+                needed.entry(home.clone()).or_default().insert(item);
             }
         }
     }
@@ -181,18 +212,18 @@ fn home<'a>(files: &'a BTreeMap<Module, File>, path: &[String]) -> Option<(&'a M
 }
 
 /// Files of which each needs, through others or not, all the others.
-fn circles<'a>(needs: &Needs<'a>) -> Vec<Vec<&'a Module>> {
-    let reached = |from: &'a Module| {
+fn circles(needs: &Needs) -> Vec<Vec<&Module>> {
+    let reached = |from| {
         let (mut reached, mut open) = (BTreeSet::new(), vec![from]);
         while let Some(file) = open.pop() {
-            open.extend(needs[file].keys().filter(|needed| reached.insert(**needed)));
+            open.extend(needs[file].keys().filter(|needed| reached.insert(*needed)));
         }
         reached
     };
-    let reached: BTreeMap<&Module, BTreeSet<&Module>> = needs.keys().map(|file| (*file, reached(file))).collect();
+    let reached: BTreeMap<&Module, BTreeSet<&Module>> = needs.keys().map(|file| (file, reached(file))).collect();
     let mut circles = BTreeSet::new();
-    for file in needs.keys().filter(|file| reached[*file].contains(*file)) {
-        let with = reached[*file].iter().filter(|other| reached[**other].contains(*file));
+    for file in needs.keys().filter(|file| reached[file].contains(file)) {
+        let with = reached[file].iter().filter(|other| reached[**other].contains(file));
         circles.insert(with.copied().collect::<Vec<_>>());
     }
     circles.into_iter().collect()

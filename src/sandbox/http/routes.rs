@@ -7,13 +7,18 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
-use super::agents::{Agent, Behaviour};
-use super::faults::Fault;
-use super::platform::Platform;
-use super::reply::{self, Answer, Problem};
-use super::route::Route;
-use super::store::{Order, Refusal};
-use super::{events, shape};
+use super::{
+    events,
+    faults::Fault,
+    reply::{self, Answer, Problem},
+    route::Route,
+    shape,
+};
+use crate::sandbox::{
+    agents::{Agent, Behaviour},
+    platform::Platform,
+    tasks::store::{Order, Refusal},
+};
 
 /// The organization of requests whose path names none.
 const ORGANIZATION: &str = "org-sandbox";

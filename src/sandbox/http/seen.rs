@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use http::request::Parts;
 use serde_json::Value;
 
-use super::lock::locked;
+use crate::sandbox::lock::locked;
 
 /// How many requests are remembered at most.
 const REQUESTS: usize = 10_000;

@@ -8,11 +8,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::agents::Behaviour;
-use super::says::{BEAT, completed, say};
-use super::showcase;
-use super::status::{Ending, Status};
-use super::task::Turn;
+use super::{
+    Behaviour,
+    says::{BEAT, completed, say},
+    showcase,
+};
+use crate::sandbox::tasks::{
+    status::{Ending, Status},
+    turn::Turn,
+};
 
 /// The pause between two pieces of text of the agent `slow`.
 const SLOW_BEAT: Duration = Duration::from_millis(100);

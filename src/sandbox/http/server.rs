@@ -16,9 +16,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::platform::Platform;
-use super::reply::{Answer, Problem};
-use super::routes;
+use super::{
+    reply::{Answer, Problem},
+    routes,
+};
+use crate::sandbox::platform::Platform;
 
 /// The largest request body taken.
 const BODY_BYTES: usize = 32 << 20;
@@ -68,7 +70,7 @@ async fn respond(platform: &Arc<Platform>, parts: &http::request::Parts, body: B
         Err(problem) => return Ok(problem.into()),
     };
     let fault = platform.faults.take(target.route);
-    if let Some(instead) = fault.as_ref().and_then(super::Fault::instead) {
+    if let Some(instead) = fault.as_ref().and_then(crate::sandbox::Fault::instead) {
         return Ok(instead);
     }
     let answer = routes::answer(platform, &target, &parts.headers, &body, fault.as_ref());

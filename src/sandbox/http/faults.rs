@@ -15,9 +15,11 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde_json::Value;
 
-use super::lock::locked;
-use super::reply::{self, Answer};
-use super::route::Route;
+use super::{
+    reply::{self, Answer},
+    route::Route,
+};
+use crate::sandbox::lock::locked;
 
 /// Something that goes wrong with one request.
 ///

@@ -7,10 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::log::now;
 use super::says::{completed, say};
-use super::status::Ending;
-use super::task::Turn;
+use crate::sandbox::tasks::{log::now, status::Ending, turn::Turn};
 
 /// The pause between two events: there are many, and the whole run is to stay well under a second.
 const BEAT: Duration = Duration::from_millis(5);

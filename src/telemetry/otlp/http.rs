@@ -11,7 +11,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tracing::warn;
 
-use super::export::ExportError;
+use super::error::ExportError;
 use crate::config::{Export, pem};
 
 /// A client for the exporters' own threads: it blocks.

@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::status::{Ending, Status};
-use super::task::Turn;
+use crate::sandbox::tasks::{
+    status::{Ending, Status},
+    turn::Turn,
+};
 
 /// The pause between two pieces of text: short, so that a whole task takes well under a second.
 pub const BEAT: Duration = Duration::from_millis(12);

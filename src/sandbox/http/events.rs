@@ -15,9 +15,11 @@ use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use super::faults::{self, Begin, End, Fault};
-use super::reply::{self, Answer};
-use super::task::Turn;
+use super::{
+    faults::{self, Begin, End, Fault},
+    reply::{self, Answer},
+};
+use crate::sandbox::tasks::turn::Turn;
 
 /// How long a stream stays without a byte.
 const PING_AFTER: Duration = Duration::from_secs(15);

@@ -2,6 +2,9 @@
 //!
 //! A collector that is down or slow never holds a call up: the SDK exports on threads of its own, from bounded queues.
 
+mod error;
+mod http;
+
 use std::{fs, io, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use opentelemetry::{Key, KeyValue};
@@ -20,7 +23,7 @@ use opentelemetry_sdk::{
 use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
-use super::{export::ExportError, otlp_http};
+pub use self::error::ExportError;
 use crate::config::{Export, OtlpProtocol};
 
 /// How long the last export may take.
@@ -39,7 +42,7 @@ pub(super) fn traces(export: &Export) -> Result<SdkTracerProvider, ExportError> 
         }
         OtlpProtocol::HttpProtobuf => {
             let http = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
-            http.with_shared_http_client(Arc::new(otlp_http::client(export)?)).build()?
+            http.with_shared_http_client(Arc::new(http::client(export)?)).build()?
         }
     };
     Ok(SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build())
@@ -57,7 +60,7 @@ pub(super) fn metrics(export: &Export) -> Result<PeriodicReader<MetricExporter>,
         }
         OtlpProtocol::HttpProtobuf => {
             let http = MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
-            http.with_shared_http_client(Arc::new(otlp_http::client(export)?)).build()?
+            http.with_shared_http_client(Arc::new(http::client(export)?)).build()?
         }
     };
     Ok(PeriodicReader::builder(exporter).build())

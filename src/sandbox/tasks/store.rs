@@ -8,11 +8,15 @@ use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::agents::Agent;
-use super::attributes::{self, Attributes};
-use super::memory::Total;
-use super::task::Turn;
-use super::{lock::locked, script};
+use super::{
+    attributes::{self, Attributes},
+    memory::Total,
+    turn::Turn,
+};
+use crate::sandbox::{
+    agents::{Agent, script},
+    lock::locked,
+};
 
 /// How many tasks are kept at most.
 const TASKS: usize = 10_000;

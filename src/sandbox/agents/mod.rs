@@ -2,6 +2,10 @@
 //!
 //! It does not run them; that is `script`. The table for readers is in the module `sandbox`.
 
+pub mod says;
+pub mod script;
+pub mod showcase;
+
 use http::StatusCode;
 use serde_json::{Value, json};
 

@@ -1,5 +1,8 @@
 //! The log: JSON lines or text on standard error. What the lines say is their writers' business.
 
+mod json;
+mod together;
+
 use std::{
     collections::HashMap,
     io,
@@ -15,7 +18,8 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::{json::Json, together::Together, trace};
+use self::{json::Json, together::Together};
+use super::trace;
 use crate::config::{LogFormat, Telemetry};
 
 /// How often the exporters may say the same thing.

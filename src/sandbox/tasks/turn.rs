@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::attributes::{self, Attributes};
-use super::lock::locked;
-use super::log::{Log, Subject, now};
-use super::memory::Share;
-use super::state::{State, tokens};
-use super::status::{Ending, Status};
+use super::{
+    attributes::{self, Attributes},
+    log::{Log, Subject, now},
+    memory::Share,
+    state::{State, tokens},
+    status::{Ending, Status},
+};
+use crate::sandbox::lock::locked;
 
 /// One turn of a task.
 #[derive(Debug)]

@@ -1,0 +1,9 @@
+//! Tasks: what they know, what they did, and what is kept of them.
+
+pub mod attributes;
+pub mod log;
+pub mod memory;
+pub mod state;
+pub mod status;
+pub mod store;
+pub mod turn;
