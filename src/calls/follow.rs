@@ -1,86 +1,27 @@
 //! Follows one task over the platform's event streams to its end, across interruptions.
 
+mod doubt;
 mod end;
 mod open;
 mod resume;
+mod state;
 
-use std::time::{Duration, SystemTime};
+use tokio::time::timeout_at;
 
-use tokio::time::{Instant, timeout_at};
-use tracing::warn;
-
-use self::end::{Doubt, Run};
-pub(super) use self::open::Beginning;
-use super::{
-    Error, Kind,
-    history::{Arrival, History, Time},
+use self::{
+    doubt::{Doubt, micros},
+    state::State,
 };
+pub(super) use self::{
+    open::Beginning,
+    state::{Follow, Manner, own_event},
+};
+use super::{Error, history::Arrival};
 use crate::{
-    platform::{
-        Client, Context, EventStream,
-        sse::{Frame, Payload},
-        wire,
-    },
-    proto::{EventType, StreamGap, TaskEvent, task_event::Data},
+    platform::sse::{Frame, Payload},
+    proto::{EventType, TaskEvent, task_event::Data},
     translate,
 };
-
-/// What the settings say about following.
-#[derive(Clone, Copy)]
-pub(super) struct Manner {
-    /// Whether access tokens inside auth events reach callers.
-    pub(super) forward_access_tokens: bool,
-    /// How long reconnecting goes on without a new event.
-    pub(super) reconnect_budget: Duration,
-    /// How long a connection has to last to renew the budget.
-    pub(super) idle_timeout: Duration,
-}
-
-/// A task being followed.
-pub(super) struct Follow {
-    platform: Client,
-    context: Context,
-    task_id: String,
-    manner: Manner,
-    state: State,
-    history: History,
-    outage: Outage,
-    /// How long the platform wants clients to wait before they reconnect.
-    wish: Duration,
-    /// A gap that is to be told, and the event behind it.
-    gap: Option<StreamGap>,
-    held: Option<TaskEvent>,
-    /// The id of the event that was given last; empty where it has none.
-    given_id: String,
-    run: Run,
-    /// An end that was said of a task which goes on, and nothing new since.
-    doubt: Option<Doubt>,
-    skipped: u64,
-}
-
-enum State {
-    /// No stream is open, and one is wanted; for a task that was `just_created` it has never been there.
-    Closed { just_created: bool },
-    /// Events come from the platform's stream.
-    Live(Box<EventStream>),
-    /// The task is over, and its stream is read once more for what came after the last event.
-    Tail(Box<EventStream>, Box<wire::Task>),
-    /// The task is over; this is all there is to tell, after a gap where something may be missing.
-    Over { task: Box<wire::Task>, after_gap: bool },
-    /// The last event was delivered.
-    Done,
-}
-
-/// What happened since the last new event.
-struct Outage {
-    /// When that event arrived, or the stream was opened.
-    since: SystemTime,
-    /// When the budget began to run: with the first interruption.
-    began: Option<Instant>,
-    attempts: u32,
-    /// Whether the platform was asked to go on after an event's id.
-    by_id: bool,
-}
 
 impl Follow {
     /// The task's id.
@@ -203,56 +144,4 @@ impl Follow {
             self.history.passed(id);
         }
     }
-
-    /// Notes that something may be missing before the next event, and begins anew.
-    fn note_gap(&mut self) {
-        self.context.record.gap();
-        self.gap = Some(StreamGap {
-            since: Some(self.outage.since.into()),
-            attempts: self.outage.attempts.try_into().unwrap_or(i32::MAX),
-            resumed_by_id: self.outage.by_id,
-        });
-        self.renew();
-    }
-
-    /// After something new: what happens next has a patience of its own.
-    fn renew(&mut self) {
-        self.doubt = None;
-        self.outage = Outage { since: SystemTime::now(), began: None, attempts: 0, by_id: false };
-    }
-
-    fn broken(&self, kind: Kind) -> Error {
-        Error { last_event_id: self.context.record.last_event_id(), ..Error::new(kind).of_task(&self.task_id) }
-    }
-}
-
-impl Drop for Follow {
-    fn drop(&mut self) {
-        if self.skipped > 0 {
-            warn!(
-                task_id = self.task_id,
-                skipped = self.skipped,
-                "events were skipped: too large, or no JSON objects with a type"
-            );
-        }
-    }
-}
-
-/// An event of the proxy's own making.
-pub(super) fn own_event(kind: EventType, name: &str, task_id: &str) -> TaskEvent {
-    TaskEvent {
-        r#type: kind.into(),
-        type_name: name.to_owned(),
-        task_id: Some(task_id.to_owned()),
-        organization_id: None,
-        time: Some(SystemTime::now().into()),
-        identity: None,
-        event_id: None,
-        data: None,
-        extra: None,
-    }
-}
-
-fn micros(time: prost_types::Timestamp) -> Time {
-    time.seconds.saturating_mul(1_000_000).saturating_add(i64::from(time.nanos) / 1_000)
 }

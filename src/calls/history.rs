@@ -11,9 +11,7 @@ mod model;
 mod tests;
 
 use self::memory::Memory;
-
-/// Microseconds since 1970.
-pub(super) type Time = i64;
+pub(super) use self::memory::Time;
 
 /// The events delivered lately, and what their ids have shown.
 pub(super) struct History {

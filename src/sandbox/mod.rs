@@ -44,7 +44,7 @@
 mod agents;
 mod http;
 mod lock;
-mod platform;
+mod store;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -57,9 +57,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::http::faults::{Begin, End, Fault, FaultBody};
+use self::http::platform::Platform;
 pub use self::http::route::Route;
 pub use self::http::seen::SeenRequest;
-use self::platform::Platform;
 
 /// A running embedded platform. Dropping it stops the server, its connections and its tasks.
 #[derive(Debug)]

@@ -5,13 +5,14 @@ use std::time::{Duration, SystemTime};
 use http::HeaderValue;
 
 use super::{
-    super::{Error, Kind, history::History},
-    Follow, Manner, Outage, State,
-    end::Run,
-    micros,
+    doubt::{Run, micros},
     resume::{may_pass, tail},
+    state::{Follow, Manner, Outage, State},
 };
-use crate::platform::{self, Client, Context, EventStream, wire};
+use crate::{
+    calls::{Error, Kind, history::History},
+    platform::{self, Client, Context, EventStream, wire},
+};
 
 /// What is known of a task before it is followed.
 #[derive(Clone, Copy)]

@@ -6,11 +6,11 @@ use http::HeaderValue;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::{
-    super::{Error, Kind},
-    Follow, State,
+use super::state::{Follow, State};
+use crate::{
+    calls::{Error, Kind},
+    platform::{self, EventStream, pause, wire},
 };
-use crate::platform::{self, EventStream, pause, wire};
 
 /// How long the stream of a task that is over may bring no event, and for how long it is waited for in all: there is
 /// nothing to wait for, however often the platform says that it is alive.

@@ -5,7 +5,8 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-use super::Time;
+/// Microseconds since 1970.
+pub(in super::super) type Time = i64;
 
 /// How many events are remembered.
 pub(super) const REMEMBERED: usize = 1_000;

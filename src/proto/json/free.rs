@@ -11,8 +11,10 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 
 use super::{
-    FIELDS, Fault, LIST, NULL, inward,
+    fault::Fault,
+    inward,
     lengths::Lengths,
+    numbers::{FIELDS, LIST, NULL},
     outward::{Pass, Place},
     reader::Reader,
     secrets::Secrets,

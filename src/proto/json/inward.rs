@@ -10,7 +10,10 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{BOOL, FIELDS, Fault, ITEMS, KEY, LIST, MAX_DEPTH, NULL, NUMBER, STRING, STRUCT, VALUE};
+use super::{
+    fault::{Fault, MAX_DEPTH},
+    numbers::{BOOL, FIELDS, ITEMS, KEY, LIST, NULL, NUMBER, STRING, STRUCT, VALUE},
+};
 use crate::proto::fields::{Content, Field, Fields};
 
 /// The messages of struct.proto.

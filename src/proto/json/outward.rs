@@ -6,8 +6,8 @@ use std::mem;
 use prost::{bytes::BufMut, encoding::encoded_len_varint};
 
 use super::{
-    BOOL, FIELDS, ITEMS, KEY, LIST, NULL, NUMBER, STRING, STRUCT, VALUE,
     lengths::{Known, Lengths},
+    numbers::{BOOL, FIELDS, ITEMS, KEY, LIST, NULL, NUMBER, STRING, STRUCT, VALUE},
     quoted::Quoted,
     reader::{Reader, Scalar},
     secrets::Secrets,

@@ -2,6 +2,7 @@
 
 pub mod events;
 pub mod faults;
+pub mod platform;
 pub mod reply;
 pub mod route;
 pub mod routes;

@@ -10,14 +10,14 @@ use serde_json::Value;
 use super::{
     events,
     faults::Fault,
+    platform::Platform,
     reply::{self, Answer, Problem},
     route::Route,
     shape,
 };
 use crate::sandbox::{
     agents::{Agent, Behaviour},
-    platform::Platform,
-    tasks::store::{Order, Refusal},
+    store::{Order, Refusal},
 };
 
 /// The organization of requests whose path names none.

@@ -17,10 +17,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    platform::Platform,
     reply::{Answer, Problem},
     routes,
 };
-use crate::sandbox::platform::Platform;
 
 /// The largest request body taken.
 const BODY_BYTES: usize = 32 << 20;

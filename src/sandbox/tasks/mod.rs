@@ -5,5 +5,4 @@ pub mod log;
 pub mod memory;
 pub mod state;
 pub mod status;
-pub mod store;
 pub mod turn;

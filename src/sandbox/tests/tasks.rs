@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{super::agents::Agent, World, kinds, read_until, spoken, streamed, text};
-use crate::sandbox::tasks::store::{Order, Refusal, Store};
+use crate::sandbox::store::{Order, Refusal, Store};
 
 #[tokio::test]
 async fn a_task_shows_all_it_was_created_with() {

@@ -8,14 +8,12 @@ use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{
+use super::agents::{Agent, script};
+use super::lock::locked;
+use super::tasks::{
     attributes::{self, Attributes},
     memory::Total,
     turn::Turn,
-};
-use crate::sandbox::{
-    agents::{Agent, script},
-    lock::locked,
 };
 
 /// How many tasks are kept at most.

@@ -3,10 +3,8 @@
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    http::{faults::Faults, seen::Seen},
-    tasks::store::Store,
-};
+use super::{faults::Faults, seen::Seen};
+use crate::sandbox::store::Store;
 
 /// What all connections of one sandbox share.
 #[derive(Debug)]
