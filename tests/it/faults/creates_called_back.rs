@@ -32,6 +32,7 @@ use crate::{
         proxy::{Proxy, settings},
         secure::{SecurePlatform, Speaks},
         status::failure,
+        time::SOME_TIME,
     },
 };
 
@@ -135,10 +136,10 @@ fn patient(base_url: &str, end: End) -> Settings {
     settings.platform.agent_cache_ttl = Duration::from_mins(1);
     settings.platform.connect_timeout = Duration::from_mins(1);
     if end == End::Limit {
-        settings.platform.request_timeout = Duration::from_millis(500);
+        settings.platform.request_timeout = SOME_TIME;
     }
     // Where it is not the end itself, a drain waits for what is still under way.
-    settings.server.drain_timeout = Duration::from_millis(if end == End::Drain { 300 } else { 2_000 });
+    settings.server.drain_timeout = if end == End::Drain { Duration::from_millis(300) } else { Duration::from_mins(1) };
     settings
 }
 
@@ -152,13 +153,14 @@ impl Standing {
             Stands::AtTheHandshake => gated(end).await,
         };
         let direct = Direct::connect(&proxy).await;
-        let deadline = (end == End::Deadline).then_some(Duration::from_millis(500));
+        let deadline = (end == End::Deadline).then_some(SOME_TIME);
         let call = begin(&direct, way, deadline);
         let standing = Self { proxy, direct, place, call };
         within(&format!("{stands:?}, {end:?}, {way:?}"), standing.is_there(stands)).await;
         standing
     }
 
+    /// Waits until it stands there, or is over, where what is seen of it passes with it.
     async fn is_there(&self, stands: Stands) {
         loop {
             let is_there = match (&self.place, stands) {
@@ -169,7 +171,8 @@ impl Standing {
                 }
                 _ => {
                     let (calls, streams) = ("xpander_calls_active", "xpander_streams_active");
-                    metric(&self.proxy.admin, calls, "").await == "1"
+                    self.call.is_finished()
+                        || metric(&self.proxy.admin, calls, "").await == "1"
                         || metric(&self.proxy.admin, streams, "").await == "1"
                 }
             };
