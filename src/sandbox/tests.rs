@@ -32,7 +32,7 @@ impl World {
         // The client insists on a TLS provider, which one test of this process installs first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let sandbox = Sandbox::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
-        let client = Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
+        let client = Client::builder().no_proxy().timeout(Duration::from_mins(2)).build().unwrap();
         Self { sandbox, client }
     }
 

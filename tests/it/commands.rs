@@ -139,8 +139,8 @@ async fn heartbeats_come_where_they_are_asked_for() {
         true => {
             let (send, pieces) = mpsc::unbounded_channel();
             tokio::spawn(async move {
-                // Long enough for ten.
-                sleep(Duration::from_secs(1)).await;
+                // Long enough for thirty.
+                sleep(Duration::from_secs(3)).await;
                 let _ = send.send(event("task_finished", &task("task-1", "completed")).into_bytes());
             });
             Reply::Stream(pieces)

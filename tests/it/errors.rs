@@ -1,8 +1,5 @@
 //! Every row of the error table, met by every call that can meet it; and a platform that cannot be reached, is lost or
 //! says nothing.
-
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -14,6 +11,7 @@ use crate::support::{
     platform::{Platform, Reply, task},
     proxy::{Client, Proxy, settings},
     status::{Failure, failure},
+    time::SOME_TIME,
 };
 
 /// HTTP status, code and reason.
@@ -168,7 +166,7 @@ async fn a_lost_connection_is_unavailable_but_for_a_create() {
 async fn a_platform_that_says_nothing_is_given_up() {
     let platform = Platform::start(failing(|_| Reply::Silence)).await;
     let mut settings = settings(&platform.base_url());
-    settings.platform.request_timeout = Duration::from_millis(100);
+    settings.platform.request_timeout = SOME_TIME;
     let proxy = Proxy::with(&settings).await;
     let client = proxy.client();
     join_all(EVERYWHERE.map(async |at| {
@@ -191,7 +189,7 @@ async fn the_callers_deadline_ends_every_call() {
     let proxy = Proxy::start(&platform.base_url()).await;
     let client = Direct::connect(&proxy).await.client();
     join_all(EVERYWHERE.map(async |at| {
-        let failure = at.fail(&client, "1", Some(Duration::from_millis(200))).await;
+        let failure = at.fail(&client, "1", Some(SOME_TIME)).await;
         let name = format!("{at:?}: {failure:?}");
         let whose = if at.invokes() { "agent_id" } else { "task_id" };
         assert_eq!(failure.facts.get(whose), Some(&at.id("1")), "{name}");

@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use tokio::{
-    sync::{Notify, mpsc},
-    time::timeout,
-};
+use tokio::sync::{Notify, mpsc};
 use tonic::{Code, Request};
 use xpander_grpc_proxy::{
     config::Settings,
@@ -16,9 +13,11 @@ use xpander_grpc_proxy::{
 use crate::support::{
     calls::invoke,
     direct::Direct,
+    live::within,
     platform::{Platform, Reply, Seen, task},
     proxy::{Proxy, settings},
     status::failure,
+    time::SOME_TIME,
 };
 
 /// A platform whose answers to some requests are held back, and a proxy before it.
@@ -54,7 +53,7 @@ impl HeldBack {
 
     async fn arrives(&mut self, request: &str) {
         let arrival = async { while self.arrived.recv().await.expect("the platform runs") != request {} };
-        timeout(Duration::from_secs(20), arrival).await.unwrap_or_else(|_| panic!("no {request} came"));
+        within(request, arrival).await;
     }
 
     /// Makes a call that leaves once `request` has arrived, and waits until the proxy has learnt of it.
@@ -101,7 +100,7 @@ async fn an_abandoned_task_is_stopped_where_the_setting_asks_for_that() {
 async fn a_task_is_stopped_too_when_its_callers_deadline_passed() {
     let mut held = HeldBack::start(is_create, |settings| settings.agents.stop_abandoned = true).await;
     let mut request = Request::new(invoke("agent-1"));
-    request.set_timeout(Duration::from_millis(200));
+    request.set_timeout(SOME_TIME);
     let failure = failure(Direct::connect(&held.proxy).await.client().invoke(request).await);
     assert_eq!((failure.code, &*failure.facts["outcome"]), (Code::DeadlineExceeded, "unknown"));
     held.release.notify_one();
@@ -153,7 +152,7 @@ async fn one_of_two_callers_under_a_name_leaves_and_the_other_gets_the_task() {
     let stays = tokio::spawn(async move { client.invoke(named("hi")).await });
     held.arrives("GET /agents/agent-1").await;
     let mut leaves = Request::new(named("hi"));
-    leaves.set_timeout(Duration::from_millis(200));
+    leaves.set_timeout(SOME_TIME);
     let failure = failure(Direct::connect(&held.proxy).await.client().invoke(leaves).await);
     // It goes on for the other one, who waits.
     assert_eq!((failure.code, &*failure.facts["outcome"]), (Code::DeadlineExceeded, "unknown"));

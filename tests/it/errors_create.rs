@@ -1,7 +1,4 @@
 //! A create is sent once: what its caller learns of its outcome.
-
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tonic::{Code, Request};
 use xpander_grpc_proxy::proto::{InvokeRequest, InvokeStreamRequest};
@@ -12,6 +9,7 @@ use crate::support::{
     platform::{Platform, Reply, Seen, task},
     proxy::{Proxy, settings},
     status::{Failure, failure},
+    time::SOME_TIME,
 };
 
 /// How both calls that create fail where the platform answers a create so.
@@ -190,7 +188,7 @@ async fn a_create_with_a_request_id_fails_as_any_other() {
     for (case, code, outcome) in rows {
         let agent_id = format!("create-{case}");
         let mut request = Request::new(InvokeRequest { request_id: case.into(), ..invoke(&agent_id) });
-        request.set_timeout(Duration::from_millis(300));
+        request.set_timeout(SOME_TIME);
         let failure = failure(client.invoke(request).await);
         assert_eq!((failure.code, &*failure.facts["outcome"]), (code, outcome), "{case}");
         assert_eq!(failure.facts.get("agent_id"), Some(&agent_id), "{case}: {failure:?}");
@@ -203,7 +201,7 @@ async fn a_lookup_beyond_the_deadline_created_nothing_with_a_request_id_too() {
     let platform = Platform::start(|_| Reply::Silence).await;
     let proxy = Proxy::start(&platform.base_url()).await;
     let mut request = Request::new(InvokeRequest { request_id: "once".into(), ..invoke("agent-1") });
-    request.set_timeout(Duration::from_millis(200));
+    request.set_timeout(SOME_TIME);
     let failure = failure(Direct::connect(&proxy).await.client().invoke(request).await);
     assert_eq!(failure.code, Code::DeadlineExceeded);
     assert_eq!(failure.facts["outcome"], "not_created");

@@ -1,6 +1,6 @@
 //! The platform over TLS, with a certificate made here, over HTTP/2 and HTTP/1.1; and over HTTP/2 without TLS.
 
-use std::{path::PathBuf, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{path::PathBuf, sync::atomic::Ordering::Relaxed};
 
 use futures_util::future::join_all;
 use http::Version;
@@ -16,6 +16,7 @@ use crate::support::{
     proxy::{Proxy, settings},
     secure::{SecurePlatform, Speaks},
     status::failure,
+    time::SOME_TIME,
 };
 
 const BOTH: Speaks = Speaks::Tls(&[b"h2", b"http/1.1"]);
@@ -148,7 +149,7 @@ async fn a_deadline_closes_the_stream_over_http2_too() {
     let platform = SecurePlatform::start(BOTH, "localhost").await;
     let proxy = Proxy::with(&trusting(&platform, Http2::Auto)).await;
     let mut request = Request::new(follow("endless"));
-    request.set_timeout(Duration::from_millis(500));
+    request.set_timeout(SOME_TIME);
     let mut followed = Followed::with(&mut proxy.client(), request).await;
     assert_eq!(followed.text().await, "one");
     assert_eq!(failure(followed.try_next().await).code, Code::DeadlineExceeded);

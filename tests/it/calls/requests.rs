@@ -13,6 +13,7 @@ use xpander_grpc_proxy::{
 use crate::support::{
     sandbox::{World, asking},
     status::failure,
+    time::SOME_TIME,
 };
 
 fn named(request_id: &str, prompt: &str) -> InvokeRequest {
@@ -108,9 +109,9 @@ async fn a_create_of_unknown_outcome_is_not_repeated() {
 #[tokio::test]
 async fn a_duplicate_gets_the_task_though_the_first_caller_left() {
     let world = World::start().await;
-    world.sandbox.arm(Route::CreateTask, Fault::Delay(Duration::from_millis(600)));
+    world.sandbox.arm(Route::CreateTask, Fault::Delay(2 * SOME_TIME));
     let mut first = tonic::Request::new(named("r-1", "hi"));
-    first.set_timeout(Duration::from_millis(200));
+    first.set_timeout(SOME_TIME);
     let late = failure(crate::support::direct::Direct::connect(&world.proxy).await.client().invoke(first).await);
     assert_eq!((late.code, &*late.facts["outcome"]), (Code::DeadlineExceeded, "unknown"));
     let mut caller = world.client();

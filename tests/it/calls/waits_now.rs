@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::future::join_all;
@@ -148,10 +148,8 @@ async fn a_deadline_ends_it_where_the_platform_says_nothing() {
     .await;
     let mut request = Request::new(waiting(Some(Duration::ZERO)));
     request.set_timeout(Duration::from_millis(300));
-    let begun = Instant::now();
     let direct = Direct::connect(&proxy).await;
     assert_eq!(failure(direct.client().wait_task(request).await).code, Code::DeadlineExceeded);
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     patient.abort();
 }
 

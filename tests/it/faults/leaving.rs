@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::future::join_all;
@@ -21,8 +21,6 @@ use crate::support::{
 };
 
 const STREAM: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9999\r\n\r\n";
-/// What "at once" is on a busy machine.
-const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// The platform answers nothing; its connection is closed when the caller resets, and not when a time limit passes.
 #[tokio::test]
@@ -49,10 +47,8 @@ async fn closes_at_once(at: At) {
     let client = Direct::connect(&proxy).await.client();
     let call = tokio::spawn(async move { at.fail(&client, "left", None).await });
     within("the request", arrived.recv()).await;
-    let left = Instant::now();
     call.abort();
     within(&format!("{at:?}: the closing of the platform's connection"), platform.hung_up(1)).await;
-    assert!(left.elapsed() < AT_ONCE, "{at:?}: {:?}", left.elapsed());
 }
 
 /// A platform whose streams are open and silent, and a proxy before it.

@@ -18,6 +18,7 @@ use crate::support::{
     live::{Followed, Live, result, within},
     platform::{Platform, Reply, event},
     proxy::{Client, Proxy, settings},
+    time::SOME_TIME,
 };
 
 #[tokio::test]
@@ -58,6 +59,8 @@ async fn a_header_of_a_megabyte_from_the_platform_is_a_lost_answer() {
 }
 
 const DRIP: Duration = Duration::from_millis(1);
+/// So slow that a stream takes longer than a request may.
+const SLOWER: Duration = Duration::from_millis(10);
 
 fn stream_of(events: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n{events}").into()
@@ -68,12 +71,12 @@ async fn what_drips_in_byte_by_byte_arrives() {
     let answer = r#"{"id": "task-2", "result": "fine", "status": "completed"}"#;
     let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{answer}", answer.len()).into_bytes();
     let events = stream_of(&(event("chunk", &json!("gööd")) + &String::from_utf8(end()).expect("UTF-8")));
-    let stream = move || Reply::Dripped(events.clone(), DRIP);
+    let stream = move || Reply::Dripped(events.clone(), SLOWER);
     let platform = platform(stream, move || Reply::Dripped(answer.clone(), DRIP)).await;
     let mut settings = settings(&platform.base_url());
     // A stream is not bounded by the time of a request, and every byte is a sign of life.
-    settings.platform.request_timeout = Duration::from_millis(600);
-    settings.events.idle_timeout = Duration::from_millis(300);
+    settings.platform.request_timeout = SOME_TIME;
+    settings.events.idle_timeout = Duration::from_secs(2);
     let proxy = Proxy::with(&settings).await;
     // The caller's bytes come one at a time too.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -93,17 +96,20 @@ async fn what_drips_in_byte_by_byte_arrives() {
     let mut client = Client::new(Endpoint::new(relay).expect("a URL").connect_lazy());
     let task = within("an answer", client.get_task(GetTaskRequest { task_id: "task-2".to_owned() })).await.expect("OK");
     assert_eq!(task.into_inner().task.expect("a task").result.as_deref(), Some("fine"));
+    let begun = Instant::now();
     let mut followed = Followed::begin(&mut client).await;
     assert_eq!(followed.text().await, "gööd");
     assert_eq!(result(&followed.next().await), "done");
     followed.is_over().await;
+    assert!(begun.elapsed() > SOME_TIME, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
 async fn what_drips_for_too_long_ends_by_the_timeouts() {
     let slowly = Duration::from_millis(50);
     let drip = move |text: String| Reply::Dripped(text.into_bytes(), slowly);
-    let long = "x".repeat(1_000);
+    // For longer than any test waits.
+    let long = "x".repeat(100_000);
     let nth = move |case: &str| match case {
         "head" => drip(format!("HTTP/1.1 200 OK\r\nx-long: {long}")),
         "body" => drip(format!("HTTP/1.1 200 OK\r\n\r\n{{\"id\": \"{long}")),
@@ -114,20 +120,15 @@ async fn what_drips_for_too_long_ends_by_the_timeouts() {
     settings.platform.request_timeout = Duration::from_millis(400);
     let proxy = Proxy::with(&settings).await;
     let client = proxy.client();
-    let begun = Instant::now();
     let cells = ["head", "body"].into_iter().flat_map(|case| EVERYWHERE.map(|at| (case, at)));
     join_all(cells.map(async |(case, at)| {
         let failure = within("an answer", at.fail(&client, case, None)).await;
         assert_eq!(failure.code, Code::DeadlineExceeded, "{at:?} {case}: {failure:?}");
-        // The calls that wait try again for a while.
-        assert!(begun.elapsed() < Duration::from_secs(10), "{at:?} {case}: {:?}", begun.elapsed());
     }))
     .await;
     // A refusal is one by its status; of its body as much is read as comes in two seconds.
-    settings.platform.request_timeout = Duration::from_secs(30);
+    settings.platform.request_timeout = Duration::from_hours(1);
     let proxy = Proxy::with(&settings).await;
-    let begun = Instant::now();
-    let failure = At::Get.fail(&proxy.client(), "refusal", None).await;
+    let failure = within("a refusal", At::Get.fail(&proxy.client(), "refusal", None)).await;
     assert_eq!(failure.code, Code::PermissionDenied, "{failure:?}");
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }

@@ -13,6 +13,7 @@ use crate::support::{
     live::within,
     proxy::{Client, Proxy},
     status::failure,
+    time::SOME_TIME,
 };
 
 fn invoke_stream(agent_id: &str) -> InvokeStreamRequest {
@@ -142,10 +143,10 @@ async fn a_creates_share_is_held_until_the_platform_answers_though_its_deadline_
     let busy = Busy::with(|settings| (settings.server.max_calls, settings.server.max_streams) = (1, 1)).await;
     let mut client = Direct::connect(&busy.proxy).await.client();
     let mut request = Request::new(invoke("held"));
-    request.set_timeout(Duration::from_millis(300));
+    request.set_timeout(SOME_TIME);
     assert_eq!(failure(client.invoke(request).await).code, Code::DeadlineExceeded);
     let mut request = Request::new(invoke_stream("held"));
-    request.set_timeout(Duration::from_millis(300));
+    request.set_timeout(SOME_TIME);
     assert_eq!(failure(client.invoke_stream(request).await).code, Code::DeadlineExceeded);
     is_shed(&failure(client.get_task(get("task-1")).await), "server.max_calls");
     is_shed(&failure(client.stream_events(follow("task-1")).await), "server.max_streams");
@@ -189,7 +190,7 @@ async fn a_streams_share_is_held_for_its_life_and_comes_back_however_it_ends() {
     let direct = Direct::connect(&busy.proxy).await;
     until("a deadline that passes in the stream", async || {
         let mut request = Request::new(follow("task-1"));
-        request.set_timeout(Duration::from_millis(300));
+        request.set_timeout(SOME_TIME);
         match direct.client().stream_events(request).await {
             Ok(stream) => failure(stream.into_inner().message().await).code == Code::DeadlineExceeded,
             Err(_) => false,

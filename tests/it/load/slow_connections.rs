@@ -3,12 +3,15 @@
 use std::{
     fs,
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use rcgen::generate_simple_self_signed;
-use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::{
     TlsConnector,
     rustls::{ClientConfig, RootCertStore, pki_types::ServerName},
@@ -16,12 +19,16 @@ use tokio_rustls::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Busy, get};
-use crate::support::{
-    live::{Followed, Live, within},
-    proxy::{Proxy, settings},
-    raw::{
-        CONTINUATION, GOAWAY, HEADERS, Manners, PING, PREFACE, Raw, SETTINGS, WINDOW_UPDATE, bytes, closed, head,
-        socket,
+use crate::{
+    hostile::Process,
+    support::{
+        live::{Followed, Live, within},
+        platform::{Platform, Reply, task},
+        proxy::{Proxy, settings},
+        raw::{
+            CONTINUATION, GOAWAY, HEADERS, Manners, PING, PREFACE, Raw, SETTINGS, WINDOW_UPDATE, bytes, closed, head,
+            socket,
+        },
     },
 };
 
@@ -29,16 +36,19 @@ const HANDSHAKE: Duration = Duration::from_millis(300);
 /// A TLS record that holds a `ClientHello` of 512 bytes, and its beginning.
 const HALF_A_HELLO: &[u8] = &[0x16, 3, 1, 2, 4, 1, 0, 2, 0, 3, 3, 0, 0, 0, 0, 0];
 
-/// Says this, and nothing more, or a byte of it now and then; the time until the connection is closed.
+/// Says this, and nothing more, or a byte of it now and then, for longer than is waited; the time until the connection is
+/// closed.
 async fn time_of(proxy: &Proxy, words: &[u8], is_dripping: bool) -> Duration {
     let begun = Instant::now();
     let (mut read, mut write) = socket(proxy).await.into_split();
-    let words = words.to_vec();
+    let (words, said) = (words.to_vec(), Arc::new(AtomicUsize::new(0)));
+    let (all, its_said) = (words.len(), Arc::clone(&said));
     let speaking = tokio::spawn(async move {
         for piece in words.chunks(if is_dripping { 1 } else { words.len().max(1) }) {
             if write.write_all(piece).await.is_err() {
                 break;
             }
+            its_said.fetch_add(piece.len(), Relaxed);
             if is_dripping {
                 tokio::time::sleep(HANDSHAKE / 8).await;
             }
@@ -48,6 +58,7 @@ async fn time_of(proxy: &Proxy, words: &[u8], is_dripping: bool) -> Duration {
     });
     closed(&mut read).await;
     speaking.abort();
+    assert!(!is_dripping || said.load(Relaxed) < all, "each byte was waited for anew");
     begun.elapsed()
 }
 
@@ -56,7 +67,7 @@ async fn a_connection_that_does_not_say_its_first_words_is_closed_in_time() {
     let busy = Busy::with(|settings| settings.server.handshake_timeout = HANDSHAKE).await;
     for (words, is_dripping) in [(&b""[..], false), (&PREFACE[..10], false), (PREFACE, true)] {
         let time = time_of(&busy.proxy, words, is_dripping).await;
-        assert!(time >= HANDSHAKE && time < 10 * HANDSHAKE, "{words:?}: {time:?}");
+        assert!(time >= HANDSHAKE, "{words:?}: {time:?}");
     }
     // Half a preface that is none is not waited for.
     let busy = Busy::with(|settings| settings.server.handshake_timeout = Duration::from_hours(1)).await;
@@ -90,7 +101,7 @@ async fn a_connection_that_does_not_finish_its_tls_handshake_is_closed_in_time()
     let (busy, _) = secure("handshake").await;
     for (words, is_dripping) in [(&b""[..], false), (HALF_A_HELLO, false), (HALF_A_HELLO, true)] {
         let time = time_of(&busy.proxy, words, is_dripping).await;
-        assert!(time >= HANDSHAKE && time < 10 * HANDSHAKE, "{words:?}: {time:?}");
+        assert!(time >= HANDSHAKE, "{words:?}: {time:?}");
     }
 }
 
@@ -103,22 +114,22 @@ async fn a_connection_that_says_nothing_after_its_tls_handshake_is_closed_in_tim
     let mut tls = connector.connect(name, socket(&busy.proxy).await).await.expect("a handshake");
     tls.write_all(&PREFACE[..10]).await.expect("connected");
     closed(&mut tls).await;
-    assert!(begun.elapsed() >= HANDSHAKE && begun.elapsed() < 10 * HANDSHAKE, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() >= HANDSHAKE, "{:?}", begun.elapsed());
 }
 
 const KEEPALIVE: Duration = Duration::from_millis(200);
 
-async fn pinging() -> Busy {
+async fn pinging(timeout: Duration) -> Busy {
     let busy = Busy::with(|settings| {
         settings.server.keepalive_interval = KEEPALIVE;
-        settings.server.keepalive_timeout = KEEPALIVE;
+        settings.server.keepalive_timeout = timeout;
     });
     busy.await
 }
 
 #[tokio::test]
 async fn a_connection_that_does_not_answer_pings_is_closed_with_its_streams() {
-    let busy = pinging().await;
+    let busy = pinging(KEEPALIVE).await;
     // From the preface on, with a stream open, and in the middle of a head that is never finished.
     let mut silent = Raw::connect(&busy.proxy, Manners::Mute).await;
     let mut following = Raw::connect(&busy.proxy, Manners::Mute).await;
@@ -134,9 +145,10 @@ async fn a_connection_that_does_not_answer_pings_is_closed_with_its_streams() {
     within("the closing of the platform's stream", busy.platform.hung_up(1)).await;
 }
 
+/// There is one ping at a time: each one but the last was answered.
 #[tokio::test]
 async fn a_connection_that_answers_pings_lives_on() {
-    let busy = pinging().await;
+    let busy = pinging(Duration::from_hours(1)).await;
     let mut raw = Raw::connect(&busy.proxy, Manners::Good).await;
     raw.until("five pings", |heard| heard.count(PING) == 5).await;
     let (stream, call) = raw.call("GetTask", b"\x0a\x06task-1");
@@ -184,8 +196,9 @@ async fn an_idle_connection_is_told_to_leave_and_one_with_a_stream_is_not() {
 }
 
 /// A connection on which this is said again and again, and nothing is read.
-async fn flood(proxy: &Proxy, words: Vec<u8>, stop: &CancellationToken) {
-    let (read, mut write) = socket(proxy).await.into_split();
+async fn flood(process: &Process, words: Vec<u8>, stop: &CancellationToken) {
+    let address = process.grpc().trim_start_matches("http://");
+    let (read, mut write) = TcpStream::connect(address).await.expect("connects").into_split();
     write.write_all(&[PREFACE, &bytes(SETTINGS, 0, 0, &[])].concat()).await.expect("connected");
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
         // The proxy may stop reading, since nobody reads its answers, or close the connection.
@@ -194,10 +207,12 @@ async fn flood(proxy: &Proxy, words: Vec<u8>, stop: &CancellationToken) {
     }));
 }
 
-/// What a library answers costs its author little; here its author does not even read the answers.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// What a library answers costs its author little; here its author does not even read the answers. A call's time is the
+/// processor time that the process spends meanwhile, on whomever.
+#[tokio::test]
 async fn floods_of_small_frames_do_not_harm_other_connections() {
-    let busy = Busy::with(|_| {}).await;
+    let platform = Platform::start(|request| Reply::json(200, &task(request.task_id(), "executing"))).await;
+    let process = Process::before(platform).await;
     let floods = [
         bytes(PING, 0, 0, &[7; 8]),
         bytes(SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0]),
@@ -207,14 +222,14 @@ async fn floods_of_small_frames_do_not_harm_other_connections() {
     ];
     let stop = CancellationToken::new();
     for words in floods {
-        flood(&busy.proxy, words.repeat(1_000), &stop).await;
+        flood(&process, words.repeat(1_000), &stop).await;
     }
-    let mut client = busy.proxy.client();
+    let mut client = process.client();
     let mut times = Vec::new();
     for _ in 0..50 {
-        let begun = Instant::now();
+        let before = process.effort();
         within("an answer", client.get_task(get("task-1"))).await.expect("OK");
-        times.push(begun.elapsed());
+        times.push(process.effort() - before);
     }
     stop.cancel();
     times.sort();

@@ -47,7 +47,7 @@ async fn a_stream_that_nobody_reads_gives_its_share_back_at_its_deadline() {
     settings.server.max_streams = 1;
     let proxy = Proxy::with(&settings).await;
     let requests = windowless(&proxy).await;
-    let _unread = begin(&requests, "StreamEvents", "1S").await;
+    let _unread = begin(&requests, "StreamEvents", "5S").await;
     live.chunk("unread");
     assert!(failure(proxy.client().stream_events(follow("task-1")).await).reason == "PROXY_OVERLOADED");
     within("the closing of the platform's stream", live.platform.hung_up(1)).await;

@@ -21,6 +21,7 @@ use crate::support::{
     platform::{Platform, Reply, event, task},
     proxy::{Proxy, settings},
     status::failure,
+    time::SOME_TIME,
 };
 
 /// How many calls are made.
@@ -48,7 +49,7 @@ fn after_one_answer(act: fn() -> Act) -> impl Fn(&Asked) -> Act + Send + Sync {
 async fn a_connection_that_answers_pings_and_nothing_else_is_given_up_after_a_few_timeouts() {
     for act in [|| Act::Silence, || Act::Death] {
         let platform = Frames::start(after_one_answer(act)).await;
-        let proxy = before(&platform, |settings| settings.platform.request_timeout = Duration::from_millis(300)).await;
+        let proxy = before(&platform, |settings| settings.platform.request_timeout = SOME_TIME).await;
         let mut client = proxy.client();
         within("an answer", client.get_task(get())).await.expect("OK");
         let refused = failure(within("an end", client.get_task(get())).await);
@@ -70,7 +71,7 @@ async fn callers_deadlines_prove_it_too() {
     within("an answer", client.get_task(get())).await.expect("OK");
     let call = async || {
         let mut request = tonic::Request::new(get());
-        request.set_timeout(Duration::from_millis(600));
+        request.set_timeout(SOME_TIME);
         client.get_task(request).await
     };
     let failed = failures(CALLS, call).await;
@@ -81,8 +82,8 @@ async fn callers_deadlines_prove_it_too() {
 async fn a_connection_that_answers_no_ping_is_closed_and_reads_go_on_over_another() {
     let platform = Frames::start(after_one_answer(|| Act::Death)).await;
     let proxy = before(&platform, |settings| {
-        settings.platform.keepalive_interval = Duration::from_millis(100);
-        settings.platform.keepalive_timeout = Duration::from_millis(100);
+        settings.platform.keepalive_interval = Duration::from_millis(500);
+        settings.platform.keepalive_timeout = SOME_TIME;
         settings.platform.retries = 1;
     })
     .await;
@@ -105,10 +106,10 @@ async fn a_stream_on_a_dead_connection_goes_on_over_another() {
     })
     .await;
     let proxy = before(&platform, |settings| {
-        settings.platform.keepalive_interval = Duration::from_millis(100);
-        settings.platform.keepalive_timeout = Duration::from_millis(100);
+        settings.platform.keepalive_interval = Duration::from_millis(500);
+        settings.platform.keepalive_timeout = SOME_TIME;
         settings.platform.retries = 1;
-        settings.events.reconnect_budget = Duration::from_secs(10);
+        settings.events.reconnect_budget = Duration::from_secs(30);
     })
     .await;
     let mut client = proxy.client();
@@ -132,9 +133,9 @@ async fn a_stream_that_is_silent_for_too_long_does_not_spend_its_budget_on_a_dea
     })
     .await;
     let proxy = before(&platform, |settings| {
-        settings.platform.request_timeout = Duration::from_secs(1);
-        settings.events.idle_timeout = Duration::from_secs(1);
-        settings.events.reconnect_budget = Duration::from_secs(10);
+        settings.platform.request_timeout = SOME_TIME;
+        settings.events.idle_timeout = SOME_TIME;
+        settings.events.reconnect_budget = Duration::from_secs(30);
     })
     .await;
     let mut followed = Followed::begin(&mut proxy.client()).await;
@@ -166,7 +167,7 @@ async fn pooled_connections_of_http1_that_are_all_dead_are_given_up_together() {
     })
     .await;
     let mut settings = settings(&platform.base_url());
-    settings.platform.request_timeout = Duration::from_secs(1);
+    settings.platform.request_timeout = SOME_TIME;
     let proxy = Proxy::with(&settings).await;
     let warm = (0..POOLED).map(async |_| proxy.client().get_task(get()).await.expect("OK"));
     within("the answers", join_all(warm)).await;

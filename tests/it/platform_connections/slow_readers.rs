@@ -32,7 +32,7 @@ async fn platform(frames: Vec<Bytes>) -> Frames {
 async fn proxy(platform: &Frames) -> Proxy {
     let mut settings = settings(&platform.base_url());
     settings.platform.http2 = Http2::PriorKnowledge;
-    settings.platform.request_timeout = Duration::from_secs(5);
+    settings.platform.request_timeout = Duration::from_mins(1);
     Proxy::with(&settings).await
 }
 

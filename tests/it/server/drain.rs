@@ -56,28 +56,24 @@ async fn refused(url: &str) {
 
 #[tokio::test]
 async fn a_call_in_flight_finishes_while_new_connections_are_refused() {
-    let (_platform, mut proxy, go_on, call) = held(Duration::from_secs(15)).await;
+    let (_platform, mut proxy, go_on, call) = held(Duration::from_hours(1)).await;
     proxy.shut_down();
     refused(&proxy.grpc).await;
     assert!(!call.is_finished());
-    let begun = Instant::now();
     go_on.notify_one();
     assert_eq!(within("the call's end", call).await.expect("no panic"), "task-1");
-    within("the proxy's end", proxy.over()).await;
-    assert!(begun.elapsed() < Duration::from_secs(5), "it ends with its last call: {:?}", begun.elapsed());
+    within("the proxy's end with its last call", proxy.over()).await;
 }
 
 #[tokio::test]
 async fn a_proxy_without_calls_ends_at_once_though_connections_are_open() {
     let platform = Platform::start(|_| Reply::json(200, &task("task-1", "executing"))).await;
     let mut settings = settings(&platform.base_url());
-    settings.server.drain_timeout = Duration::from_secs(15);
+    settings.server.drain_timeout = Duration::from_hours(1);
     let proxy = Proxy::with(&settings).await;
     let mut client = proxy.client();
     client.get_task(GetTaskRequest { task_id: "task-1".to_owned() }).await.expect("OK");
-    let begun = Instant::now();
     within("the proxy's end", proxy.over()).await;
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     let gone = client.get_task(GetTaskRequest { task_id: "task-1".to_owned() }).await;
     assert_eq!(gone.expect_err("nobody is there").code(), Code::Unavailable);
 }
@@ -107,7 +103,7 @@ async fn a_stream_that_is_left_ends_unavailable_with_its_last_event_and_a_hint()
 async fn a_stream_that_ends_within_the_drain_ends_properly() {
     let live = Live::executing().await;
     let mut settings = settings(&live.platform.base_url());
-    settings.server.drain_timeout = Duration::from_secs(15);
+    settings.server.drain_timeout = Duration::from_hours(1);
     let mut proxy = Proxy::with(&settings).await;
     let mut followed = Followed::begin(&mut proxy.client()).await;
     proxy.shut_down();
@@ -129,9 +125,7 @@ async fn a_caller_who_reads_nothing_does_not_hold_the_drain_up() {
     let proxy = Proxy::with(&settings).await;
     let _unread = Followed::with(&mut proxy.client(), Request::new(follow("task-1"))).await;
     (0..1_000).for_each(|_| live.chunk(&"x".repeat(16 << 10)));
-    let begun = Instant::now();
     within("the proxy's end", proxy.over()).await;
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 async fn status(health: &mut HealthClient<Channel>, service: &str) -> &'static str {

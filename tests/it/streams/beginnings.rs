@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -77,16 +77,17 @@ async fn one_that_never_comes_is_given_up_after_the_budget() {
     })
     .await;
     let mut settings = settings(&platform.base_url());
-    settings.events.reconnect_budget = Duration::from_millis(600);
+    settings.events.reconnect_budget = Duration::from_secs(2);
     let proxy = Proxy::with(&settings).await;
     let failure = invoked(&mut proxy.client(), invoke("agent-1")).await.expect_err("given up");
     assert_eq!((failure.code, &*failure.reason), (Code::Unavailable, "EVENT_STREAM_INTERRUPTED"));
     assert_eq!(failure.facts["task_id"], "task-1");
-    assert!(platform.paths().iter().filter(|path| path.ends_with("/events")).count() > 2);
+    let opened = || platform.paths().iter().filter(|path| path.ends_with("/events")).count();
+    let before = opened();
+    assert!(before > 2);
     // A task that was not created a moment ago is not waited for.
-    let begun = Instant::now();
     proxy.client().stream_events(follow("task-1")).await.expect_err("no stream");
-    assert!(begun.elapsed() < Duration::from_millis(600), "{:?}", begun.elapsed());
+    assert_eq!(opened(), before + 1);
 }
 
 /// The stream brings the run before too, its end included. The task is under way until its own end is on the stream.

@@ -14,6 +14,7 @@ use crate::support::{
     platform::{Platform, Reply, event, task},
     proxy::Proxy,
     status::failure,
+    time::SOME_TIME,
 };
 
 #[tokio::test]
@@ -24,10 +25,8 @@ async fn a_caller_that_leaves_closes_the_platforms_stream() {
     let mut followed = Followed::begin(&mut client).await;
     live.chunk("one");
     assert_eq!(followed.text().await, "one");
-    let left = Instant::now();
     drop(followed);
     within("the closing of the platform's stream", live.platform.hung_up(1)).await;
-    assert!(left.elapsed() < Duration::from_secs(2), "{:?}", left.elapsed());
     // The caller's connection is as good as before.
     live.becomes(finished("completed", "done"));
     assert_eq!(Followed::begin(&mut client).await.all().await.len(), 1);
@@ -53,7 +52,7 @@ async fn a_caller_whose_connection_breaks_closes_the_platforms_stream() {
 
 #[tokio::test]
 async fn a_deadline_that_passes_ends_the_stream_and_closes_the_platforms() {
-    const DEADLINE: Duration = Duration::from_millis(400);
+    const DEADLINE: Duration = SOME_TIME;
     let live = Live::executing().await;
     let proxy = Proxy::start(&live.platform.base_url()).await;
     // Without a timer of the client's own: it is the proxy that keeps the deadline.
@@ -132,7 +131,7 @@ async fn a_slow_callers_deadline_closes_the_platforms_stream() {
     let live = Live::executing().await;
     let proxy = Proxy::start(&live.platform.base_url()).await;
     let mut request = Request::new(follow("task-1"));
-    request.set_timeout(Duration::from_millis(1_500));
+    request.set_timeout(SOME_TIME);
     let _unread = Followed::with(&mut proxy.client(), request).await;
     let filler = "x".repeat(64 << 10);
     for _ in 0..1_000 {

@@ -129,12 +129,12 @@ async fn a_break_before_the_first_event_names_the_event_that_the_caller_went_on_
 async fn comments_count_as_life() {
     let live = Live::executing().await;
     let mut settings = settings(&live.platform.base_url());
-    settings.events.idle_timeout = Duration::from_secs(1);
+    settings.events.idle_timeout = Duration::from_secs(2);
     let proxy = Proxy::with(&settings).await;
     let mut followed = Followed::begin(&mut proxy.client()).await;
     let (begun, mut beat) = (Instant::now(), interval(Duration::from_millis(100)));
     // Twice as long as silence may last.
-    while begun.elapsed() < Duration::from_secs(2) {
+    while begun.elapsed() < Duration::from_secs(4) {
         beat.tick().await;
         live.send(": ping\n\n");
     }

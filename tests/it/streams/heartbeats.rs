@@ -69,10 +69,10 @@ async fn an_idle_stream_carries_heartbeats_between_its_events() {
 async fn a_busy_stream_carries_none() {
     let live = Live::executing().await;
     let proxy = Proxy::start(&live.platform.base_url()).await;
-    let mut followed = Followed::with(&mut proxy.client(), beating(Duration::from_millis(700))).await;
+    let mut followed = Followed::with(&mut proxy.client(), beating(Duration::from_millis(1_500))).await;
     // Comments keep the platform's stream alive and say nothing to the caller: chunks alone hold heartbeats back.
     let (begun, mut beat) = (Instant::now(), interval(Duration::from_millis(50)));
-    while begun.elapsed() < Duration::from_millis(1_500) {
+    while begun.elapsed() < Duration::from_millis(3_200) {
         beat.tick().await;
         live.chunk("busy");
         assert_eq!(followed.text().await, "busy");

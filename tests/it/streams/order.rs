@@ -1,6 +1,6 @@
 //! Events arrive in the platform's order, none held back, none lost, none twice; what is no event is passed over.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use xpander_grpc_proxy::proto::{EventType, StreamGap, TaskEvent, task_event::Data};
@@ -9,6 +9,7 @@ use crate::support::{
     live::{Followed, Live, finished, result, text},
     platform::event,
     proxy::{Proxy, settings},
+    time::Moment,
 };
 
 async fn followed(live: &Live) -> (Proxy, Followed) {
@@ -23,10 +24,10 @@ async fn a_chunk_is_with_the_caller_while_the_platforms_stream_stays_open() {
     let (_proxy, mut followed) = followed(&live).await;
     let mut delays = Vec::new();
     for count in 0..51 {
-        let sent = Instant::now();
+        let sent = Moment::now();
         live.chunk(&count.to_string());
         assert_eq!(followed.text().await, count.to_string());
-        delays.push(sent.elapsed());
+        delays.push(sent.alone());
     }
     delays.sort();
     // A delayed acknowledgement alone would be 40 ms.

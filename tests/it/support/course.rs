@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use super::{
     live::{Followed, finished},
     platform::{Platform, Reply, Seen, event, task},
     proxy::{Proxy, settings},
+    time::Moment,
 };
 
 /// How many chunks there are, before `task_finished`.
@@ -93,7 +94,7 @@ pub struct Course {
 pub struct Running {
     pub platform: Platform,
     pub proxy: Proxy,
-    opened: Arc<Mutex<Vec<Instant>>>,
+    opened: Arc<Mutex<Vec<Moment>>>,
 }
 
 impl Course {
@@ -118,11 +119,11 @@ impl Course {
     }
 
     /// What the platform answers; notes when the stream is opened.
-    pub fn script(self, opened: Arc<Mutex<Vec<Instant>>>) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
+    pub fn script(self, opened: Arc<Mutex<Vec<Moment>>>) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
         move |request| {
             let mut opened = opened.lock().expect("no panic");
             if request.path.ends_with("/events") {
-                opened.push(Instant::now());
+                opened.push(Moment::now());
                 return self.connection(opened.len() - 1, request.header("last-event-id"));
             }
             match opened.len() > self.over_after {
@@ -197,7 +198,7 @@ impl Running {
     }
 
     /// When the stream was opened.
-    pub fn opened(&self) -> Vec<Instant> {
+    pub fn opened(&self) -> Vec<Moment> {
         self.opened.lock().expect("no panic").clone()
     }
 

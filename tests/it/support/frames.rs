@@ -18,8 +18,10 @@ use http::{Request, Response};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::sleep,
 };
+
+use super::live::within;
 
 /// What a request gets.
 pub enum Act {
@@ -174,7 +176,7 @@ pub fn json(body: &serde_json::Value) -> Act {
 /// Makes the call again and again for so often at most; how often it failed before it succeeded.
 pub async fn failures<T, E>(most: usize, mut call: impl AsyncFnMut() -> Result<T, E>) -> usize {
     for failed in 0..most {
-        let result = timeout(Duration::from_secs(20), call()).await.expect("an end");
+        let result = within("an end", call()).await;
         if result.is_ok() {
             return failed;
         }

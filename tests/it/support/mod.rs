@@ -26,3 +26,4 @@ pub mod sandbox;
 pub mod secure;
 pub mod secure_caller;
 pub mod status;
+pub mod time;

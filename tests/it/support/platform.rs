@@ -297,6 +297,10 @@ async fn answer(write: &mut (impl AsyncWriteExt + Unpin), reply: Reply) -> bool 
     }
 }
 
+/// A piece as a chunk of its own; nothing is none, since an empty chunk is the end.
 fn chunk(bytes: &[u8]) -> Vec<u8> {
+    if bytes.is_empty() {
+        return Vec::new();
+    }
     [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }

@@ -32,7 +32,12 @@ pub fn settings(base_url: &str) -> Settings {
     settings.platform.organization_id = Some("org-1".to_owned());
     // Tests of what a failure becomes need not meet it four times; those of retries ask for them.
     settings.platform.retries = 0;
-    settings.events.reconnect_budget = Duration::from_secs(1);
+    settings.events.reconnect_budget = Duration::from_secs(3);
+    // Longer than any test waits: what comes all the same does not come of them.
+    settings.platform.request_timeout = Duration::from_hours(1);
+    settings.events.idle_timeout = Duration::from_hours(1);
+    settings.server.receive_timeout = Duration::from_hours(1);
+    settings.server.handshake_timeout = Duration::from_hours(1);
     settings
 }
 

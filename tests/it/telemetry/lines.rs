@@ -1,6 +1,6 @@
 //! One line of the log for each call.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use serde_json::{Value, json};
 use xpander_grpc_proxy::proto::GetTaskRequest;
@@ -11,6 +11,7 @@ use crate::support::{
     calls::{follow, invoke},
     live::{Followed, Live, within},
     platform::{Platform, Reply, task},
+    time::SOME_TIME,
 };
 
 /// A caller and the SHA-256 of its token, which is `token`.
@@ -78,7 +79,7 @@ async fn a_caller_that_leaves_and_a_deadline_that_passes_are_told_apart() {
     let platform = Platform::start(|_| Reply::Silence).await;
     let mut serving = Serving::before(&platform.base_url(), &[]).await;
     let mut request = with(get("task-1"), &[]);
-    request.set_timeout(Duration::from_millis(200));
+    request.set_timeout(SOME_TIME);
     within("the deadline", client(&serving).get_task(request)).await.expect_err("too late");
     let line = serving.line("call").await;
     assert_eq!(told(&line, ["code", "end"]), [json!("DEADLINE_EXCEEDED"), json!("deadline")]);

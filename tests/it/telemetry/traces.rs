@@ -1,9 +1,6 @@
 //! One connected trace from the caller to the platform, exported over OTLP; and what happens to traces without it.
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-    time::{Duration, Instant},
-};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use serde_json::json;
 use tonic::Code;
@@ -17,6 +14,7 @@ use crate::support::{
     live::{Followed, Live, finished, within},
     platform::{Platform, Reply, event, task},
     proxy::{Proxy, settings},
+    time::SOME_TIME,
 };
 
 const INVOKE: &str = "xpander.agent.v1.AgentService/Invoke";
@@ -197,17 +195,18 @@ async fn spans_that_are_left_are_exported_when_the_process_ends() {
 
 #[tokio::test]
 async fn a_collector_that_never_answers_holds_up_neither_calls_nor_the_end() {
+    // An export may take longer than the test waits.
+    let patient = ("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000");
     for protocol in ["grpc", "http/protobuf"] {
         let (platform, collector) = (tasks().await, Collector::silent().await);
-        let variables = [otlp(&collector, protocol), vec![("XPANDER_PROXY_SERVER__DRAIN_DELAY", "0s")]].concat();
+        let variables =
+            [otlp(&collector, protocol), vec![("XPANDER_PROXY_SERVER__DRAIN_DELAY", "0s"), patient]].concat();
         let serving = Serving::before(&platform.base_url(), &variables).await;
         for _ in 0..3 {
             within("a task", client(&serving).get_task(get("task-1"))).await.expect("OK");
         }
         serving.signal("TERM").await;
-        let begun = Instant::now();
-        assert_eq!(serving.ended().await, Some(0));
-        assert!(begun.elapsed() < Duration::from_secs(8), "{protocol}: {:?}", begun.elapsed());
+        assert_eq!(serving.ended().await, Some(0), "{protocol}");
     }
 }
 
@@ -265,7 +264,7 @@ async fn a_create_that_outlives_its_caller_stays_in_the_trace() {
     let collector = Collector::grpc().await;
     let serving = Serving::before(&platform.base_url(), &otlp(&collector, "grpc")).await;
     let mut request = with(invoke("agent-1"), &[("traceparent", PARENT)]);
-    request.set_timeout(Duration::from_millis(300));
+    request.set_timeout(SOME_TIME);
     within("the deadline", client(&serving).invoke(request)).await.expect_err("too late");
     let [server] = collector.spans([INVOKE]).await;
     told.notify_one();
