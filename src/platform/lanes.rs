@@ -29,7 +29,7 @@ pub const A_MOMENT: Duration = Duration::from_secs(1);
 type Open = Box<dyn Fn(Duration) -> reqwest::Result<Client> + Send + Sync>;
 
 /// A lane, and a request's place on it.
-type Taken = (Arc<Lane>, Option<OwnedSemaphorePermit>);
+type Taken = (Arc<Lane>, Client, Option<OwnedSemaphorePermit>);
 
 /// The connections.
 pub struct Lanes {
@@ -72,11 +72,14 @@ impl Need {
 pub struct Share {
     lane: Arc<Lane>,
     begun: Instant,
-    _permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
+    /// How many requests the lane may have.
+    most: usize,
 }
 
 struct Lane {
-    client: Client,
+    /// None once it is closed.
+    client: Mutex<Option<Client>>,
     /// For HTTP/1.1, where a client has many connections: one that keeps none that was not used a moment ago.
     fresh: OnceLock<Client>,
     free: Arc<Semaphore>,
@@ -122,23 +125,24 @@ impl Lanes {
     /// When the HTTP client refuses its settings.
     pub fn next(&self, need: Need) -> reqwest::Result<(Client, Share)> {
         let mut lanes = lock(&self.opened);
-        lanes.retain(|lane| !lane.is_silent(self.silence));
+        lanes.retain(|lane| !lane.is_silent(self.silence) && lock(&lane.client).is_some());
         let taken = lanes.iter().find_map(|lane| lane.take(need, self.most));
-        let (lane, permit) = if let Some(taken) = taken { taken } else { self.open_one(&mut lanes, need)? };
+        let (lane, client, permit) = if let Some(taken) = taken { taken } else { self.open_one(&mut lanes, need)? };
         let client = match need {
             Need::Fresh if lane.has_many() => lane.fresh(&self.open, A_MOMENT.min(self.idle))?,
-            _ => lane.client.clone(),
+            _ => client,
         };
-        Ok((client, Share { lane, begun: Instant::now(), _permit: permit }))
+        Ok((client, Share { lane, begun: Instant::now(), permit, most: self.most }))
     }
 
     fn open_one(&self, lanes: &mut Vec<Arc<Lane>>, need: Need) -> reqwest::Result<Taken> {
         // What is too old for this request is so for the next one of its kind, and has nothing under way.
         lanes.retain(|lane| need == Need::Any || lane.is_fresh(self.most));
-        let lane = Arc::new(Lane::new((self.open)(self.idle)?, self.most, self.speaks));
+        let client = (self.open)(self.idle)?;
+        let lane = Arc::new(Lane::new(client.clone(), self.most, self.speaks));
         lanes.push(Arc::clone(&lane));
         let permit = Arc::clone(&lane.free).try_acquire_owned().ok();
-        Ok((lane, permit))
+        Ok((lane, client, permit))
     }
 }
 
@@ -159,19 +163,27 @@ impl Share {
 impl Drop for Share {
     /// Whatever ended it, its time or its caller's: what matters is whether it was answered.
     fn drop(&mut self) {
-        lock(&self.lane.health).unanswered_since(self.begun);
+        drop(self.permit.take());
+        let is_answered = lock(&self.lane.health).unanswered_since(self.begun);
+        // What a server goes on sending for a request that was given up costs as much as it likes: over HTTP/2 h2 reads it
+        // for a quarter of an hour. So a connection that carries nothing else is closed.
+        if !is_answered && !self.lane.has_many() && self.lane.free.available_permits() == self.most {
+            drop(lock(&self.lane.client).take());
+        }
     }
 }
 
 impl Health {
-    /// Where something was heard meanwhile, the request was slow and not the connection.
-    fn unanswered_since(&mut self, since: Instant) {
-        if self.heard <= since {
+    /// Where something was heard meanwhile, the request was slow and not the connection; whether that is so.
+    fn unanswered_since(&mut self, since: Instant) -> bool {
+        let is_unheard = self.heard <= since;
+        if is_unheard {
             if self.unanswered == 0 {
                 self.since = since;
             }
             self.unanswered += 1;
         }
+        !is_unheard
     }
 }
 
@@ -179,7 +191,7 @@ impl Lane {
     fn new(client: Client, most: usize, speaks: Option<Version>) -> Self {
         let now = Instant::now();
         let health = Mutex::new(Health { speaks, heard: now, unanswered: 0, since: now });
-        Self { client, fresh: OnceLock::new(), free: Arc::new(Semaphore::new(most)), health }
+        Self { client: Mutex::new(Some(client)), fresh: OnceLock::new(), free: Arc::new(Semaphore::new(most)), health }
     }
 
     /// A share of it, where it has one that serves.
@@ -188,7 +200,7 @@ impl Lane {
             return None;
         }
         let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
-        Some((Arc::clone(self), Some(permit)))
+        Some((Arc::clone(self), lock(&self.client).clone()?, Some(permit)))
     }
 
     /// Whether its connection was used a moment ago; where there are many, that is looked after for each.

@@ -4,6 +4,7 @@
 mod aging;
 mod permits;
 mod resets;
+mod shared;
 mod shedding;
 mod slow;
 mod slow_connections;
