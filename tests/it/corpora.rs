@@ -1,5 +1,7 @@
 //! Every file of the fuzz corpora, replayed: what fuzzing has found stays found.
 
+#[path = "../../fuzz/edge.rs"]
+mod edge;
 #[path = "../../fuzz/properties.rs"]
 mod properties;
 
@@ -7,7 +9,8 @@ use std::{fs, panic::catch_unwind, path::Path};
 
 type Property = fn(&[u8]);
 
-const TARGETS: [(&str, Property); 8] = [
+const TARGETS: [(&str, Property); 9] = [
+    ("edge", edge::edge),
     ("event", properties::event),
     ("event_decoder", properties::event_decoder),
     ("free_json", properties::free_json),

@@ -83,7 +83,7 @@ pub async fn metric(admin: &str, name: &str, method: &str) -> String {
 }
 
 /// Asks again and again until it is so.
-async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+pub async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
     within(what, async {
         while !is_so().await {
             tokio::time::sleep(Duration::from_millis(5)).await;

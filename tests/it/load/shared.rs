@@ -1,17 +1,22 @@
 //! A connection that many callers share, as a mesh opens it: what one of them does ends no other's calls. Each guard of the
 //! HTTP/2 library that would end the connection, in one burst and over its life; ARCHITECTURE.md lists them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tonic::{Code, Status};
 use xpander_grpc_proxy::config::Settings;
 
 use super::Busy;
-use crate::support::{
-    direct::frame,
-    raw::{
-        CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Heard, Manners, RST_STREAM, Raw, bytes, head,
-        head_to, reset,
+use crate::{
+    hostile::{MB, Process},
+    support::{
+        direct::frame,
+        platform::{Platform, Reply, task},
+        raw::{
+            CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Heard, Manners, PREFACE, RST_STREAM, Raw,
+            SETTINGS, bytes, head, head_to, reset,
+        },
     },
 };
 
@@ -224,4 +229,29 @@ async fn streams_too_many_do_not_use_up_what_the_connection_may_do_in_its_life()
         shared.raw.send(&call).await;
     }
     shared.is_unharmed().await;
+}
+
+/// Requests that HTTP/2 refuses, whose answers nobody reads: what it has to say to them would pile up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_reads_no_answers_is_not_read_for_ever() {
+    const MOST: usize = 64 * MB;
+    let platform = Platform::start(|_| Reply::json(200, &task("well", "executing"))).await;
+    let process = Process::before(platform).await;
+    let (_unread, mut write) =
+        TcpStream::connect(process.grpc().trim_start_matches("http://")).await.expect("connects").into_split();
+    write.write_all(&[PREFACE, &bytes(SETTINGS, 0, 0, &[])].concat()).await.expect("connected");
+    let (mut stream, mut sent) = (1, 0);
+    while sent < MOST {
+        let heads = (0..1_000).flat_map(|at| bytes(HEADERS, END_HEADERS | END_STREAM, stream + 2 * at, &[0x83, 0x86]));
+        let heads: Vec<_> = heads.collect();
+        (stream, sent) = (stream + 2_000, sent + heads.len());
+        // It is full, or the connection is over.
+        let writing = tokio::time::timeout(Duration::from_secs(2), write.write_all(&heads)).await;
+        if !matches!(writing, Ok(Ok(()))) {
+            break;
+        }
+    }
+    assert!(sent < MOST, "it reads on and on");
+    assert!(process.peak() < 16 * MB, "{} MB", process.peak() / MB);
+    assert_eq!(process.get("well").await.expect("it serves").id, "well");
 }
