@@ -33,7 +33,7 @@ use super::{
     patience::Patience,
     tls::Peer,
     traffic::Traffic,
-    turn::Turn,
+    turn::Turns,
 };
 use crate::{calls::Kind, config};
 
@@ -41,8 +41,8 @@ use crate::{calls::Kind, config};
 /// through by itself. HTTP/2 has to know all of it before the one request can be refused.
 const LARGEST_HEAD: u32 = 64 << 10;
 /// The window of all bodies of a connection, in bytes. Half of it is what h2 bears of small frames that were not taken yet,
-/// each counted as 256 bytes: five turns of the connection's task.
-const WINDOW: u32 = 4 << 20;
+/// each counted as 256 bytes: eighty turns of the connection's task, in which those who take them have theirs.
+const WINDOW: u32 = 64 << 20;
 /// The requests that may be reset before anybody here hears of them: more than one turn of the connection's task brings.
 const UNHEARD: usize = 2048;
 
@@ -135,11 +135,11 @@ async fn serve_http2(io: impl Read + Write + Unpin, by: Instant, peer: Peer, edg
     let most = edge.settings.keepalive_interval + edge.settings.keepalive_timeout;
     let metrics = edge.metrics.clone();
     let malformed = Malformed::new(move || metrics.request_malformed());
-    let turn = Turn::default();
-    let io = Gathered::new(Patience::new(io, by, most), malformed, turn.clone());
+    let turns = Turns::new(&connection.traffic);
+    let io = Gathered::new(Patience::new(io, by, most), malformed, turns.turn());
     let mut http2 = pin!(http2.serve_connection(io, service));
     let leave = tokio::select! {
-        result = turn.each(http2.as_mut()) => return note(result),
+        result = turns.each(http2.as_mut()) => return note(result),
         leave = leave(&edge, &connection) => leave,
     };
     debug!(?leave, "a connection is told to leave");
@@ -160,7 +160,7 @@ async fn serve_http2(io: impl Read + Write + Unpin, by: Instant, peer: Peer, edg
         idle(|| connection.traffic.empty_since(), LAST_WORD).await;
     };
     tokio::select! {
-        result = turn.each(http2.as_mut()) => note(result),
+        result = turns.each(http2.as_mut()) => note(result),
         () = end => {}
         () = drained => {}
     }

@@ -73,14 +73,10 @@ impl<I: Write + Unpin> Gathered<I> {
 
 impl<I: Read + Write + Unpin> Read for Gathered<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        if self.turn.is_over() {
-            self.is_called = true;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         let gone = if self.is_due { self.poll_out(cx)? } else { Poll::Ready(()) };
         // A socket that takes no more calls by itself once it does.
         self.is_called = gone.is_pending();
+        ready!(self.turn.poll_more(cx));
         let is_full = self.bytes.len() >= MOST;
         if is_full && self.ahead >= AHEAD {
             return Poll::Pending;
@@ -150,9 +146,10 @@ mod tests {
         task::{Wake, Waker},
     };
 
-    use hyper::rt::ReadBuf;
-
-    use super::*;
+    use super::{
+        super::{traffic::Traffic, turn::Turns as Parts},
+        *,
+    };
 
     /// Takes so many bytes and no more, and remembers what was written at once.
     #[derive(Default)]
@@ -206,8 +203,9 @@ mod tests {
 
     impl Turns {
         fn with_room(room: usize) -> Self {
+            let turn = Parts::new(&Arc::new(Traffic::new(1))).turn();
             Self {
-                io: Gathered::new(Socket { room, ..Socket::default() }, Malformed::new(|| {}), Turn::default()),
+                io: Gathered::new(Socket { room, ..Socket::default() }, Malformed::new(|| {}), turn),
                 calls: Arc::default(),
             }
         }

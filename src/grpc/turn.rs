@@ -8,35 +8,75 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    task::{Context, Poll, ready},
+    time::Duration,
 };
+
+use tokio::time::{Sleep, sleep};
+
+use super::traffic::Traffic;
 
 /// How much that is, in bytes, give or take what is read at once: some 2,000 frames of one byte, or a thousand requests that
 /// are reset at once, each with a head of three bytes.
 const MOST: usize = 16 << 10;
+/// How long a turn takes at least where the other end has reset too much: what it goes on sending costs little, and the calls
+/// under way go on.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The turns of one connection's task.
-#[derive(Clone, Default)]
-pub struct Turn {
+pub struct Turns {
     read: Arc<AtomicUsize>,
+    traffic: Arc<Traffic>,
 }
 
-impl Turn {
+/// What one turn may still take in.
+pub struct Turn {
+    read: Arc<AtomicUsize>,
+    traffic: Arc<Traffic>,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Turns {
+    /// The turns of the connection with this traffic.
+    pub fn new(traffic: &Arc<Traffic>) -> Self {
+        Self { read: Arc::default(), traffic: Arc::clone(traffic) }
+    }
+
+    /// What looks after each of them, for the one who reads.
+    pub fn turn(&self) -> Turn {
+        Turn { read: Arc::clone(&self.read), traffic: Arc::clone(&self.traffic), pause: None }
+    }
+
     /// Polls the connection to its end, each time in a turn of its own.
     pub async fn each<F: Future>(&self, mut connection: Pin<&mut F>) -> F::Output {
         poll_fn(|cx| {
-            self.read.store(0, Relaxed);
+            if !self.traffic.is_abused() {
+                self.read.store(0, Relaxed);
+            }
             connection.as_mut().poll(cx)
         })
         .await
     }
+}
 
+impl Turn {
     /// Notes so many bytes.
     pub fn read(&self, bytes: usize) {
         self.read.fetch_add(bytes, Relaxed);
     }
 
-    /// Whether the rest has to wait for the next turn.
-    pub fn is_over(&self) -> bool {
-        self.read.load(Relaxed) >= MOST
+    /// Comes when more may be read; until then another turn is certain.
+    pub fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.read.load(Relaxed) < MOST {
+            return Poll::Ready(());
+        }
+        if !self.traffic.is_abused() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        ready!(self.pause.get_or_insert_with(|| Box::pin(sleep(PAUSE))).as_mut().poll(cx));
+        self.pause = None;
+        self.read.store(0, Relaxed);
+        Poll::Ready(())
     }
 }

@@ -7,10 +7,11 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Notify,
 };
-use tonic::{Code, Request};
-use xpander_grpc_proxy::{config::Http2, proto::GetTaskRequest};
+use tonic::Code;
+use xpander_grpc_proxy::config::Http2;
 
 use crate::support::{
+    direct::{Direct, frame},
     live::within,
     proxy::{Proxy, settings},
     raw::{END_HEADERS, HEADERS, SETTINGS, bytes},
@@ -66,9 +67,9 @@ async fn a_flood_of_interim_responses_ends_with_the_call() {
         // Nothing else ends it.
         settings.platform.pool_idle_timeout = std::time::Duration::from_hours(1);
         let proxy = Proxy::with(&settings).await;
-        let mut request = Request::new(GetTaskRequest { task_id: "task-1".to_owned() });
-        request.set_timeout(std::time::Duration::from_millis(500));
-        let status = within("an answer", proxy.client().get_task(request)).await.expect_err("no answer");
+        let mut direct = Direct::connect(&proxy).await;
+        let deadline = [("grpc-timeout", "500m")];
+        let status = within("an answer", direct.post("GetTask", &deadline, frame(b"\x0a\x06task-1"))).await;
         assert_eq!(status.code(), Code::DeadlineExceeded);
         within("the connection's end", closed.notified()).await;
     }
