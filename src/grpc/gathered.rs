@@ -76,14 +76,14 @@ impl<I: Read + Write + Unpin> Read for Gathered<I> {
         let gone = if self.is_due { self.poll_out(cx)? } else { Poll::Ready(()) };
         // A socket that takes no more calls by itself once it does.
         self.is_called = gone.is_pending();
-        ready!(self.turn.poll_more(cx));
+        let most = ready!(self.turn.poll_more(cx)).min(PIECE);
         let is_full = self.bytes.len() >= MOST;
         if is_full && self.ahead >= AHEAD {
             return Poll::Pending;
         }
         // Read here first, to know how much it is.
         let mut space = [const { MaybeUninit::uninit() }; PIECE];
-        let mut read = ReadBuf::uninit(&mut space[..PIECE.min(buf.remaining())]);
+        let mut read = ReadBuf::uninit(&mut space[..most.min(buf.remaining())]);
         ready!(Pin::new(&mut self.io).poll_read(cx, read.unfilled()))?;
         self.turn.read(read.filled().len());
         if is_full {

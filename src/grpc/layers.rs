@@ -172,11 +172,11 @@ async fn serve(
     let whole = whole(edge, record, &request);
     let request = request.map(|body| Received::new(body, Arc::clone(record), Arc::clone(&guard.account), limit));
     let response = if is_of_the_api {
-        let mut held = edge.requests.begin();
-        if !held.resize(head) {
+        let mut room = edge.requests.begin();
+        if !room.resize(head) {
             return Ok(refuse_at_the_door(record, full()).into_http());
         }
-        let request = request.map(|body| body.holding(held, whole));
+        let request = request.map(|body| body.holding(room, whole));
         edge.agent.clone().call(request).await?
     } else {
         edge.others.clone().call(request.map(Body::new)).await?

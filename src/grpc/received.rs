@@ -84,7 +84,7 @@ impl Received {
             self.whole = Some(whole);
             return Ok(None);
         }
-        whole.message(held).map(Some).map_err(|unfit| unfit.map_or_else(|error| self.refused(error), |status| status))
+        whole.message(held).map(Some).map_err(|unfit| unfit.unwrap_or_else(|error| self.refused(error)))
     }
 
     fn refused(&self, error: Error) -> Status {

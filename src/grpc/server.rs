@@ -38,6 +38,8 @@ const ALL: &str = "";
 
 /// The largest message that asks for health or reflection, in bytes: a name, which nobody counts.
 const LARGEST_OTHER: usize = 4 << 10;
+/// Why connections are refused.
+const REFUSED: &str = "server.max_connections are open, or as many files as may be";
 /// The pause after an accept that failed, e.g. for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long the last statuses of a drain have to reach their callers.
@@ -168,11 +170,7 @@ impl Server {
                 Ok((socket, _)) => {
                     let Some(place) = self.edge.limits.connection(&socket) else {
                         self.edge.metrics.connection_refused();
-                        told.once(|| {
-                            warn!(
-                                "connections are refused: server.max_connections are open, or as many files as may be"
-                            )
-                        });
+                        told.once(|| warn!("connections are refused: {REFUSED}"));
                         continue;
                     };
                     told = Told::default();

@@ -16,12 +16,13 @@ use tokio::time::{Sleep, sleep};
 
 use super::traffic::Traffic;
 
-/// How much that is, in bytes, give or take what is read at once: some 2,000 frames of one byte, or a thousand requests that
+/// How much that is, in bytes: some 2,000 frames of one byte, or a thousand requests that
 /// are reset at once, each with a head of three bytes.
 const MOST: usize = 16 << 10;
-/// How long a turn takes at least where the other end has reset too much: what it goes on sending costs little, and the calls
-/// under way go on.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The same where the other end has reset too much, and how long a turn takes then at least: what it goes on sending costs
+/// little, and the calls under way go on.
+const FEW: usize = 2 << 10;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The turns of one connection's task.
 pub struct Turns {
@@ -65,10 +66,11 @@ impl Turn {
         self.read.fetch_add(bytes, Relaxed);
     }
 
-    /// Comes when more may be read; until then another turn is certain.
-    pub fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.read.load(Relaxed) < MOST {
-            return Poll::Ready(());
+    /// How many more bytes may be read, once it is some; until then another turn is certain.
+    pub fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        let most = if self.traffic.is_abused() { FEW } else { MOST };
+        if let Some(more @ 1..) = most.checked_sub(self.read.load(Relaxed)) {
+            return Poll::Ready(more);
         }
         if !self.traffic.is_abused() {
             cx.waker().wake_by_ref();
@@ -77,6 +79,6 @@ impl Turn {
         ready!(self.pause.get_or_insert_with(|| Box::pin(sleep(PAUSE))).as_mut().poll(cx));
         self.pause = None;
         self.read.store(0, Relaxed);
-        Poll::Ready(())
+        Poll::Ready(most)
     }
 }

@@ -49,7 +49,7 @@ impl Shared {
     }
 
     /// The neighbour's create is answered, and nobody was told that the connection ends for an error.
-    async fn is_unharmed(mut self) {
+    async fn stays_unharmed(mut self) {
         let Self { busy, raw, neighbour } = &mut self;
         // What was sent last has been read.
         raw.send(&bytes(PING, 0, 0, b"the last")).await;
@@ -78,7 +78,7 @@ async fn burst(resets: usize) {
         all.extend([call, reset(stream)].concat());
     }
     shared.raw.send(&all).await;
-    shared.is_unharmed().await;
+    shared.stays_unharmed().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,7 +99,7 @@ async fn a_burst_of_resets_of_heads_alone_ends_nobody_elses_call() {
         all.extend([bytes(HEADERS, END_HEADERS, stream, &[0x83, 0x86, 0x84]), reset(stream)].concat());
     }
     shared.raw.send(&all).await;
-    shared.is_unharmed().await;
+    shared.stays_unharmed().await;
 }
 
 /// A head with this more, in frames of this size.
@@ -149,7 +149,7 @@ async fn metadata_that_is_too_large_is_refused_as_that_one_request() {
         shared.raw.send(&large_head(stream, head, 16_384)).await;
         shared.refusal(stream).await;
     }
-    shared.is_unharmed().await;
+    shared.stays_unharmed().await;
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn frames_of_one_byte_end_nobody_elses_call() {
         }
         shared.raw.send(&all).await;
         shared.refusal(stream).await;
-        shared.is_unharmed().await;
+        shared.stays_unharmed().await;
     }
 }
 
@@ -207,7 +207,7 @@ async fn bodies_of_refused_calls_do_not_use_up_what_the_connection_may_do_in_its
         let last = if round % 3 == 0 { reset(stream) } else { bytes(DATA, END_STREAM, stream, b"x") };
         shared.raw.send(&[bytes(DATA, 0, stream, b"x"), bytes(DATA, 0, stream, b"y"), last].concat()).await;
     }
-    shared.is_unharmed().await;
+    shared.stays_unharmed().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -218,7 +218,7 @@ async fn requests_that_http2_refuses_do_not_use_up_what_the_connection_may_do_in
         let head = if round % 2 == 0 { head_to("a|b", "GetTask") } else { vec![0x83, 0x86] };
         shared.raw.send(&bytes(HEADERS, END_HEADERS | END_STREAM, stream, &head)).await;
     }
-    shared.is_unharmed().await;
+    shared.stays_unharmed().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -228,7 +228,7 @@ async fn streams_too_many_do_not_use_up_what_the_connection_may_do_in_its_life()
         let (_, call) = shared.raw.call("GetTask", b"\x0a\x06task-1");
         shared.raw.send(&call).await;
     }
-    shared.is_unharmed().await;
+    shared.stays_unharmed().await;
 }
 
 /// Requests that HTTP/2 refuses, whose answers nobody reads: what it has to say to them would pile up.
