@@ -13,8 +13,9 @@ use std::{
 use http::Version;
 use reqwest::Client;
 use tokio::{
+    runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
+    time::{Instant, sleep},
 };
 
 use crate::telemetry::Route;
@@ -164,26 +165,20 @@ impl Drop for Share {
     /// Whatever ended it, its time or its caller's: what matters is whether it was answered.
     fn drop(&mut self) {
         drop(self.permit.take());
-        let is_answered = lock(&self.lane.health).unanswered_since(self.begun);
-        // What a server goes on sending for a request that was given up costs as much as it likes: over HTTP/2 h2 reads it
-        // for a quarter of an hour. So a connection that carries nothing else is closed.
-        if !is_answered && !self.lane.has_many() && self.lane.free.available_permits() == self.most {
-            drop(lock(&self.lane.client).take());
-        }
+        lock(&self.lane.health).unanswered_since(self.begun);
+        self.lane.end_if_unused(self.most);
     }
 }
 
 impl Health {
-    /// Where something was heard meanwhile, the request was slow and not the connection; whether that is so.
-    fn unanswered_since(&mut self, since: Instant) -> bool {
-        let is_unheard = self.heard <= since;
-        if is_unheard {
+    /// Where something was heard meanwhile, the request was slow and not the connection.
+    fn unanswered_since(&mut self, since: Instant) {
+        if self.heard <= since {
             if self.unanswered == 0 {
                 self.since = since;
             }
             self.unanswered += 1;
         }
-        !is_unheard
     }
 }
 
@@ -219,6 +214,25 @@ impl Lane {
         }
         let client = open(idle)?;
         Ok(self.fresh.get_or_init(|| client).clone())
+    }
+
+    /// What a server goes on sending for a request that was given up costs as much as it likes: over HTTP/2 h2 reads it for a
+    /// quarter of an hour. So a connection that carries nothing else, and is not heard of within a moment, is closed.
+    fn end_if_unused(self: &Arc<Self>, most: usize) {
+        let is_done = move |lane: &Self| {
+            lock(&lane.health).unanswered > 0 && !lane.has_many() && lane.free.available_permits() == most
+        };
+        if is_done(self)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let lane = Arc::clone(self);
+            runtime.spawn(async move {
+                sleep(A_MOMENT).await;
+                if is_done(&lane) {
+                    drop(lock(&lane.client).take());
+                }
+            });
+        }
     }
 
     fn is_silent(&self, silence: Duration) -> bool {
