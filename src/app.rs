@@ -1,13 +1,12 @@
 //! The one place all parts meet: settings in, a bound server out.
 
+mod admin;
 mod reload;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, http::StatusCode, routing::get};
-use http::header::CONTENT_TYPE;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use self::reload::Source;
@@ -22,13 +21,12 @@ use crate::{
     telemetry::{ExportError, Metrics},
 };
 
-/// Prometheus' text format.
-const PROMETHEUS: &str = "text/plain; version=0.0.4";
-
 /// A server whose ports are bound, not serving yet.
 pub struct Bound {
     grpc: TcpListener,
     admin: TcpListener,
+    /// How long a connection of the admin port may be silent.
+    patience: Duration,
     server: Server,
     /// Read again when they change.
     files: Vec<Source>,
@@ -97,7 +95,8 @@ impl Bound {
         let server = Server::new(settings, parts).await?;
         let grpc = listen("server.listen", settings.server.listen).await?;
         let admin = listen("server.admin_listen", settings.server.admin_listen).await?;
-        Ok(Self { grpc, admin, server, files, metrics, readiness, starting })
+        let patience = settings.server.handshake_timeout;
+        Ok(Self { grpc, admin, patience, server, files, metrics, readiness, starting })
     }
 
     /// Where gRPC will be served.
@@ -118,17 +117,13 @@ impl Bound {
 
     /// Serves until `shutdown` comes and the drain after it is over.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { grpc, admin, server, files, metrics, readiness, starting } = self;
+        let Self { grpc, admin, patience, server, files, metrics, readiness, starting } = self;
         let hang_ups = HangUps::catch().inspect_err(|error| warn!(%error, "SIGHUP cannot be caught")).ok();
         if let (Ok(grpc), Ok(admin)) = (grpc.local_addr(), admin.local_addr()) {
             info!(%grpc, %admin, tls = server.is_secure(), callers = server.callers(), "serving");
         }
-        let over = CancellationToken::new();
-        let admin_is_over = over.clone();
-        let probes = axum::serve(admin, admin_routes(readiness.clone(), metrics.clone()))
-            .with_graceful_shutdown(async move { admin_is_over.cancelled().await })
-            .into_future();
-        let probes = tokio::spawn(probes);
+        let routes = admin::routes(readiness.clone(), metrics.clone());
+        let probes = AbortOnDropHandle::new(tokio::spawn(admin::serve(admin, routes, patience)));
         let watching = tokio::spawn(reload::watch(files, hang_ups));
         drop(starting);
         let draining = async {
@@ -138,9 +133,8 @@ impl Bound {
         let mut held = None;
         server.run(grpc, async { held = Some(draining.await) }).await;
         watching.abort();
-        over.cancel();
         // A probe that does not hang up is not waited for.
-        probes.abort();
+        drop(probes);
         metrics.finish().await;
         info!("drained");
     }
@@ -179,24 +173,4 @@ fn files(settings: &Settings, parts: &Parts) -> Result<Vec<Source>, String> {
 
 async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|error| StartError::Bind { setting, address, error })
-}
-
-/// The admin port: probes and metrics, never the API.
-fn admin_routes(readiness: Readiness, metrics: Metrics) -> Router {
-    let ready = move || async move {
-        let pending = readiness.pending();
-        if pending.is_empty() {
-            (StatusCode::OK, "ready\n".to_owned())
-        } else {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("not ready, pending: {}\n", pending.join(", ")))
-        }
-    };
-    let metrics = move || async move {
-        let text = metrics.text().ok_or(StatusCode::INTERNAL_SERVER_ERROR)?;
-        Ok::<_, StatusCode>(([(CONTENT_TYPE, PROMETHEUS)], text))
-    };
-    Router::new()
-        .route("/livez", get(|| async { "live\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
 }

@@ -18,7 +18,8 @@ use tracing::{info, warn};
 
 use super::{Calls, Error, Kind};
 use crate::{
-    platform::{self, Context, Phase, Progress, State, wire},
+    memory::Held,
+    platform::{Context, Phase, Progress, State, wire},
     proto,
     telemetry::{Attached, Record},
     translate::{self, Invocation},
@@ -45,6 +46,8 @@ pub(super) struct Life {
     is_over: bool,
     /// A shutdown waits for it.
     _counted: TaskTrackerToken,
+    /// What its request holds, as long as its body may be sent.
+    _request: Option<Held>,
 }
 
 /// One who waits for a create.
@@ -114,7 +117,9 @@ impl Life {
     pub(super) fn begin(calls: &Calls, context: &Context, progress: &Arc<Progress>, is_stopped: bool) -> Self {
         let (calls, context) = (calls.clone(), context.without_deadline());
         let counted = calls.shared.background.token();
-        Self { calls, context, progress: Arc::clone(progress), is_stopped, is_over: false, _counted: counted }
+        let request = context.account.as_ref().and_then(|account| account.request());
+        let progress = Arc::clone(progress);
+        Self { calls, context, progress, is_stopped, is_over: false, _counted: counted, _request: request }
     }
 
     /// Loads the agent, creates the task, and publishes what came of it. Nobody joins or leaves while that is done, so that
@@ -126,7 +131,7 @@ impl Life {
         let end = match &created {
             Ok(task) => {
                 // Whatever goes wrong from here on, the call's own line says which task there is.
-                if let Some(id) = task.id.as_deref().filter(|id| translate::is_id(id)) {
+                if let Some(id) = task.id.as_deref() {
                     life.context.record.set_task_id(id);
                 }
                 Phase::Created
@@ -148,10 +153,6 @@ impl Life {
     async fn send(&self, mut create: Create) -> Result<Box<wire::Task>, Error> {
         let (context, platform) = (&self.context, &self.calls.shared.platform);
         let agent_id = platform.agent_id(context, &create.agent, create.version.as_deref()).await?;
-        if !translate::is_id(&agent_id) {
-            let why = "its agent has an id that cannot stand in a path".to_owned();
-            Err(platform::Error::Unreadable { what: "load an agent", why, status: 200 })?;
-        }
         self.calls.pin(context, &mut create.version, &agent_id);
         // A reset that came right behind the request is heard before the create is sent: a storm of resets makes no
         // storm of tasks.

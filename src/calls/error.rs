@@ -28,6 +28,9 @@ pub enum Kind {
     /// The request's content-type is not gRPC's: it is anything that a web page may send.
     #[error("the content-type must be application/grpc, or that with + or ; behind it")]
     NotGrpc,
+    /// The call's metadata is larger than the proxy takes.
+    #[error("the call's metadata is too large (server.max_metadata_bytes)")]
+    HeadTooLarge,
     /// The caller's request is not as it must be.
     #[error("the request is not valid")]
     Invalid(Vec<Violation>),

@@ -11,7 +11,7 @@ use super::{
     follow::{Beginning, Follow, own_event},
 };
 use crate::{
-    platform::{self, Context},
+    platform::Context,
     proto::{self, EventType, TaskEvent, invoke_stream_response::Item},
     translate,
 };
@@ -67,11 +67,6 @@ impl Calls {
                 Some(continued) if continued == task_id => Beginning::Continued,
                 _ => Beginning::Created,
             };
-            // The platform chose the id; it becomes a part of a path.
-            if !translate::is_id(&task_id) {
-                let why = "its id cannot stand in a path".to_owned();
-                Err(platform::Error::Unreadable { what: "create a task", why, status: 200 })?;
-            }
             let follow = calls.follow(&context, &task_id, beginning).await?;
             let mut events = pin!(events(follow, heartbeat));
             while let Some(event) = events.next().await {

@@ -40,6 +40,14 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
         "Bytes of answers that are being read from the platform or wait for their callers to take them, over all calls \
          together. Beyond, reading waits, and an answer whose caller has taken nothing for a second gives way. While an answer \
          is translated, it takes about three times its bytes."),
+    ("server.max_receiving_bytes", Kind::Bytes(|s| &mut s.server.max_receiving_bytes),
+        "Bytes of requests that are on their way in or being worked on, metadata and messages after decompression, over all \
+         calls together; a create's until the platform has answered. One more is refused with RESOURCE_EXHAUSTED before it is \
+         decoded. Requests above 64 KiB have three quarters of it. While a request is translated, it takes about three times \
+         its bytes."),
+    ("server.max_other_streams", Kind::Count(|s| &mut s.server.max_other_streams, MANY),
+        "Calls that are not the API's at once, over all connections: so many of `Health.Watch` and of reflection together, and \
+         so many of `Health.Check`. One more is refused with RESOURCE_EXHAUSTED."),
     ("server.max_connections", Kind::Count(|s| &mut s.server.max_connections, MANY),
         "Connections at once, those in their handshakes too; one more is closed at once."),
     ("server.max_metadata_bytes", Kind::Count(|s| &mut s.server.max_metadata_bytes, 1 << 10..=1 << 20),

@@ -55,6 +55,10 @@ pub struct Server {
     pub max_response_bytes: usize,
     /// Bytes of answers that are being read or wait for their callers, over all calls together.
     pub max_buffered_bytes: usize,
+    /// Bytes of requests that are on their way in or being worked on, heads and messages, over all calls together.
+    pub max_receiving_bytes: usize,
+    /// `Health.Watch` and reflection at once, over all connections, and as many `Health.Check`.
+    pub max_other_streams: u32,
     /// Connections at once, in their handshakes or after them.
     pub max_connections: u32,
     /// The largest metadata of a call in bytes.
@@ -186,6 +190,8 @@ impl Default for Server {
             max_request_bytes: 16 << 20,
             max_response_bytes: 64 << 20,
             max_buffered_bytes: 32 << 20,
+            max_receiving_bytes: 32 << 20,
+            max_other_streams: 2_000,
             max_connections: 10_000,
             max_metadata_bytes: 16 << 10,
             max_streams_per_connection: 1024,

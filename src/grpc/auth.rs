@@ -14,9 +14,10 @@ use subtle::ConstantTimeEq as _;
 
 use super::tls::Peer;
 use crate::{
-    calls::Kind,
+    calls::{Error, Kind},
     config::{self, TokenHash},
-    telemetry::{Method, MethodKind},
+    telemetry::{Method, MethodKind, Record},
+    translate,
 };
 
 /// Stands for every caller, or every agent, that is not named.
@@ -33,6 +34,17 @@ pub struct Auth {
     agents: BTreeMap<String, BTreeSet<String>>,
     /// What needs no right.
     open: Vec<MethodKind>,
+}
+
+/// How many agents a caller may invoke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Agents {
+    /// Every one.
+    All,
+    /// Some, by id or name.
+    Some,
+    /// None at all.
+    None,
 }
 
 /// Token hashes by the caller's name.
@@ -103,8 +115,32 @@ impl Auth {
 
     /// Whether a caller may invoke an agent, by the id or name that it asks for.
     pub fn may_invoke(&self, caller: Option<&str>, agent: &str) -> bool {
-        let row = caller.and_then(|caller| self.agents.get(caller)).or_else(|| self.agents.get(ANY));
-        row.is_some_and(|agents| agents.contains(ANY) || agents.contains(agent))
+        self.row(caller).is_some_and(|agents| agents.contains(ANY) || agents.contains(agent))
+    }
+
+    /// Checks that the caller may invoke an agent, by the id or name that it asks for.
+    ///
+    /// # Errors
+    /// When it may not; the error names the agent where that is an id.
+    pub fn check_agent(&self, record: &Record, agent: &str) -> Result<(), Error> {
+        if self.may_invoke(record.caller().map(|caller| &**caller), agent) {
+            return Ok(());
+        }
+        let error = Error::new(Kind::AgentForbidden);
+        Err(if translate::is_id(agent) { error.of_agent(agent) } else { error })
+    }
+
+    /// The agents that a caller may invoke.
+    pub fn agents_of(&self, caller: Option<&str>) -> Agents {
+        match self.row(caller) {
+            Some(agents) if agents.contains(ANY) => Agents::All,
+            Some(agents) if !agents.is_empty() => Agents::Some,
+            _ => Agents::None,
+        }
+    }
+
+    fn row(&self, caller: Option<&str>) -> Option<&BTreeSet<String>> {
+        caller.and_then(|caller| self.agents.get(caller)).or_else(|| self.agents.get(ANY))
     }
 
     /// Looks at every hash, so that the time it takes tells nothing.

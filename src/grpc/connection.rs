@@ -33,8 +33,18 @@ use super::{
     patience::Patience,
     tls::Peer,
     traffic::Traffic,
+    turn::Turns,
 };
 use crate::{calls::Kind, config};
+
+/// The largest head that is read to its end, in bytes, whatever `server.max_metadata_bytes` says: as large as Envoy lets
+/// through by itself. HTTP/2 has to know all of it before the one request can be refused.
+const LARGEST_HEAD: u32 = 64 << 10;
+/// The window of all bodies of a connection, in bytes. Half of it is what h2 bears of small frames that were not taken yet,
+/// each counted as 256 bytes: eighty turns of the connection's task, in which those who take them have theirs.
+const WINDOW: u32 = 64 << 20;
+/// The requests that may be reset before anybody here hears of them: more than one turn of the connection's task brings.
+const UNHEARD: usize = 2048;
 
 /// What the calls of one connection share.
 pub struct Connection {
@@ -125,10 +135,11 @@ async fn serve_http2(io: impl Read + Write + Unpin, by: Instant, peer: Peer, edg
     let most = edge.settings.keepalive_interval + edge.settings.keepalive_timeout;
     let metrics = edge.metrics.clone();
     let malformed = Malformed::new(move || metrics.request_malformed());
-    let io = Gathered::new(Patience::new(io, by, most), malformed);
+    let turns = Turns::new(&connection.traffic);
+    let io = Gathered::new(Patience::new(io, by, most), malformed, turns.turn());
     let mut http2 = pin!(http2.serve_connection(io, service));
     let leave = tokio::select! {
-        result = http2.as_mut() => return note(result),
+        result = turns.each(http2.as_mut()) => return note(result),
         leave = leave(&edge, &connection) => leave,
     };
     debug!(?leave, "a connection is told to leave");
@@ -149,7 +160,7 @@ async fn serve_http2(io: impl Read + Write + Unpin, by: Instant, peer: Peer, edg
         idle(|| connection.traffic.empty_since(), LAST_WORD).await;
     };
     tokio::select! {
-        result = http2.as_mut() => note(result),
+        result = turns.each(http2.as_mut()) => note(result),
         () = end => {}
         () = drained => {}
     }
@@ -179,12 +190,17 @@ async fn idle(idle_since: impl Fn() -> Option<Instant>, most: Duration) {
     }
 }
 
+/// With each of h2's guards that end a connection above what our own limits refuse; ARCHITECTURE.md lists them.
 fn http2(settings: &config::Server, attendance: Attendance) -> http2::Builder<Attendance> {
     let mut http2 = http2::Builder::new(attendance);
     http2
         .timer(TokioTimer::new())
         .max_concurrent_streams(settings.max_streams_per_connection)
-        .max_header_list_size(settings.max_metadata_bytes)
+        .max_header_list_size(settings.max_metadata_bytes.max(LARGEST_HEAD))
+        .max_pending_accept_reset_streams(UNHEARD)
+        // Over a connection's life: what comes for a stream that is over here counts, also when nobody is to blame.
+        .max_local_error_reset_streams(None)
+        .initial_connection_window_size(WINDOW)
         .keep_alive_interval(settings.keepalive_interval)
         .keep_alive_timeout(settings.keepalive_timeout);
     http2

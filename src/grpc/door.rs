@@ -12,7 +12,6 @@ use crate::{
     platform::{Context, Credentials, Keys},
     proto::InvokeRequest,
     telemetry::Record,
-    translate,
 };
 
 /// The way in.
@@ -78,12 +77,8 @@ impl Door {
 
     /// Checks that the caller may invoke the agent, and attaches what the request does not say itself.
     fn prepare(&self, record: &Record, invocation: &mut InvokeRequest, metadata: &MetadataMap) -> Result<(), Error> {
-        let caller = record.caller().map(|caller| &**caller);
         let agent = Some(&*invocation.agent_id).filter(|id| !id.is_empty()).or(self.default_agent.as_deref());
-        if let Some(agent) = agent.filter(|agent| !self.auth.may_invoke(caller, agent)) {
-            let error = Error::new(Kind::AgentForbidden);
-            return Err(if translate::is_id(agent) { error.of_agent(agent) } else { error });
-        }
+        agent.map_or(Ok(()), |agent| self.auth.check_agent(record, agent))?;
         self.attach.to(invocation, record, metadata.as_ref())
     }
 

@@ -5,7 +5,7 @@
 //! it on the threads that serve everybody.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, Read, Write as _},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -42,6 +42,17 @@ impl Encoding {
             b"zstd" => Some(Self::Zstd),
             _ => None,
         }
+    }
+
+    /// What reads the message that is packed here. A window larger than the largest request is none of its own.
+    ///
+    /// # Errors
+    /// When the compression cannot be begun.
+    pub fn unpacking(self, packed: &[u8]) -> io::Result<Box<dyn Read + '_>> {
+        Ok(match self {
+            Self::Gzip => Box::new(flate2::read::GzDecoder::new(packed)),
+            Self::Zstd => Box::new(zstd::Decoder::with_buffer(packed)?),
+        })
     }
 
     fn compress(self, message: &[u8]) -> io::Result<Vec<u8>> {

@@ -6,18 +6,23 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
-use super::malformed::Malformed;
+use super::{malformed::Malformed, turn::Turn};
 
 /// How much is gathered at most, in bytes.
 const MOST: usize = 64 << 10;
 /// How much room is kept for the next time: most connections say little at once.
 const KEPT: usize = 8 << 10;
+/// How much is read at once, in bytes.
+const PIECE: usize = 8 << 10;
+/// How much is read on while the other end takes nothing, in bytes: what HTTP/2 answers by itself would pile up.
+const AHEAD: usize = 64 << 10;
 
 /// A connection that gathers what is written to it.
 pub struct Gathered<I> {
@@ -29,13 +34,16 @@ pub struct Gathered<I> {
     is_due: bool,
     /// Whether another turn will come: it was asked for, or the socket is waited for.
     is_called: bool,
+    /// How much was read since there was no room left.
+    ahead: usize,
+    turn: Turn,
     malformed: Malformed,
 }
 
 impl<I: Write + Unpin> Gathered<I> {
-    /// A connection that nothing was written to yet, and what looks at all that is.
-    pub fn new(io: I, malformed: Malformed) -> Self {
-        Self { io, bytes: Vec::new(), gone: 0, is_due: false, is_called: false, malformed }
+    /// A connection that nothing was written to yet, what looks at all that is, and the turns of its task.
+    pub fn new(io: I, malformed: Malformed, turn: Turn) -> Self {
+        Self { io, bytes: Vec::new(), gone: 0, is_due: false, is_called: false, ahead: 0, turn, malformed }
     }
 
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -47,7 +55,7 @@ impl<I: Write + Unpin> Gathered<I> {
         }
         self.bytes.clear();
         self.bytes.shrink_to(KEPT);
-        self.gone = 0;
+        (self.gone, self.ahead) = (0, 0);
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
         self.is_due = false;
         Poll::Ready(Ok(()))
@@ -64,11 +72,25 @@ impl<I: Write + Unpin> Gathered<I> {
 }
 
 impl<I: Read + Write + Unpin> Read for Gathered<I> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let gone = if self.is_due { self.poll_out(cx)? } else { Poll::Ready(()) };
         // A socket that takes no more calls by itself once it does.
         self.is_called = gone.is_pending();
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let most = ready!(self.turn.poll_more(cx)).min(PIECE);
+        let is_full = self.bytes.len() >= MOST;
+        if is_full && self.ahead >= AHEAD {
+            return Poll::Pending;
+        }
+        // Read here first, to know how much it is.
+        let mut space = [const { MaybeUninit::uninit() }; PIECE];
+        let mut read = ReadBuf::uninit(&mut space[..most.min(buf.remaining())]);
+        ready!(Pin::new(&mut self.io).poll_read(cx, read.unfilled()))?;
+        self.turn.read(read.filled().len());
+        if is_full {
+            self.ahead += read.filled().len();
+        }
+        buf.put_slice(read.filled());
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -124,9 +146,10 @@ mod tests {
         task::{Wake, Waker},
     };
 
-    use hyper::rt::ReadBuf;
-
-    use super::*;
+    use super::{
+        super::{traffic::Traffic, turn::Turns as Parts},
+        *,
+    };
 
     /// Takes so many bytes and no more, and remembers what was written at once.
     #[derive(Default)]
@@ -180,8 +203,9 @@ mod tests {
 
     impl Turns {
         fn with_room(room: usize) -> Self {
+            let turn = Parts::new(&Arc::new(Traffic::new(1))).turn();
             Self {
-                io: Gathered::new(Socket { room, ..Socket::default() }, Malformed::new(|| {})),
+                io: Gathered::new(Socket { room, ..Socket::default() }, Malformed::new(|| {}), turn),
                 calls: Arc::default(),
             }
         }

@@ -10,17 +10,19 @@ use tonic::{Status, body::Body, service::Routes};
 use tower::Service as _;
 
 use super::{
-    auth::Auth,
+    auth::{Agents, Auth},
     connection::Connection,
+    frames::Encoding,
     guard::Guard,
     limits::{Limits, Permit},
     metadata,
-    received::Received,
+    received::{Received, drain},
     sent::Sent,
     server::SERVICE,
     service::Service,
     status::{self, refuse_at_the_door},
     tls::Tls,
+    whole::{Whole, full},
 };
 use crate::{
     calls::{Error, Kind},
@@ -46,8 +48,10 @@ pub struct Edge {
     pub tls: Option<Arc<Tls>>,
     /// What is counted.
     pub metrics: Metrics,
-    /// The bytes that all calls may hold.
+    /// The bytes that all answers may hold.
     pub budget: Arc<Budget>,
+    /// The bytes that all requests may hold.
+    pub requests: Arc<Budget>,
     /// Tells connections to leave.
     pub draining: CancellationToken,
     /// Ends what is left of them.
@@ -62,6 +66,8 @@ pub struct Arrival {
     pub guard: Arc<Guard>,
     call: Call,
     request: Request<Incoming>,
+    /// How large its head is, in bytes.
+    head: usize,
     refusal: Option<Error>,
 }
 
@@ -71,7 +77,10 @@ impl Arrival {
         let call = Call::begin(&edge.metrics, request.uri().path(), request.headers());
         let record = Arc::clone(call.record());
         record.set_request_id(metadata::request_id(request.headers()));
+        let (head, most) =
+            (metadata::size(request.headers()) + request.uri().path().len(), edge.settings.max_metadata_bytes);
         let (deadline, refusal) = match metadata::deadline(request.headers()) {
+            _ if head > usize::try_from(most).unwrap_or(usize::MAX) => (None, Some(Error::new(Kind::HeadTooLarge))),
             _ if !metadata::is_grpc(request.headers()) => (None, Some(Error::new(Kind::NotGrpc))),
             Ok(deadline) => (deadline, None),
             Err(error) => (None, Some(error)),
@@ -80,13 +89,13 @@ impl Arrival {
             record.set_deadline(deadline);
         }
         let guard = Guard::new(record, Arc::clone(connection), deadline, edge.budget.open());
-        Self { guard, call, request, refusal }
+        Self { guard, call, request, head, refusal }
     }
 }
 
 /// Answers one request.
 pub async fn answer(edge: Arc<Edge>, arrival: Arrival) -> Result<Response<Sent>, Infallible> {
-    let Arrival { guard, call, request, refusal } = arrival;
+    let Arrival { guard, call, request, head, refusal } = arrival;
     let record = &guard.record;
     let admitted = match refusal {
         Some(error) => Err(error),
@@ -95,12 +104,15 @@ pub async fn answer(edge: Arc<Edge>, arrival: Arrival) -> Result<Response<Sent>,
     let mut response = match admitted {
         Ok(share) => {
             guard.admit(share);
-            match guard.race(serve(&edge, &guard, request)).await {
+            match guard.race(serve(&edge, &guard, request, head)).await {
                 Ok(response) => response?,
                 Err(status) => status.into_http(),
             }
         }
-        Err(error) => turned_away(record, error),
+        Err(error) => {
+            drain(request.into_body());
+            turned_away(record, error)
+        }
     };
     if record.method().is_of_the_api() {
         response.headers_mut().insert(X_REQUEST_ID, record.request_id());
@@ -131,10 +143,19 @@ fn admit(
     if let Some(caller) = edge.auth.admit(record.method(), request.headers(), &connection.peer)? {
         record.set_caller(caller);
     }
+    let caller = record.caller().map(|caller| &**caller);
+    if record.method().creates && edge.auth.agents_of(caller) == Agents::None {
+        return Err(Kind::AgentForbidden);
+    }
     edge.limits.take(record.method())
 }
 
-async fn serve(edge: &Edge, guard: &Arc<Guard>, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+async fn serve(
+    edge: &Edge,
+    guard: &Arc<Guard>,
+    mut request: Request<Incoming>,
+    head: usize,
+) -> Result<Response<Body>, Infallible> {
     let record = &guard.record;
     let is_of_the_api = record.method().is_of_the_api();
     // A method that our service does not have is refused in our terms, too.
@@ -148,8 +169,14 @@ async fn serve(edge: &Edge, guard: &Arc<Guard>, mut request: Request<Incoming>) 
     if record.method().kind == MethodKind::Streaming && sent_plain {
         request.headers_mut().remove("grpc-accept-encoding");
     }
-    let request = request.map(|body| Received::new(body, Arc::clone(record), limit));
+    let whole = whole(edge, record, &request);
+    let request = request.map(|body| Received::new(body, Arc::clone(record), Arc::clone(&guard.account), limit));
     let response = if is_of_the_api {
+        let mut room = edge.requests.begin();
+        if !room.resize(head) {
+            return Ok(refuse_at_the_door(record, full()).into_http());
+        }
+        let request = request.map(|body| body.holding(room, whole));
         edge.agent.clone().call(request).await?
     } else {
         edge.others.clone().call(request.map(Body::new)).await?
@@ -159,6 +186,16 @@ async fn serve(edge: &Edge, guard: &Arc<Guard>, mut request: Request<Incoming>) 
     }
     let refused = if is_ours { status::of_tonic(record, response.headers()) } else { None };
     Ok(refused.map_or(response, Status::into_http))
+}
+
+/// What has to come as a whole before it is decoded: what is packed, and where it has to be seen which agent is meant.
+fn whole(edge: &Edge, record: &Arc<Record>, request: &Request<Incoming>) -> Option<Whole> {
+    let encoding = Encoding::of(request.headers());
+    let caller = record.caller().map(|caller| &**caller);
+    let is_asked = record.method().creates && edge.auth.agents_of(caller) != Agents::All;
+    let rights = is_asked.then(|| (Arc::clone(&edge.auth), Arc::clone(record)));
+    let is_needed = encoding.is_some() || rights.is_some();
+    is_needed.then(|| Whole::new(encoding, edge.settings.max_request_bytes, rights))
 }
 
 fn is_of_our_service(path: &str) -> bool {

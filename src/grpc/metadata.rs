@@ -24,6 +24,11 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
     start.eq_ignore_ascii_case(TYPE) && matches!(rest.first(), None | Some(b'+' | b';'))
 }
 
+/// How much HTTP/2 counts for what a head says, in bytes: each name and value with 32 more.
+pub fn size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum()
+}
+
 /// When the caller stops waiting, by `grpc-timeout`: up to eight digits and a unit.
 ///
 /// # Errors

@@ -23,6 +23,8 @@ mod tests;
 mod tls;
 mod told;
 mod traffic;
+mod turn;
+mod whole;
 
 pub use auth::{Auth, Tokens};
 pub use server::{Parts, SERVICE, Server};

@@ -36,6 +36,10 @@ pub const SERVICE: &str = "xpander.agent.v1.AgentService";
 /// The whole server's name, for health checks.
 const ALL: &str = "";
 
+/// The largest message that asks for health or reflection, in bytes: a name, which nobody counts.
+const LARGEST_OTHER: usize = 4 << 10;
+/// Why connections are refused.
+const REFUSED: &str = "server.max_connections are open, or as many files as may be";
 /// The pause after an accept that failed, e.g. for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long the last statuses of a drain have to reach their callers.
@@ -62,7 +66,7 @@ pub struct Parts {
     pub tls: Option<Arc<Tls>>,
     /// What is counted.
     pub metrics: Metrics,
-    /// The bytes that all calls may hold.
+    /// The bytes that all answers may hold.
     pub budget: Arc<Budget>,
 }
 
@@ -87,10 +91,12 @@ impl Server {
         };
         let service = Service { calls: calls.clone(), door };
         let mut others = Routes::builder();
-        others.add_service(health_service);
+        others.add_service(health_service.max_decoding_message_size(LARGEST_OTHER));
         add_reflection(&mut others)?;
         let used = Arc::clone(&budget);
-        metrics.observe_answers(move || used.used() as u64);
+        let requests = Budget::new(settings.server.max_receiving_bytes);
+        let held = Arc::clone(&requests);
+        metrics.observe_sizes(move || used.used() as u64, move || held.used() as u64);
         let edge = Edge {
             agent: agent_service(service, &settings.server),
             others: others.routes().prepare(),
@@ -99,6 +105,7 @@ impl Server {
             tls,
             metrics,
             budget,
+            requests,
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
             settings: settings.server.clone(),
@@ -161,9 +168,9 @@ impl Server {
         loop {
             match listener.accept().await {
                 Ok((socket, _)) => {
-                    let Some(place) = self.edge.limits.connection() else {
+                    let Some(place) = self.edge.limits.connection(&socket) else {
                         self.edge.metrics.connection_refused();
-                        told.once(|| warn!("connections are refused: server.max_connections are open"));
+                        told.once(|| warn!("connections are refused: {REFUSED}"));
                         continue;
                     };
                     told = Told::default();
@@ -217,6 +224,9 @@ fn add_reflection(routes: &mut RoutesBuilder) -> Result<(), tonic_reflection::se
             // So that clients that know the API by reflection alone can read the details of errors.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
-    routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+    let (v1, v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
+    routes
+        .add_service(v1.max_decoding_message_size(LARGEST_OTHER))
+        .add_service(v1alpha.max_decoding_message_size(LARGEST_OTHER));
     Ok(())
 }

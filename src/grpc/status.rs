@@ -95,6 +95,7 @@ fn end(kind: &Kind) -> End {
         Kind::Platform(platform::Error::Refused(refusal)) if refusal.status < 500 => End::Finished,
         Kind::Interrupted | Kind::Platform(_) => End::PlatformBroke,
         Kind::NotGrpc
+        | Kind::HeadTooLarge
         | Kind::Invalid(_)
         | Kind::NotStreaming
         | Kind::TooLarge { .. }
@@ -107,6 +108,7 @@ fn row(kind: &Kind) -> Row {
     let row = |code, reason| Row { code, reason, retry_after: None };
     match kind {
         Kind::NotGrpc => row(Code::InvalidArgument, "CONTENT_TYPE_UNKNOWN"),
+        Kind::HeadTooLarge => row(Code::ResourceExhausted, "METADATA_TOO_LARGE"),
         Kind::Invalid(_) => row(Code::InvalidArgument, "INVALID_REQUEST"),
         Kind::NotStreaming => row(Code::FailedPrecondition, "TASK_NOT_STREAMING"),
         Kind::Unauthenticated(_) => row(Code::Unauthenticated, "CALLER_UNAUTHENTICATED"),

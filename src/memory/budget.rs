@@ -1,6 +1,8 @@
-//! How many bytes all calls may hold together: answers that are being read, and what waits for callers to take it.
+//! How many bytes all calls may hold together: requests on their way in have a budget, and another one have answers that
+//! are being read or wait for callers to take them.
 //!
-//! Whoever needs room that is not there waits for it, and what has waited longest for a caller who does not read gives way.
+//! A request for which there is no room is refused. An answer waits for room, and what has waited longest for a caller who
+//! does not read gives way.
 
 use std::{
     collections::{BTreeMap, btree_map::OccupiedEntry},
@@ -23,6 +25,8 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often whoever waits for room looks for somebody who reads nothing.
 const LOOK: Duration = Duration::from_millis(100);
+/// The largest request that may have the last quarter of the room, in bytes: a few large ones keep no small one out.
+const SMALL: usize = 64 << 10;
 
 /// The bytes of all calls.
 #[derive(Debug)]
@@ -55,6 +59,8 @@ pub struct Account {
     is_offered: AtomicBool,
     gives_way: AtomicBool,
     keeper: AtomicWaker,
+    /// What its request holds, of another budget.
+    request: Mutex<Option<Held>>,
 }
 
 impl Budget {
@@ -73,9 +79,15 @@ impl Budget {
 
     /// Holds so many bytes, once there is room for them. Bytes for which there never is are let in alone.
     pub async fn hold(self: &Arc<Self>, bytes: usize) -> Held {
-        let mut held = Held { budget: Arc::clone(self), bytes: 0 };
+        let mut held = self.begin();
         held.grow(bytes).await;
         held
+    }
+
+    /// Holds nothing yet, for a request.
+    #[must_use]
+    pub fn begin(self: &Arc<Self>) -> Held {
+        Held { budget: Arc::clone(self), bytes: 0 }
     }
 
     /// The account of a new call.
@@ -88,6 +100,7 @@ impl Budget {
             is_offered: AtomicBool::new(false),
             gives_way: AtomicBool::new(false),
             keeper: AtomicWaker::new(),
+            request: Mutex::default(),
         })
     }
 
@@ -127,7 +140,7 @@ impl Budget {
 impl Held {
     /// Holds so many bytes in all, once there is room for what is more.
     pub async fn grow(&mut self, bytes: usize) {
-        if self.try_grow(bytes) {
+        if self.try_grow(bytes, self.budget.most) {
             return;
         }
         let budget = Arc::clone(&self.budget);
@@ -135,7 +148,7 @@ impl Held {
         let _waiting = Waiting(&budget);
         loop {
             let room = budget.room.notified();
-            if self.try_grow(bytes) {
+            if self.try_grow(bytes, budget.most) {
                 return;
             }
             budget.press();
@@ -143,9 +156,26 @@ impl Held {
         }
     }
 
-    fn try_grow(&mut self, bytes: usize) -> bool {
+    /// Holds so many bytes in all for a request, if there is room for them now.
+    #[must_use]
+    pub fn resize(&mut self, bytes: usize) -> bool {
+        if let Some(less @ 1..) = self.bytes.checked_sub(bytes) {
+            self.bytes = bytes;
+            self.budget.give_back(less);
+        }
+        let most = self.budget.most;
+        self.try_grow(bytes, if bytes <= SMALL { most } else { most - most / 4 })
+    }
+
+    /// How many bytes it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn try_grow(&mut self, bytes: usize, most: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
-        let fits = |used: usize| (used + more <= self.budget.most || used == self.bytes).then_some(used + more);
+        let fits = |used: usize| (used + more <= most || used == self.bytes).then_some(used + more);
         let is_held = self.budget.used.fetch_update(SeqCst, SeqCst, fits).is_ok();
         if is_held {
             self.bytes += more;
@@ -180,6 +210,16 @@ impl Account {
     /// Takes over what was held for an answer that has been read.
     pub fn keep(&self, mut held: Held) {
         self.held.fetch_add(std::mem::take(&mut held.bytes), SeqCst);
+    }
+
+    /// Takes over what the call's request holds.
+    pub fn bring(&self, request: Held) {
+        *self.request.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+    }
+
+    /// What its request holds, for what goes on with the request by itself.
+    pub fn request(&self) -> Option<Held> {
+        self.request.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Holds so many bytes in all, at once, which the caller may take now.
@@ -230,61 +270,4 @@ impl Drop for Waiting<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt as _;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn whoever_finds_no_room_waits_until_there_is_some() {
-        let budget = Budget::new(10);
-        let mut one = budget.hold(3).await;
-        one.grow(6).await;
-        assert!(budget.hold(5).now_or_never().is_none());
-        let its_budget = Arc::clone(&budget);
-        let waiting = tokio::spawn(async move { its_budget.hold(5).await });
-        tokio::task::yield_now().await;
-        assert_eq!(budget.used(), 6);
-        drop(one);
-        let other = waiting.await.expect("room");
-        assert_eq!(budget.used(), 5);
-        drop(other);
-        assert_eq!(budget.used(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_never_fits_is_let_in_alone() {
-        let budget = Budget::new(10);
-        let one = budget.hold(11).await;
-        assert!(budget.hold(1).now_or_never().is_none());
-        drop(one);
-        let _other = budget.hold(1).await;
-        assert!(budget.hold(11).now_or_never().is_none());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_has_waited_longest_for_its_caller_gives_way_after_a_second() {
-        let budget = Budget::new(10);
-        let accounts: Vec<_> = (0..2).map(|_| budget.open()).collect();
-        let begun = Instant::now();
-        let keepers: Vec<_> = [0, 1]
-            .map(|at| {
-                let account = Arc::clone(&accounts[at]);
-                account.offer(5);
-                tokio::spawn(async move {
-                    account.gives_way().await;
-                    account.set(0);
-                })
-            })
-            .into();
-        tokio::task::yield_now().await;
-        // The first one's caller reads a little, half a second later.
-        tokio::time::advance(PATIENCE / 2).await;
-        accounts[0].taken();
-        accounts[0].offer(5);
-        accounts[0].keeper.wake();
-        let _room = budget.hold(5).await;
-        assert!(begun.elapsed() >= PATIENCE && begun.elapsed() < PATIENCE * 3 / 2, "{:?}", begun.elapsed());
-        assert_eq!((keepers[0].is_finished(), keepers[1].is_finished()), (false, true));
-    }
-}
+mod tests;

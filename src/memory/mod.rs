@@ -3,8 +3,10 @@
 //! Not a limit on one message: the settings have those where messages are read.
 
 mod budget;
+mod buffer;
 
 pub use budget::{Account, Budget, Held};
+pub use buffer::make_room;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// From so many bytes on, work on a message leaves the threads that serve everybody: below, it takes about a millisecond.

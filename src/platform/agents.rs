@@ -6,8 +6,10 @@ use moka::future::Cache;
 
 use super::{credentials::Credentials, error::Error};
 
-/// The most lookups that are kept.
-const CAPACITY: u64 = 10_000;
+/// How much is kept, in bytes: some ten thousand lookups.
+const CAPACITY: u64 = 4 << 20;
+/// What one takes beside its texts, in bytes, give or take.
+const LOOKUP: usize = 256;
 
 /// The cache; belongs to one client and so to one base URL.
 #[derive(Clone)]
@@ -23,10 +25,15 @@ struct Key {
     version: Option<String>,
 }
 
+fn weight(key: &Key, id: &Arc<str>) -> u32 {
+    let texts = key.agent.len() + key.version.as_ref().map_or(0, String::len) + id.len();
+    u32::try_from(LOOKUP + texts).unwrap_or(u32::MAX)
+}
+
 impl Agents {
     /// A cache that keeps a lookup for `ttl`.
     pub fn new(ttl: Duration) -> Self {
-        Self { ids: Cache::builder().max_capacity(CAPACITY).time_to_live(ttl).build() }
+        Self { ids: Cache::builder().weigher(weight).max_capacity(CAPACITY).time_to_live(ttl).build() }
     }
 
     /// The id that an agent answered with, loaded by `load` unless it is known. Failures are shared by those who wait

@@ -14,6 +14,7 @@ use super::{
     codings,
     error::Error,
     events::EventStream,
+    ids::is_id,
     progress::{CreateBody, Phase, Progress, State},
     retry::Retries,
     transport::{Context, JSON, Transport, until},
@@ -57,7 +58,12 @@ impl Client {
                 let request = context.credentials.http.builder().get(context.credentials.rest(&["agents", agent])?);
                 match self.transport.json(&context, request, attempts.next()).await {
                     Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
-                    agent => return agent.map(|agent: Box<wire::Agent>| agent.id.into()),
+                    Ok::<Box<wire::Agent>, _>(agent) if is_id(&agent.id) => return Ok(agent.id.into()),
+                    // Nothing of it is kept.
+                    Ok(_) => {
+                        return Err(unreadable(Route::LoadAgent, "its agent has an id that cannot stand in a path"));
+                    }
+                    Err(error) => return Err(error),
                 }
             }
         };
@@ -204,13 +210,16 @@ impl Client {
         expected: Option<&str>,
     ) -> Result<Box<wire::Task>, Error> {
         let task: Box<wire::Task> = self.transport.json(context, request, sending).await?;
-        let unreadable = |why: &str| Error::Unreadable { what: sending.route.what(), why: why.to_owned(), status: 200 };
+        let unreadable = |why| unreadable(sending.route, why);
         match task.id.as_deref() {
             None | Some("") => Err(unreadable("it is no task: it has no id")),
-            // One that is not what was sent is none.
-            Some(id) if id.contains(char::REPLACEMENT_CHARACTER) => Err(unreadable("its id cannot be read")),
+            Some(id) if !is_id(id) => Err(unreadable("its id cannot stand in a path")),
             Some(id) if expected.is_some_and(|expected| expected != id) => Err(unreadable("it is another task")),
             Some(_) => Ok(task),
         }
     }
+}
+
+fn unreadable(route: Route, why: &str) -> Error {
+    Error::Unreadable { what: route.what(), why: why.to_owned(), status: 200 }
 }

@@ -13,8 +13,9 @@ use std::{
 use http::Version;
 use reqwest::Client;
 use tokio::{
+    runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
+    time::{Instant, sleep},
 };
 
 use crate::telemetry::Route;
@@ -29,7 +30,7 @@ pub const A_MOMENT: Duration = Duration::from_secs(1);
 type Open = Box<dyn Fn(Duration) -> reqwest::Result<Client> + Send + Sync>;
 
 /// A lane, and a request's place on it.
-type Taken = (Arc<Lane>, Option<OwnedSemaphorePermit>);
+type Taken = (Arc<Lane>, Client, Option<OwnedSemaphorePermit>);
 
 /// The connections.
 pub struct Lanes {
@@ -72,11 +73,14 @@ impl Need {
 pub struct Share {
     lane: Arc<Lane>,
     begun: Instant,
-    _permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
+    /// How many requests the lane may have.
+    most: usize,
 }
 
 struct Lane {
-    client: Client,
+    /// None once it is closed.
+    client: Mutex<Option<Client>>,
     /// For HTTP/1.1, where a client has many connections: one that keeps none that was not used a moment ago.
     fresh: OnceLock<Client>,
     free: Arc<Semaphore>,
@@ -122,23 +126,24 @@ impl Lanes {
     /// When the HTTP client refuses its settings.
     pub fn next(&self, need: Need) -> reqwest::Result<(Client, Share)> {
         let mut lanes = lock(&self.opened);
-        lanes.retain(|lane| !lane.is_silent(self.silence));
+        lanes.retain(|lane| !lane.is_silent(self.silence) && lock(&lane.client).is_some());
         let taken = lanes.iter().find_map(|lane| lane.take(need, self.most));
-        let (lane, permit) = if let Some(taken) = taken { taken } else { self.open_one(&mut lanes, need)? };
+        let (lane, client, permit) = if let Some(taken) = taken { taken } else { self.open_one(&mut lanes, need)? };
         let client = match need {
             Need::Fresh if lane.has_many() => lane.fresh(&self.open, A_MOMENT.min(self.idle))?,
-            _ => lane.client.clone(),
+            _ => client,
         };
-        Ok((client, Share { lane, begun: Instant::now(), _permit: permit }))
+        Ok((client, Share { lane, begun: Instant::now(), permit, most: self.most }))
     }
 
     fn open_one(&self, lanes: &mut Vec<Arc<Lane>>, need: Need) -> reqwest::Result<Taken> {
         // What is too old for this request is so for the next one of its kind, and has nothing under way.
         lanes.retain(|lane| need == Need::Any || lane.is_fresh(self.most));
-        let lane = Arc::new(Lane::new((self.open)(self.idle)?, self.most, self.speaks));
+        let client = (self.open)(self.idle)?;
+        let lane = Arc::new(Lane::new(client.clone(), self.most, self.speaks));
         lanes.push(Arc::clone(&lane));
         let permit = Arc::clone(&lane.free).try_acquire_owned().ok();
-        Ok((lane, permit))
+        Ok((lane, client, permit))
     }
 }
 
@@ -159,7 +164,9 @@ impl Share {
 impl Drop for Share {
     /// Whatever ended it, its time or its caller's: what matters is whether it was answered.
     fn drop(&mut self) {
+        drop(self.permit.take());
         lock(&self.lane.health).unanswered_since(self.begun);
+        self.lane.end_if_unused(self.most);
     }
 }
 
@@ -179,7 +186,7 @@ impl Lane {
     fn new(client: Client, most: usize, speaks: Option<Version>) -> Self {
         let now = Instant::now();
         let health = Mutex::new(Health { speaks, heard: now, unanswered: 0, since: now });
-        Self { client, fresh: OnceLock::new(), free: Arc::new(Semaphore::new(most)), health }
+        Self { client: Mutex::new(Some(client)), fresh: OnceLock::new(), free: Arc::new(Semaphore::new(most)), health }
     }
 
     /// A share of it, where it has one that serves.
@@ -188,7 +195,7 @@ impl Lane {
             return None;
         }
         let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
-        Some((Arc::clone(self), Some(permit)))
+        Some((Arc::clone(self), lock(&self.client).clone()?, Some(permit)))
     }
 
     /// Whether its connection was used a moment ago; where there are many, that is looked after for each.
@@ -207,6 +214,25 @@ impl Lane {
         }
         let client = open(idle)?;
         Ok(self.fresh.get_or_init(|| client).clone())
+    }
+
+    /// What a server goes on sending for a request that was given up costs as much as it likes: over HTTP/2 h2 reads it for a
+    /// quarter of an hour. So a connection that carries nothing else, and is not heard of within a moment, is closed.
+    fn end_if_unused(self: &Arc<Self>, most: usize) {
+        let is_done = move |lane: &Self| {
+            lock(&lane.health).unanswered > 0 && !lane.has_many() && lane.free.available_permits() == most
+        };
+        if is_done(self)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let lane = Arc::clone(self);
+            runtime.spawn(async move {
+                sleep(A_MOMENT).await;
+                if is_done(&lane) {
+                    drop(lock(&lane.client).take());
+                }
+            });
+        }
     }
 
     fn is_silent(&self, silence: Duration) -> bool {

@@ -1,12 +1,12 @@
 //! The HTTP client of the platform; knows no protobuf.
 
 mod agents;
-mod buffer;
 mod client;
 mod codings;
 mod credentials;
 mod error;
 mod events;
+mod ids;
 mod keys;
 mod lanes;
 mod pool;
@@ -23,6 +23,7 @@ pub use client::Client;
 pub use credentials::{Credentials, Owner};
 pub use error::{Cause, Error};
 pub use events::EventStream;
+pub use ids::{is_id, is_unreserved};
 pub use keys::{KeyError, Keys};
 pub use pool::BuildError;
 pub use progress::{Phase, Progress, State};

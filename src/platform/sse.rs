@@ -13,7 +13,7 @@ use bytes::{Buf, BytesMut};
 
 use self::event::Event;
 pub use self::event::{Frame, Payload};
-use super::buffer::make_room;
+use crate::memory::make_room;
 
 /// The longest `id` that is remembered, in bytes.
 const MAX_ID: usize = 1024;

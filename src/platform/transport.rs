@@ -14,7 +14,6 @@ use tokio::{
 };
 
 use super::{
-    buffer::make_room,
     codings::{self, Garbled},
     credentials::Credentials,
     error::{Cause, Error, sources},
@@ -26,7 +25,7 @@ use super::{
 };
 use crate::{
     config,
-    memory::{self, Account, Budget, Held},
+    memory::{self, Account, Budget, Held, make_room},
     telemetry::{Attempt, Record, Route, Sending},
 };
 

@@ -4,6 +4,7 @@ mod codec;
 mod fields;
 pub mod json;
 mod lists;
+mod named;
 
 mod generated {
     #![allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated")]
@@ -14,6 +15,7 @@ use std::fmt;
 
 pub use generated::*;
 pub use lists::{MAX_ELEMENTS, TooLong};
+pub use named::named_agent;
 use prost::Message;
 
 /// The compiled descriptors, for reflection and for proto JSON.

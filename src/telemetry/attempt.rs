@@ -1,12 +1,18 @@
 //! One request to the platform, sent once: its part of the metrics, its span, and the trace headers it carries.
 
-use std::{sync::Arc, time::Instant};
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use http::HeaderMap;
 use opentelemetry::KeyValue;
 use tracing::Span;
 
 use super::{record::Record, route::Route, trace};
+
+/// The statuses that metrics know; any other counts as its class. Whoever answers chooses from nine hundred.
+const STATUSES: [u16; 30] = [
+    200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 402, 403, 404, 405, 408, 409, 410, 412, 413, 415,
+    422, 429, 500, 501, 502, 503, 504,
+];
 
 /// A request that is about to be sent.
 #[derive(Debug, Clone, Copy)]
@@ -80,12 +86,17 @@ impl Attempt {
     }
 
     /// What the failure is called, where there is one.
-    fn error(&self) -> Option<String> {
+    fn error(&self) -> Option<Cow<'static, str>> {
         match (self.outcome, self.status) {
             (Some(Ok(())), _) => None,
-            (_, Some(status @ 400..)) => Some(status.to_string()),
-            (Some(Err(why)), _) => Some(why.to_owned()),
-            (None, _) => Some("cancelled".to_owned()),
+            (_, Some(status @ 400..)) => Some(match status {
+                _ if STATUSES.contains(&status) => status.to_string().into(),
+                400..500 => "4xx".into(),
+                500..600 => "5xx".into(),
+                _ => "_OTHER".into(),
+            }),
+            (Some(Err(why)), _) => Some(why.into()),
+            (None, _) => Some("cancelled".into()),
         }
     }
 }
@@ -98,14 +109,15 @@ impl Drop for Attempt {
                 self.span.record("http.response.status_code", i64::from(status));
             }
             if let Some(error) = &error {
-                self.span.record("error.type", error.as_str());
+                self.span.record("error.type", &**error);
                 self.span.record("otel.status_code", "ERROR");
             }
         }
         let [method, template] = self.route.attributes();
         let address = KeyValue::new("server.address", std::mem::take(&mut self.address));
         let mut attributes = vec![method, template, address, KeyValue::new("server.port", i64::from(self.port))];
-        attributes.extend(self.status.map(|status| KeyValue::new("http.response.status_code", i64::from(status))));
+        let known = self.status.filter(|status| STATUSES.contains(status));
+        attributes.extend(known.map(|status| KeyValue::new("http.response.status_code", i64::from(status))));
         attributes.extend(error.map(|error| KeyValue::new("error.type", error)));
         self.record.metrics.request_ended(&attributes, self.begun.elapsed());
     }

@@ -88,12 +88,19 @@ impl Metrics {
         otlp::finish(move |time| self.provider.shutdown_with_timeout(time)).await;
     }
 
-    /// Has the bytes told that answers hold, read whenever the metrics are.
-    pub fn observe_answers(&self, bytes: impl Fn() -> u64 + Send + Sync + 'static) {
+    /// Has the bytes told that answers and requests hold, read whenever the metrics are.
+    pub fn observe_sizes(
+        &self,
+        answers: impl Fn() -> u64 + Send + Sync + 'static,
+        requests: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
         let meter = self.provider.meter(env!("CARGO_PKG_NAME"));
         let gauge = meter.u64_observable_gauge("xpander.answers.size").with_unit("By");
         let what = "Bytes of answers that are being read or wait for their callers (server.max_buffered_bytes).";
-        gauge.with_description(what).with_callback(move |gauge| gauge.observe(bytes(), &[])).build();
+        gauge.with_description(what).with_callback(move |gauge| gauge.observe(answers(), &[])).build();
+        let gauge = meter.u64_observable_gauge("xpander.requests.size").with_unit("By");
+        let what = "Bytes of requests that are on their way in or being worked on (server.max_receiving_bytes).";
+        gauge.with_description(what).with_callback(move |gauge| gauge.observe(requests(), &[])).build();
     }
 
     /// Counts a connection that was closed because too many were open.

@@ -2,32 +2,24 @@
 
 use std::time::Duration;
 
-/// The longest id, in bytes.
-const MAX_ID: usize = 128;
+pub use crate::platform::is_id;
+use crate::platform::is_unreserved;
+
+/// The longest idempotency key, in bytes.
+const MAX_REQUEST_ID: usize = 128;
 /// The longest version pin, in bytes.
 const MAX_VERSION: usize = 64;
 /// The longest id of an event, in bytes.
 const MAX_EVENT_ID: usize = 1024;
-
-/// Whether this may be an id in a path: `[A-Za-z0-9._~-]{1,128}`, and not `.` or `..`.
-#[must_use]
-pub fn is_id(text: &str) -> bool {
-    is_unreserved(text, MAX_ID) && text != "." && text != ".."
-}
 
 /// Whether this may be a version pin: 1 to 64 of the same characters.
 pub(super) fn is_version(text: &str) -> bool {
     is_unreserved(text, MAX_VERSION)
 }
 
-fn is_unreserved(text: &str, most: usize) -> bool {
-    (1..=most).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-'))
-}
-
 /// Whether this may be an idempotency key: 1 to 128 bytes of printable ASCII.
 pub(super) fn is_request_id(text: &str) -> bool {
-    (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+    (1..=MAX_REQUEST_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// The id of an event as a header's value: at most 1,024 bytes without control characters. None for an empty one.

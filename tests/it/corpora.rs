@@ -1,5 +1,7 @@
 //! Every file of the fuzz corpora, replayed: what fuzzing has found stays found.
 
+#[path = "../../fuzz/edge.rs"]
+mod edge;
 #[path = "../../fuzz/properties.rs"]
 mod properties;
 
@@ -7,7 +9,8 @@ use std::{fs, panic::catch_unwind, path::Path};
 
 type Property = fn(&[u8]);
 
-const TARGETS: [(&str, Property); 8] = [
+const TARGETS: [(&str, Property); 9] = [
+    ("edge", edge::edge),
     ("event", properties::event),
     ("event_decoder", properties::event_decoder),
     ("free_json", properties::free_json),
@@ -53,4 +56,36 @@ fn every_file_of_the_corpora_keeps_its_property() {
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// What a fuzzer does without looking at the code: files of the corpus, cut, joined and changed at random, for so many
+/// seconds. Where libFuzzer is at hand it finds more.
+#[test]
+#[ignore = "takes as long as EDGE_SECONDS says, by default ten minutes"]
+fn the_edge_bears_what_a_generator_makes() {
+    let seconds = std::env::var("EDGE_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(600);
+    let seeds = entries("corpus/edge");
+    let (begun, mut count) = (std::time::Instant::now(), 0);
+    while begun.elapsed().as_secs() < seconds {
+        let seed = fastrand::u64(..);
+        fastrand::seed(seed);
+        let mut bytes = Vec::new();
+        for _ in 0..fastrand::usize(1..6) {
+            let (_, file) = &seeds[fastrand::usize(..seeds.len())];
+            let from = fastrand::usize(..=file.len());
+            bytes.extend_from_slice(if fastrand::bool() { file } else { &file[from..] });
+            bytes.extend(std::iter::repeat_with(|| fastrand::u8(..)).take(fastrand::usize(..12)));
+        }
+        for _ in 0..fastrand::usize(..8) {
+            let at = fastrand::usize(..bytes.len().max(1));
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = fastrand::u8(..);
+            }
+        }
+        if catch_unwind(|| edge::edge(&bytes)).is_err() {
+            panic!("seed {seed}, after {count}: {bytes:?}");
+        }
+        count += 1;
+    }
+    println!("{count} inputs");
 }

@@ -3,7 +3,10 @@
 
 mod bytes;
 mod free_json;
+mod receiving;
 mod requests;
+
+pub use requests::zipped;
 
 use std::{
     fs, iter,
@@ -55,6 +58,10 @@ impl Process {
 
     pub fn grpc(&self) -> &str {
         &self.serving.grpc
+    }
+
+    pub fn admin(&self) -> &str {
+        &self.serving.admin
     }
 
     pub fn client(&self) -> Client {

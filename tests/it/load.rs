@@ -4,6 +4,7 @@
 mod aging;
 mod permits;
 mod resets;
+mod shared;
 mod shedding;
 mod slow;
 mod slow_connections;
@@ -82,7 +83,7 @@ pub async fn metric(admin: &str, name: &str, method: &str) -> String {
 }
 
 /// Asks again and again until it is so.
-async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+pub async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
     within(what, async {
         while !is_so().await {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -10,6 +10,7 @@ mod bad_input;
 mod bad_input_answers;
 mod bad_input_bytes;
 mod bad_input_events;
+mod bad_input_ids;
 mod bad_input_python;
 mod bad_input_secrets;
 mod bad_input_transfer;

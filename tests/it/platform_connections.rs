@@ -6,6 +6,7 @@ mod codings;
 mod dead;
 mod heads;
 mod http2;
+mod interim;
 mod keep_alive;
 mod slow_readers;
 

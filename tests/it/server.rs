@@ -6,6 +6,7 @@ mod drain;
 mod encodings;
 mod malformed;
 mod metadata;
+mod others;
 
 use tonic::{Code, Request};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};

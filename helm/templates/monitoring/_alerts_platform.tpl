@@ -5,7 +5,7 @@
 - alert: XpanderGrpcProxyPlatformErrors
   {{- /* Of the 4xx, which are the caller's, 429 alone is the platform's. */}}
   expr: |-
-    {{ include "xpander-grpc-proxy.alerts.sum" (merge (dict "over" "5m" "where" "error_type!=\"\", error_type!~\"40.|41.|42[0-8]|4[3-9].\"") $requests) }}
+    {{ include "xpander-grpc-proxy.alerts.sum" (merge (dict "over" "5m" "where" "error_type!=\"\", error_type!~\"40.|41.|42[0-8]|4[3-9].|4xx\"") $requests) }}
       / {{ include "xpander-grpc-proxy.alerts.sum" (merge (dict "over" "5m") $requests) }}
       > {{ $thresholds.platformErrorShare }}
     and

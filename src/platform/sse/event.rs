@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use super::super::buffer::make_room;
+use crate::memory::make_room;
 
 /// What stands between two blank lines, where that is an id or data.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,9 +7,11 @@ use xpander_grpc_proxy::{
 };
 
 use super::{get, world};
+use crate::hostile::zipped;
 use crate::support::{
     callers::{bearer, let_in},
     calls::invoke,
+    direct::{Direct, frame},
     live::within,
     platform::Platform,
     proxy::Proxy,
@@ -53,7 +55,66 @@ async fn may(proxy: &Proxy, token: &str, agent: &str) -> bool {
 
 fn check(failure: &Failure, agent: &str) {
     assert_eq!((failure.code, &*failure.reason), (Code::PermissionDenied, "AGENT_NOT_ALLOWED"));
-    assert_eq!((&*failure.facts["agent_id"], &*failure.facts["outcome"]), (agent, "not_created"));
+    assert_eq!(failure.facts["outcome"], "not_created");
+    // Whoever may invoke none is refused before anybody reads which one is meant.
+    assert!(failure.facts.get("agent_id").is_none_or(|named| named == agent), "{failure:?}");
+}
+
+/// Refused with the head: the message never comes.
+#[tokio::test]
+async fn a_caller_without_a_right_is_refused_before_its_message_has_come() {
+    let (platform, proxy) = of(&[("orders", &["echo"]), ("billing", &[])]).await;
+    for (token, method) in [("t-billing", "Invoke"), ("t-admin", "Invoke"), ("t-admin", "InvokeStream")] {
+        let mut direct = Direct::connect(&proxy).await;
+        let never = axum::body::Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let metadata = [("authorization", &*format!("Bearer {token}"))];
+        let status = within("a refusal", direct.post_body(method, &metadata, never)).await;
+        let failure = failure(Err::<(), _>(status));
+        check(&failure, "");
+        assert!(!failure.facts.contains_key("agent_id"));
+    }
+    assert_eq!(platform.paths(), Vec::<String>::new());
+}
+
+/// A field that cannot be decoded: a text that is no UTF-8, as the prompt.
+const GARBAGE: &[u8] = b"\x12\x02\xc3\x28";
+
+fn named(agent: &str) -> Vec<u8> {
+    [&[0x0a, u8::try_from(agent.len()).expect("short")], agent.as_bytes()].concat()
+}
+
+#[tokio::test]
+async fn the_right_to_an_agent_is_checked_before_the_message_is_decoded() {
+    let (platform, proxy) = of(&[("orders", &["echo"])]).await;
+    let (echo, tools) = (named("echo"), named("tools"));
+    let rows = [
+        ([&*tools, GARBAGE].concat(), "AGENT_NOT_ALLOWED"),
+        ([GARBAGE, &*tools].concat(), "AGENT_NOT_ALLOWED"),
+        // Of several the last one is meant, as its decoder has it.
+        ([&*echo, GARBAGE, &*tools].concat(), "AGENT_NOT_ALLOWED"),
+        ([&*tools, GARBAGE, &*echo].concat(), "REQUEST_UNREADABLE"),
+        ([&*echo, GARBAGE].concat(), "REQUEST_UNREADABLE"),
+        (GARBAGE.to_vec(), "REQUEST_UNREADABLE"),
+    ];
+    for (message, reason) in rows {
+        let streamed = [&[0x0a, u8::try_from(message.len()).expect("short")], &*message].concat();
+        for (method, message) in [("Invoke", &message), ("InvokeStream", &streamed)] {
+            for (encoding, body) in [("identity", frame(message)), ("gzip", zipped(message))] {
+                let metadata = [("authorization", "Bearer t-orders"), ("grpc-encoding", encoding)];
+                // In one piece, and byte by byte.
+                let bytes = body.clone().into_iter().map(|byte| Ok::<_, std::io::Error>(vec![byte]));
+                let dripped = axum::body::Body::from_stream(futures_util::stream::iter(bytes));
+                let mut direct = Direct::connect(&proxy).await;
+                for body in [axum::body::Body::from(body), dripped] {
+                    let status = within("a refusal", direct.post_body(method, &metadata, body)).await;
+                    let failure = failure(Err::<(), _>(status));
+                    assert_eq!(failure.reason, reason, "{method} {encoding} {message:?}");
+                    assert_eq!(failure.facts["outcome"], "not_created");
+                }
+            }
+        }
+    }
+    assert_eq!(platform.paths(), Vec::<String>::new());
 }
 
 #[tokio::test]

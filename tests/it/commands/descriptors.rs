@@ -5,7 +5,10 @@ use std::{fs, time::Duration};
 use tokio::{net::TcpStream, time::sleep};
 use xpander_grpc_proxy::{proto::GetTaskRequest, sandbox::Sandbox};
 
-use crate::support::{binary::Serving, live::within, sandbox::asking};
+use crate::{
+    load::metric,
+    support::{binary::Serving, live::within, sandbox::asking},
+};
 
 /// The binary before a sandbox, with so many open files at first and at most.
 async fn serving(sandbox: &Sandbox, first: u32, most: u32, environment: &[(&str, &str)]) -> Serving {
@@ -58,7 +61,7 @@ async fn a_process_without_file_descriptors_keeps_its_calls_rests_and_recovers()
     for _ in 0..100 {
         filling.push(within("a connection", TcpStream::connect(&address)).await.expect("connects"));
     }
-    serving.line("connections cannot be accepted").await;
+    serving.line("connections are refused: server.max_connections are open, or as many files as may be").await;
     // What it has goes on, and it does not spend its time on what it cannot have.
     within("an answer", before.get_task(get())).await.expect("OK");
     let used = ticks(&serving);
@@ -69,8 +72,28 @@ async fn a_process_without_file_descriptors_keeps_its_calls_rests_and_recovers()
     within("an answer", serving.client().get_task(get())).await.expect("OK");
     let log = serving.whole_log().await;
     // Once each time that there are none left; the create's own connection, which is kept for a second, may free one.
-    let told = log.matches("connections cannot be accepted").count();
+    let told = log.matches("connections are refused").count();
     assert!((1..=2).contains(&told), "{log}");
+}
+
+/// Connections that do nothing take what they may, and leave the rest to probes and to the platform's connections.
+#[tokio::test]
+async fn idle_connections_leave_descriptors_to_probes() {
+    let sandbox = sandbox().await;
+    let serving = serving(&sandbox, 128, 128, &[("XPANDER_PROXY_SERVER__HANDSHAKE_TIMEOUT", "1h")]).await;
+    let mut before = serving.client();
+    within("an answer", before.invoke(asking("echo", "hi"))).await.expect("OK");
+    let mut idle = Vec::new();
+    for address in [&serving.grpc, &serving.admin] {
+        for _ in 0..150 {
+            let address = address.trim_start_matches("http://");
+            idle.push(within("a connection", TcpStream::connect(address)).await.expect("connects"));
+        }
+    }
+    for _ in 0..20 {
+        assert_ne!(metric(&serving.admin, "xpander_connections_refused_total", "").await, "0");
+        within("an answer", before.invoke(asking("echo", "hi"))).await.expect("OK");
+    }
 }
 
 /// The processor time it has used, in hundredths of a second.

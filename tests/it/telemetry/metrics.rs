@@ -297,3 +297,30 @@ async fn a_collector_that_is_down_is_told_of_once_and_never_by_the_token_for_it(
     assert!(log.contains("\"h2::") && log.contains("drained"), "everything is logged");
     assert!(!log.contains("a-secret-token"));
 }
+
+/// Whoever answers chooses from nine hundred statuses, for each route: what is told of them is a closed set.
+#[tokio::test]
+async fn statuses_that_nobody_knows_are_told_by_their_class() {
+    let platform = Platform::start(|request| {
+        let status = request.task_id().strip_prefix("status-").and_then(|status| status.parse().ok());
+        Reply::json(status.unwrap_or(500), &json!({}))
+    })
+    .await;
+    let proxy = Proxy::start(&platform.base_url()).await;
+    let calls = (200..1_000).map(|status| {
+        let mut client = proxy.client();
+        async move { client.get_task(GetTaskRequest { task_id: format!("status-{status}") }).await.map(drop) }
+    });
+    for failed in within("the answers", futures_util::future::join_all(calls)).await {
+        failed.expect_err("no task");
+    }
+    let Scrape(text) = Scrape::of(&proxy.admin).await;
+    let of = |label: &str| -> BTreeSet<String> {
+        let values = text.split(label).skip(1).filter_map(|rest| rest.split('"').nth(1));
+        values.map(str::to_owned).collect()
+    };
+    let (statuses, errors) = (of("http_response_status_code="), of("error_type="));
+    assert!(statuses.contains("404") && !statuses.contains("418") && statuses.len() <= 30, "{statuses:?}");
+    assert!(errors.contains("4xx") && errors.contains("5xx") && errors.contains("_OTHER"), "{errors:?}");
+    assert!(errors.len() < 40 && text.len() < 300_000, "{} bytes, {errors:?}", text.len());
+}

@@ -1,0 +1,84 @@
+//! How much of what has arrived one turn of a connection's task takes in: what comes in one burst is answered, taken and
+//! dropped piece by piece, whatever HTTP/2 does with it. Not a limit on a call, nor on a connection.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::time::{Sleep, sleep};
+
+use super::traffic::Traffic;
+
+/// How much that is, in bytes: some 2,000 frames of one byte, or a thousand requests that
+/// are reset at once, each with a head of three bytes.
+const MOST: usize = 16 << 10;
+/// The same where the other end has reset too much, and how long a turn takes then at least: what it goes on sending costs
+/// little, and the calls under way go on.
+const FEW: usize = 2 << 10;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The turns of one connection's task.
+pub struct Turns {
+    read: Arc<AtomicUsize>,
+    traffic: Arc<Traffic>,
+}
+
+/// What one turn may still take in.
+pub struct Turn {
+    read: Arc<AtomicUsize>,
+    traffic: Arc<Traffic>,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Turns {
+    /// The turns of the connection with this traffic.
+    pub fn new(traffic: &Arc<Traffic>) -> Self {
+        Self { read: Arc::default(), traffic: Arc::clone(traffic) }
+    }
+
+    /// What looks after each of them, for the one who reads.
+    pub fn turn(&self) -> Turn {
+        Turn { read: Arc::clone(&self.read), traffic: Arc::clone(&self.traffic), pause: None }
+    }
+
+    /// Polls the connection to its end, each time in a turn of its own.
+    pub async fn each<F: Future>(&self, mut connection: Pin<&mut F>) -> F::Output {
+        poll_fn(|cx| {
+            if !self.traffic.is_abused() {
+                self.read.store(0, Relaxed);
+            }
+            connection.as_mut().poll(cx)
+        })
+        .await
+    }
+}
+
+impl Turn {
+    /// Notes so many bytes.
+    pub fn read(&self, bytes: usize) {
+        self.read.fetch_add(bytes, Relaxed);
+    }
+
+    /// How many more bytes may be read, once it is some; until then another turn is certain.
+    pub fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        let most = if self.traffic.is_abused() { FEW } else { MOST };
+        if let Some(more @ 1..) = most.checked_sub(self.read.load(Relaxed)) {
+            return Poll::Ready(more);
+        }
+        if !self.traffic.is_abused() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        ready!(self.pause.get_or_insert_with(|| Box::pin(sleep(PAUSE))).as_mut().poll(cx));
+        self.pause = None;
+        self.read.store(0, Relaxed);
+        Poll::Ready(most)
+    }
+}

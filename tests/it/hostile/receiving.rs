@@ -1,0 +1,124 @@
+//! Requests that are on their way in, over all calls together: their bytes are bounded, whoever is refused is told at once,
+//! and few large ones keep no small one out.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
+use h2::{SendStream, client::ResponseFuture};
+use http::Request;
+use tokio::{net::TcpStream, sync::Notify};
+use tonic::{Code, Status};
+
+use super::{MB, Process, platform, zipped};
+use crate::{
+    load::{metric, until},
+    support::{
+        calls::invoke,
+        direct::{Direct, frame},
+        live::within,
+        platform::{Platform, Reply, task},
+        proxy::{Proxy, settings},
+        status::failure,
+    },
+};
+
+/// How many bytes requests may have.
+const ROOM: (&str, &str) = ("XPANDER_PROXY_SERVER__MAX_RECEIVING_BYTES", "8388608");
+
+/// A call whose message says that it has so many bytes, with its answer to come, and the way to send them.
+async fn begin(grpc: &str, headers: &[(&str, String)], size: usize) -> (ResponseFuture, SendStream<Bytes>) {
+    let socket = TcpStream::connect(grpc.trim_start_matches("http://")).await.expect("connects");
+    let (requests, connection) = h2::client::handshake(socket).await.expect("speaks HTTP/2");
+    tokio::spawn(connection);
+    let mut request = Request::post("http://proxy/xpander.agent.v1.AgentService/GetTask")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers");
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    let mut requests = requests.ready().await.expect("a stream");
+    let (answer, mut body) = requests.send_request(request.body(()).expect("a request"), false).expect("sent");
+    let size = u32::try_from(size).expect("a size").to_be_bytes();
+    body.send_data(Bytes::from([&[0], &size[..]].concat()), false).expect("sent");
+    (answer, body)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_never_end_hold_no_more_than_there_is_room_and_keep_no_small_one_out() {
+    const CALLERS: usize = 40;
+    const SIZE: usize = 4 * MB;
+    let process = Process::with(platform(|| Reply::Silence, || Reply::Silence).await, &[ROOM]).await;
+    let callers = join_all((0..CALLERS).map(|_| begin(process.grpc(), &[], SIZE + 1))).await;
+    let (answers, mut bodies): (FuturesUnordered<_>, Vec<_>) = callers.into_iter().unzip();
+    for body in &mut bodies {
+        body.send_data(Bytes::from(vec![b'x'; SIZE]), false).expect("sent");
+    }
+    // There is room for one.
+    let refused: Vec<_> = within("refusals", answers.take(CALLERS - 1).collect::<Vec<_>>()).await;
+    for head in refused {
+        is_full(&head.expect("a refusal"));
+    }
+    assert_eq!(process.get("well").await.expect("it is small").id, "well");
+    assert!(process.peak() < 40 * MB, "{} MB", process.peak() / MB);
+    // It is given back.
+    drop(bodies);
+    let admin = process.admin();
+    until("room", async || metric(admin, "xpander_requests_size_bytes", "").await == "0").await;
+}
+
+/// Heads count too: calls whose message never comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heads_hold_no_more_than_there_is_room() {
+    let room = ("XPANDER_PROXY_SERVER__MAX_RECEIVING_BYTES", "1048576");
+    let process = Process::with(platform(|| Reply::Silence, || Reply::Silence).await, &[room]).await;
+    let headers: Vec<_> = (0..60).map(|at| (format!("x-{at}"), "x".repeat(200))).collect();
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (&**name, value.clone())).collect();
+    let callers = join_all((0..100).map(|_| begin(process.grpc(), &headers, 100))).await;
+    let (mut answers, _bodies): (FuturesUnordered<_>, Vec<_>) = callers.into_iter().unzip();
+    let head = within("a refusal", answers.next()).await.expect("an answer");
+    is_full(&head.expect("a refusal"));
+}
+
+fn is_full(head: &http::Response<h2::RecvStream>) {
+    let status = Status::from_header_map(head.headers()).expect("a refusal without a message");
+    let failure = failure(Err::<(), _>(status));
+    assert_eq!((failure.code, &*failure.reason), (Code::ResourceExhausted, "PROXY_OVERLOADED"));
+    assert!(failure.message.contains("server.max_receiving_bytes"), "{}", failure.message);
+}
+
+/// A create's request is held until the platform has answered, packed or not, and its caller's leaving changes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_holds_its_bytes_until_the_platform_has_answered() {
+    let go_on = Arc::new(Notify::new());
+    let told = Arc::clone(&go_on);
+    let platform = Platform::with_agents(move |_| {
+        Reply::After(Arc::clone(&told), Box::new(Reply::json(200, &task("task-1", "executing"))))
+    })
+    .await;
+    let mut settings = settings(&platform.base_url());
+    settings.server.max_receiving_bytes = 8 * MB;
+    let proxy = Proxy::with(&settings).await;
+    let message = prost::Message::encode_to_vec(&xpander_grpc_proxy::proto::InvokeRequest {
+        prompt: "x".repeat(4 * MB),
+        ..invoke("agent-1")
+    });
+    for (headers, body) in [(&[][..], frame(&message)), (&[("grpc-encoding", "gzip")], zipped(&message))] {
+        let posts = || platform.paths().iter().filter(|path| path.starts_with("POST")).count();
+        let before = posts();
+        let mut direct = Direct::connect(&proxy).await;
+        let (first, its_headers) = (body.clone(), headers.to_vec());
+        let first = tokio::spawn(async move { direct.post("Invoke", &its_headers, first).await });
+        until("a create", async || posts() > before).await;
+        let mut direct = Direct::connect(&proxy).await;
+        let failure = failure(Err::<(), _>(within("a refusal", direct.post("Invoke", headers, body.clone())).await));
+        assert_eq!((failure.code, &*failure.reason), (Code::ResourceExhausted, "PROXY_OVERLOADED"));
+        assert_eq!(failure.facts["outcome"], "not_created");
+        // Its caller leaves; the create goes on, and so do its bytes.
+        first.abort();
+        let status = within("a refusal", direct.post("Invoke", headers, body.clone())).await;
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        go_on.notify_waiters();
+        until("room", async || metric(&proxy.admin, "xpander_requests_size_bytes", "").await == "0").await;
+    }
+}

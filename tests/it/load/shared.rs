@@ -1,0 +1,257 @@
+//! A connection that many callers share, as a mesh opens it: what one of them does ends no other's calls. Each guard of the
+//! HTTP/2 library that would end the connection, in one burst and over its life; ARCHITECTURE.md lists them.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tonic::{Code, Status};
+use xpander_grpc_proxy::config::Settings;
+
+use super::Busy;
+use crate::{
+    hostile::{MB, Process},
+    support::{
+        direct::frame,
+        platform::{Platform, Reply, task},
+        raw::{
+            CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Heard, Manners, PING, PREFACE, RST_STREAM,
+            Raw, SETTINGS, bytes, head, head_to, reset,
+        },
+    },
+};
+
+/// An invocation of `agent-1` with the prompt `hi`, and one whose create takes as long as the test likes.
+const INVOCATION: &[u8] = b"\x0a\x07agent-1\x12\x02hi";
+const HELD: &[u8] = b"\x0a\x04held\x12\x02hi";
+
+/// The connection, with a create on it that is under way.
+struct Shared {
+    busy: Busy,
+    raw: Raw,
+    neighbour: u32,
+}
+
+impl Shared {
+    async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let busy = Busy::with(change).await;
+        let mut raw = Raw::connect(&busy.proxy, Manners::Good).await;
+        let (neighbour, call) = raw.call("Invoke", HELD);
+        raw.send(&call).await;
+        busy.has_seen("POST", 1).await;
+        Self { busy, raw, neighbour }
+    }
+
+    /// What a head is answered with, which came in these frames.
+    async fn refusal(&mut self, stream: u32) -> Heard {
+        let heard = self.raw.until("a refusal", move |heard| heard.of(HEADERS, stream) > 0 || heard.is_over).await;
+        assert!(!heard.is_over, "the connection has ended: {:?}", goaways(&heard));
+        heard
+    }
+
+    /// The neighbour's create is answered, and nobody was told that the connection ends for an error.
+    async fn stays_unharmed(mut self) {
+        let Self { busy, raw, neighbour } = &mut self;
+        // What was sent last has been read.
+        raw.send(&bytes(PING, 0, 0, b"the last")).await;
+        let is_read = |heard: &Heard| heard.frames.iter().any(|frame| frame.0 == PING && frame.3 == b"the last");
+        let heard = raw.until("the last words", |heard| is_read(heard) || heard.is_over).await;
+        assert!(!heard.is_over, "the connection has ended: {:?}", goaways(&heard));
+        busy.go_on.notify_waiters();
+        let heard = raw.until("the answer", |heard| heard.of(HEADERS, *neighbour) == 2 || heard.is_over).await;
+        // A connection that was told to leave ends behind it.
+        assert_eq!(heard.of(HEADERS, *neighbour), 2, "the connection has ended: {:?}", goaways(&heard));
+        assert_eq!(heard.of(RST_STREAM, *neighbour), 0);
+        assert!(goaways(&heard).iter().all(|goaway| goaway[4..8] == [0; 4]), "{:?}", goaways(&heard));
+    }
+}
+
+fn goaways(heard: &Heard) -> Vec<Vec<u8>> {
+    heard.frames.iter().filter(|frame| frame.0 == GOAWAY).map(|frame| frame.3.clone()).collect()
+}
+
+/// So many creates, each reset behind its last byte, in one piece.
+async fn burst(resets: usize) {
+    let mut shared = Shared::with(|_| {}).await;
+    let mut all = Vec::new();
+    for _ in 0..resets {
+        let (stream, call) = shared.raw.call("Invoke", INVOCATION);
+        all.extend([call, reset(stream)].concat());
+    }
+    shared.raw.send(&all).await;
+    shared.stays_unharmed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_resets_ends_nobody_elses_call() {
+    for resets in [21, 100, 500, 3_000] {
+        burst(resets).await;
+    }
+}
+
+/// As small as a request can be: more of them than fit into anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_resets_of_heads_alone_ends_nobody_elses_call() {
+    let mut shared = Shared::with(|_| {}).await;
+    let mut all = Vec::new();
+    for _ in 0..20_000 {
+        let stream = shared.raw.stream();
+        // `:method: POST`, `:scheme: http`, `:path: /`.
+        all.extend([bytes(HEADERS, END_HEADERS, stream, &[0x83, 0x86, 0x84]), reset(stream)].concat());
+    }
+    shared.raw.send(&all).await;
+    shared.stays_unharmed().await;
+}
+
+/// A head with this more, in frames of this size.
+fn large_head(stream: u32, more: &[(usize, usize)], size: usize) -> Vec<u8> {
+    let mut block = head("GetTask");
+    for (at, (fields, length)) in more.iter().enumerate() {
+        for field in 0..*fields {
+            let name = format!("x-{at}-{field}");
+            block.extend([0x00, u8::try_from(name.len()).expect("short")]);
+            block.extend(name.as_bytes());
+            // A length of more than seven bits goes on behind them.
+            block.push(0x7f);
+            let mut rest = length - 127;
+            while rest >= 128 {
+                block.push(u8::try_from(rest % 128).expect("seven bits") | 0x80);
+                rest /= 128;
+            }
+            block.push(u8::try_from(rest).expect("seven bits"));
+            block.extend(vec![b'x'; *length]);
+        }
+    }
+    let pieces: Vec<_> = block.chunks(size).collect();
+    let frames = pieces.iter().enumerate().map(|(at, piece)| {
+        let is_last = at + 1 == pieces.len();
+        let kind = if at == 0 { HEADERS } else { CONTINUATION };
+        let end = if is_last { END_HEADERS } else { 0 };
+        bytes(kind, end | if at == 0 { END_STREAM } else { 0 }, stream, piece)
+    });
+    frames.collect::<Vec<_>>().concat()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_that_is_too_large_is_refused_as_that_one_request() {
+    let mut shared = Shared::with(|_| {}).await;
+    let heads: [&[(usize, usize)]; 7] = [
+        &[(1, 20_000)],
+        &[(1, 45_000)],
+        &[(1, 60_000)],
+        &[(45, 1_000)],
+        &[(150, 400)],
+        // Beyond what Envoy lets through by itself.
+        &[(1, 80_000)],
+        &[(80, 1_000)],
+    ];
+    for head in heads {
+        let stream = shared.raw.stream();
+        shared.raw.send(&large_head(stream, head, 16_384)).await;
+        shared.refusal(stream).await;
+    }
+    shared.stays_unharmed().await;
+}
+
+#[tokio::test]
+async fn metadata_that_is_too_large_is_told_as_resource_exhausted() {
+    let busy = Busy::with(|_| {}).await;
+    let call = async |size: usize| -> Result<(), Status> {
+        let mut request = tonic::Request::new(super::get("task-1"));
+        request.metadata_mut().insert("x-large", "x".repeat(size).parse().expect("a value"));
+        let mut client = busy.proxy.client();
+        client.get_task(request).await.map(drop)
+    };
+    call(15_000).await.expect("it fits");
+    for size in [17_000, 45_000, 60_000] {
+        let failure = crate::support::status::failure(call(size).await);
+        assert_eq!((failure.code, &*failure.reason), (Code::ResourceExhausted, "METADATA_TOO_LARGE"), "{size}");
+    }
+}
+
+/// A message of 20,000 bytes, one byte a frame, of a call that is served and of calls that are refused with its first word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_of_one_byte_end_nobody_elses_call() {
+    for method in ["GetTask", "Invoke", "Nope"] {
+        let mut shared = Shared::with(|_| {}).await;
+        let stream = shared.raw.stream();
+        let mut all = bytes(HEADERS, END_HEADERS, stream, &head(method));
+        let message = frame(&vec![b'x'; 20_000]);
+        for (at, byte) in message.iter().enumerate() {
+            let end = if at + 1 == message.len() { END_STREAM } else { 0 };
+            all.extend(bytes(DATA, end, stream, &[*byte]));
+        }
+        shared.raw.send(&all).await;
+        shared.refusal(stream).await;
+        shared.stays_unharmed().await;
+    }
+}
+
+/// Refused while their bodies of 64 KiB are under way, again and again on one connection: by a wrong token, an unknown
+/// method, and a share that is not there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_of_refused_calls_do_not_use_up_what_the_connection_may_do_in_its_life() {
+    let mut shared = Shared::with(|settings| settings.server.max_streams = 1).await;
+    let (follow, call) = shared.raw.call("StreamEvents", b"\x0a\x06task-1");
+    shared.raw.send(&call).await;
+    shared.raw.until("a stream", |heard| heard.of(HEADERS, follow) > 0).await;
+    let piece = Arc::new(vec![0; 16_384]);
+    for round in 0..1_300 {
+        let stream = shared.raw.stream();
+        let method = ["Nope", "StreamEvents"][round % 2];
+        shared.raw.send(&bytes(HEADERS, END_HEADERS, stream, &head(method))).await;
+        shared.refusal(stream).await;
+        for _ in 0..4 {
+            shared.raw.send(&bytes(DATA, 0, stream, &piece)).await;
+        }
+        // Most callers reset a call that was answered; some send their last byte; small frames count more than large ones.
+        let last = if round % 3 == 0 { reset(stream) } else { bytes(DATA, END_STREAM, stream, b"x") };
+        shared.raw.send(&[bytes(DATA, 0, stream, b"x"), bytes(DATA, 0, stream, b"y"), last].concat()).await;
+    }
+    shared.stays_unharmed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_http2_refuses_do_not_use_up_what_the_connection_may_do_in_its_life() {
+    let mut shared = Shared::with(|_| {}).await;
+    for round in 0..1_500 {
+        let stream = shared.raw.stream();
+        let head = if round % 2 == 0 { head_to("a|b", "GetTask") } else { vec![0x83, 0x86] };
+        shared.raw.send(&bytes(HEADERS, END_HEADERS | END_STREAM, stream, &head)).await;
+    }
+    shared.stays_unharmed().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_too_many_do_not_use_up_what_the_connection_may_do_in_its_life() {
+    let mut shared = Shared::with(|settings| settings.server.max_streams_per_connection = 1).await;
+    for _ in 0..1_500 {
+        let (_, call) = shared.raw.call("GetTask", b"\x0a\x06task-1");
+        shared.raw.send(&call).await;
+    }
+    shared.stays_unharmed().await;
+}
+
+/// Requests that HTTP/2 refuses, whose answers nobody reads: what it has to say to them would pile up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_reads_no_answers_is_not_read_for_ever() {
+    const MOST: usize = 64 * MB;
+    let platform = Platform::start(|_| Reply::json(200, &task("well", "executing"))).await;
+    let process = Process::before(platform).await;
+    let (_unread, mut write) =
+        TcpStream::connect(process.grpc().trim_start_matches("http://")).await.expect("connects").into_split();
+    write.write_all(&[PREFACE, &bytes(SETTINGS, 0, 0, &[])].concat()).await.expect("connected");
+    let (mut stream, mut sent) = (1, 0);
+    while sent < MOST {
+        let heads = (0..1_000).flat_map(|at| bytes(HEADERS, END_HEADERS | END_STREAM, stream + 2 * at, &[0x83, 0x86]));
+        let heads: Vec<_> = heads.collect();
+        (stream, sent) = (stream + 2_000, sent + heads.len());
+        // It is full, or the connection is over.
+        let writing = tokio::time::timeout(Duration::from_secs(2), write.write_all(&heads)).await;
+        if !matches!(writing, Ok(Ok(()))) {
+            break;
+        }
+    }
+    assert!(sent < MOST, "it reads on and on");
+    assert!(process.peak() < 16 * MB, "{} MB", process.peak() / MB);
+    assert_eq!(process.get("well").await.expect("it serves").id, "well");
+}
