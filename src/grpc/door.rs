@@ -1,7 +1,7 @@
 //! What a call passes before its work begins: whose key the platform sees, which agent it may invoke, and
 //! what the proxy attaches.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use http::Extensions;
 use tonic::{Request, Status, metadata::MetadataMap};
@@ -9,6 +9,7 @@ use tonic::{Request, Status, metadata::MetadataMap};
 use super::{attach::Attach, auth::Auth, call::Call, guard::Guard, metadata, status::refuse_at_the_door};
 use crate::{
     calls::{Error, Kind},
+    config::Tasks,
     platform::{Context, Credentials, Keys},
     proto::InvokeRequest,
     telemetry::Record,
@@ -23,6 +24,8 @@ pub struct Door {
     pub pass_through: bool,
     /// Which agents callers may invoke.
     pub auth: Arc<Auth>,
+    /// What it takes to reach a task.
+    pub tasks: Tasks,
     /// What is attached to invocations.
     pub attach: Attach,
     /// The agent of invocations that name none.
@@ -60,6 +63,14 @@ impl Door {
         Ok((call, message))
     }
 
+    /// The agents whose tasks are in reach of a call, where that matters: a create that goes on with a task always needs the
+    /// right to its agent, another call where the settings say so.
+    pub fn agents(&self, call: &Call) -> Option<&BTreeSet<String>> {
+        let record = &call.context.record;
+        let matters = record.method().creates || self.tasks == Tasks::Agent;
+        self.auth.agents(record.caller().map(|caller| &**caller)).filter(|_| matters)
+    }
+
     fn enter(&self, metadata: &MetadataMap, mut extensions: Extensions) -> Result<Call, Status> {
         // Every request has passed the layers.
         let guard: Option<Arc<Guard>> = extensions.remove();
@@ -80,11 +91,12 @@ impl Door {
     fn prepare(&self, record: &Record, invocation: &mut InvokeRequest, metadata: &MetadataMap) -> Result<(), Error> {
         let caller = record.caller().map(|caller| &**caller);
         let agent = Some(&*invocation.agent_id).filter(|id| !id.is_empty()).or(self.default_agent.as_deref());
-        if let Some(agent) = agent.filter(|agent| !self.auth.may_invoke(caller, agent)) {
+        let may_invoke = |agent: &str| self.auth.agents(caller).is_none_or(|agents| agents.contains(agent));
+        if let Some(agent) = agent.filter(|agent| !may_invoke(agent)) {
             let error = Error::new(Kind::AgentForbidden);
             return Err(if translate::is_id(agent) { error.of_agent(agent) } else { error });
         }
-        self.attach.to(invocation, record, metadata.as_ref())
+        self.attach.to(invocation, &self.auth, record, metadata.as_ref())
     }
 
     /// The caller's own key where that is switched on and it brings one, else the proxy's.

@@ -15,6 +15,7 @@ mod bad_input_secrets;
 mod bad_input_transfer;
 mod calls;
 mod canary;
+mod ci;
 mod clients;
 mod commands;
 mod corpora;

@@ -99,7 +99,7 @@ async fn a_key_needs_an_organization() {
     let nothing = refused(&proxy, &platform, &[]).await;
     assert_eq!((nothing.code, &*nothing.reason), (Code::Unauthenticated, "CALLER_UNAUTHENTICATED"));
     assert!(nothing.message.contains("x-api-key"), "{}", nothing.message);
-    let both = with(get(), &[("x-api-key", KEY), ("x-organization-id", "org-2")]);
+    let both = with(get(), &[("x-api-key", KEY), ("x-organization-id", "org-1")]);
     within("an answer", proxy.client().get_task(both)).await.expect("OK");
 }
 
