@@ -37,7 +37,8 @@ impl Calls {
         drop(request);
         if let Some((agents, task_id)) = continued {
             // Whatever agent the request names, the task goes on with its own.
-            create.agent = Box::pin(self.own_agent(context, agents, &task_id)).await?.as_ref().to_owned();
+            let agent = Box::pin(self.own_agent(context, agents, &task_id)).await?;
+            create.agent = agent.as_ref().into();
         }
         let agent_id = create.agent.clone();
         self.pin(context, &mut create.version, &agent_id);

@@ -149,7 +149,7 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
     ("events.max_event_bytes", Kind::Bytes(|s| &mut s.events.max_event_bytes),
         "The largest event; a larger one is skipped, counted and logged."),
     ("events.forward_access_tokens", Kind::Switch(|s| &mut s.events.forward_access_tokens),
-        "Whether access tokens inside auth events reach callers."),
+        "Whether auth events reach callers whole, with access tokens; else only what is known to be harmless of them."),
     ("telemetry.log_format", Kind::LogFormat(|s| &mut s.telemetry.log_format),
         "JSON lines or text for people, on standard error."),
     ("telemetry.log_filter", Kind::LogFilter(|s| &mut s.telemetry.log_filter),

@@ -101,8 +101,8 @@ pub fn spiffe_id(text: &str) -> Option<String> {
     let in_domain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
     let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let is_segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(in_path);
-    let is_domain = (1..=LONGEST_TRUST_DOMAIN).contains(&domain.len()) && domain.bytes().all(in_domain);
-    let is_one = is_domain && path.split('/').all(is_segment);
+    let fits = (1..=LONGEST_TRUST_DOMAIN).contains(&domain.len()) && domain.bytes().all(in_domain);
+    let is_one = fits && path.split('/').all(is_segment);
     (is_one && text.len() <= LONGEST_SPIFFE_ID).then(|| text.to_owned())
 }
 

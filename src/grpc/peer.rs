@@ -71,7 +71,7 @@ fn names(certificate: &X509Certificate<'_>) -> Option<Vec<Arc<str>>> {
             GeneralName::URI(uri) => uris.push(*uri),
             GeneralName::Invalid(tag, _) if tag.0 == URI => return None,
             GeneralName::DNSName(host) => {
-                hosts.extend(config::dns_name(host).map(|host| format!("{DNS}{host}").into()))
+                hosts.extend(config::dns_name(host).map(|host| format!("{DNS}{host}").into()));
             }
             _ => {}
         }

@@ -71,7 +71,7 @@ fn attribute(json: &mut Reader<'_>, key: Quoted<'_>, depth: usize, out: &mut Str
     let text = json.skip()?;
     let is_one_of = |names: &[&str]| names.iter().any(|name| key.is(name));
     let is_kept = if text.starts_with(['{', '[']) {
-        key.is(LIST) && !text[1..].contains(['{', '['])
+        key.is(LIST) && text.starts_with('[') && !text[1..].contains(['{', '['])
     } else {
         is_one_of(&WORDS) || is_one_of(&LINKS) && is_harmless_link(key, text)
     };

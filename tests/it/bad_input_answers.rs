@@ -103,7 +103,8 @@ async fn an_answer_of_another_organization_is_none_to_a_read_or_a_stop() {
             Reply::json(200, &task)
         })
         .await;
-        let client = Proxy::start(&platform.base_url()).await.client();
+        let proxy = Proxy::start(&platform.base_url()).await;
+        let client = proxy.client();
         if is_good {
             let get = GetTaskRequest { task_id: "task-7".into() };
             client.clone().get_task(get).await.expect("its own organization's");
@@ -130,7 +131,8 @@ async fn a_connection_that_brought_another_tasks_answer_brings_no_more() {
             Reply::json(200, &task(&answer, "completed"))
         })
         .await;
-        let client = Proxy::start(&platform.base_url()).await.client();
+        let proxy = Proxy::start(&platform.base_url()).await;
+        let client = proxy.client();
         for n in 0..5 {
             let id = format!("task-{n}");
             let mut client = client.clone();

@@ -82,7 +82,12 @@ impl Authority {
     pub fn issue_as_it_is(&self, names: &[(u8, &[u8])]) -> Identity {
         let short = |tag: u8, content: &[u8]| {
             let length = u16::try_from(content.len()).expect("short enough").to_be_bytes();
-            [&[tag, 0x82], &length[..], content].concat()
+            let length = match length {
+                [0, low @ ..0x80] => vec![low],
+                [0, low] => vec![0x81, low],
+                [high, low] => vec![0x82, high, low],
+            };
+            [&[tag], &length[..], content].concat()
         };
         let names: Vec<_> = names.iter().map(|(tag, name)| short(0x80 | tag, name)).collect();
         let names = CustomExtension::from_oid_content(&[2, 5, 29, 17], short(0x30, &names.concat()));
