@@ -44,7 +44,7 @@ tokens.hashes and tokens.existingSecret: give one of them.
 {{- $owners := dict }}
 {{- range $index, $caller := keys (.Values.tokens.hashes | default dict) | sortAlpha }}
 {{- $hashes := get $.Values.tokens.hashes $caller }}
-{{- if not (regexMatch (include "xpander-grpc-proxy.callerPattern" .) $caller) }}
+{{- if or (not (regexMatch `^[!"$-)+\-.-<>-~][!-)+\-.-<>-~]{0,127}$` $caller)) (regexMatch `^(?:spiffe://|dns:)` $caller) }}
 tokens.hashes: the name of entry {{ add1 $index }}, by the alphabet, is no caller's.
 {{- else }}
 {{- if not $hashes }}
@@ -53,6 +53,8 @@ tokens.hashes.{{ $caller }} has no hash.
 {{- range ternary (list $hashes) $hashes (kindIs "string" $hashes) }}
 {{- if not (regexMatch "^[0-9A-Fa-f]{64}$" .) }}
 tokens.hashes: entry {{ add1 $index }}, by the alphabet, has something else than SHA-256 hashes of 64 hex digits.
+{{- else if eq (lower .) (sha256sum "") }}
+tokens.hashes: entry {{ add1 $index }}, by the alphabet, has the hash of the empty text.
 {{- end }}
 {{- $owner := get $owners (lower .) | default $caller }}
 {{- $_ := set $owners (lower .) $owner }}
@@ -62,11 +64,4 @@ tokens.hashes has the same hash for {{ $owner }} and for {{ $caller }}: a token 
 {{- end }}
 {{- end }}
 {{- end }}
-{{- end }}
-
-{{/* A name of 1 to 128 characters that can stand in a line of the tokens' file, or a SPIFFE id. */}}
-{{- define "xpander-grpc-proxy.callerPattern" -}}
-{{- $name := `[!"$-)+\-.-<>-~][!-)+\-.-<>-~]{0,127}` }}
-{{- $segment := `(?:[A-Za-z0-9_-][A-Za-z0-9._-]*|\.[A-Za-z0-9_-][A-Za-z0-9._-]*|\.\.[A-Za-z0-9._-]+)` }}
-{{- printf `^(?:%s|spiffe://[a-z0-9._-]+(?:/%s)*)$` $name $segment }}
 {{- end }}

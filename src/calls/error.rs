@@ -46,6 +46,9 @@ pub enum Kind {
     /// The caller may not invoke this agent.
     #[error("this caller may not invoke this agent")]
     AgentForbidden,
+    /// The task is of an agent that the caller may not invoke, or is not there.
+    #[error("there is no such task, or it is of an agent that this caller may not invoke")]
+    TaskForbidden,
     /// The proxy has as much to do as it may, of this.
     #[error("the proxy is at its limit: {0}; come back a moment later")]
     Overloaded(&'static str),

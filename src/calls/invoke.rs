@@ -1,26 +1,45 @@
 //! `Invoke`: creates a task, or reads the one that the prompt names.
 
+use std::collections::BTreeSet;
+
 use super::{Calls, Error, create::Create};
 use crate::{platform::Context, proto, translate};
 
 impl Calls {
-    /// Creates a task on an agent and returns it, or reads the task that the prompt names.
+    /// Creates a task on an agent and returns it, or reads the task that the prompt names. Where `agents` are given, a task
+    /// that is continued or named has to be of one of them.
     ///
     /// # Errors
     /// Violations before the platform is touched, then as the platform says; with an [`Outcome`] always.
-    pub async fn invoke(&self, context: &Context, request: proto::InvokeRequest) -> Result<Box<proto::Task>, Error> {
-        self.try_invoke(context, request).await.map_err(|error| error.in_our_names().of_create(&context.record))
+    pub async fn invoke(
+        &self,
+        context: &Context,
+        agents: Option<&BTreeSet<String>>,
+        request: proto::InvokeRequest,
+    ) -> Result<Box<proto::Task>, Error> {
+        self.try_invoke(context, agents, request).await.map_err(|error| error.in_our_names().of_create(&context.record))
     }
 
-    async fn try_invoke(&self, context: &Context, request: proto::InvokeRequest) -> Result<Box<proto::Task>, Error> {
+    async fn try_invoke(
+        &self,
+        context: &Context,
+        agents: Option<&BTreeSet<String>>,
+        request: proto::InvokeRequest,
+    ) -> Result<Box<proto::Task>, Error> {
         let invocation = translate::invocation(&request, self.shared.default_agent.as_deref())?;
         if let Some(task_id) = &invocation.existing {
             // Its failure is the call's: a new task is never created in its place.
-            return Box::pin(self.get_task(context, task_id)).await;
+            return Box::pin(self.get_task(context, agents, task_id)).await;
         }
         let (mut create, request_id) = (Create::new(&invocation)?, invocation.request_id.map(str::to_owned));
+        let continued = agents.zip(invocation.body.id.map(str::to_owned));
         // Its body is written: a large one is not held twice while the platform works.
         drop(request);
+        if let Some((agents, task_id)) = continued {
+            // Whatever agent the request names, the task goes on with its own.
+            let agent = Box::pin(self.own_agent(context, agents, &task_id)).await?;
+            create.agent = agent.as_ref().into();
+        }
         let agent_id = create.agent.clone();
         self.pin(context, &mut create.version, &agent_id);
         let created = match request_id {

@@ -6,6 +6,7 @@ mod error;
 mod follow;
 mod history;
 mod invoke;
+mod owners;
 mod stream_events;
 mod tasks;
 mod wait;
@@ -15,7 +16,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub use error::{Error, Kind, Outcome};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{deduplicate::Deduplicator, follow::Manner, wait::Waits};
+use self::{deduplicate::Deduplicator, follow::Manner, owners::Owners, wait::Waits};
 use crate::{config, platform::Client, translate};
 
 /// The calls, with what they share. Cheap to clone.
@@ -33,6 +34,7 @@ struct Shared {
     following: Manner,
     creates: Deduplicator,
     waits: Waits,
+    owners: Owners,
     /// Creates go on when their caller has left; a shutdown waits for them here.
     background: TaskTracker,
     /// Ends those that a shutdown waits for no longer.
@@ -45,6 +47,7 @@ impl Calls {
     pub fn new(platform: Client, agents: &config::Agents, events: &config::Events) -> Self {
         let shared = Shared {
             waits: Waits::default(),
+            owners: Owners::default(),
             platform,
             default_agent: agents.default_id.clone(),
             pins: agents.pins.clone(),

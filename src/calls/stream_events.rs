@@ -1,6 +1,6 @@
 //! `StreamEvents` and `InvokeStream`: a task's events as they come.
 
-use std::{pin::pin, time::Duration};
+use std::{collections::BTreeSet, pin::pin, time::Duration};
 
 use async_stream::try_stream;
 use futures_util::{Stream, StreamExt};
@@ -20,19 +20,21 @@ use crate::{
 const SHORTEST_HEARTBEAT: Duration = Duration::from_millis(100);
 
 impl Calls {
-    /// Follows a task to its end.
+    /// Follows a task to its end; where `agents` are given, one of theirs.
     ///
     /// # Errors
     /// Before the stream everything that can be known then; in the stream a break that cannot be mended.
     pub async fn stream_events(
         &self,
         context: &Context,
+        agents: Option<&BTreeSet<String>>,
         request: &proto::StreamEventsRequest,
     ) -> Result<impl Stream<Item = Result<TaskEvent, Error>> + Send + use<>, Error> {
         let task_id = checked_task_id(&request.task_id)?;
         let last_event_id =
             translate::event_id(&request.last_event_id).map_err(|must| Error::invalid("last_event_id", must))?;
         let heartbeat = heartbeat("heartbeat", request.heartbeat)?;
+        self.check_own(context, agents, task_id).await?;
         let follow = self.follow(context, task_id, Beginning::After(last_event_id.as_ref())).await?;
         Ok(events(follow, heartbeat))
     }
@@ -44,6 +46,7 @@ impl Calls {
     pub async fn invoke_stream(
         &self,
         context: &Context,
+        agents: Option<&BTreeSet<String>>,
         request: proto::InvokeStreamRequest,
     ) -> Result<impl Stream<Item = Result<Item, Error>> + Send + use<>, Error> {
         let wrong = |error: Error| error.of_create(&context.record);
@@ -53,7 +56,7 @@ impl Calls {
         invocation.events_streaming = true;
         let names_a_task = translate::names_a_task(&invocation.prompt);
         let continued = invocation.existing_task_id.clone();
-        let task = self.invoke(context, invocation).await.map_err(Error::in_invocation)?;
+        let task = self.invoke(context, agents, invocation).await.map_err(Error::in_invocation)?;
         let (calls, context) = (self.clone(), context.clone());
         Ok(try_stream! {
             let task_id = task.id.clone();

@@ -3,7 +3,7 @@
 mod follower;
 mod latest;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 
@@ -17,13 +17,14 @@ const RESERVE: (u32, Duration) = (10, Duration::from_millis(250));
 
 impl Calls {
     /// Waits until a task is over or waits for a person, or until the time is up; then its state is the answer, which is
-    /// never older than the call.
+    /// never older than the call. Where `agents` are given, the task has to be one of theirs.
     ///
     /// # Errors
     /// For a request that is wrong, and when the task cannot be read.
     pub async fn wait_task(
         &self,
         context: &Context,
+        agents: Option<&BTreeSet<String>>,
         request: &proto::WaitTaskRequest,
     ) -> Result<Box<proto::Task>, Error> {
         let task_id = checked_task_id(&request.task_id)?;
@@ -32,6 +33,7 @@ impl Calls {
         let now = Instant::now();
         let until =
             [patience.and_then(|patience| now.checked_add(patience)), context.deadline.map(|at| before(now, at))];
+        self.check_own(context, agents, task_id).await?;
         let key = Key { owner: context.credentials.owner().clone(), task_id: task_id.to_owned() };
         let mut waiter = self.shared.waits.join(&self.shared.platform, context, key);
         let found = in_time(until.into_iter().flatten().min(), waiter.settled()).await;

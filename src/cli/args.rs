@@ -11,7 +11,13 @@ const MAX_DURATION: Duration = Duration::from_hours(30 * 24);
 #[derive(clap::Args)]
 pub struct Connection {
     /// The running proxy; https:// for TLS
-    #[arg(long, value_name = "URL", env = "XPANDER_GRPC_SERVER", default_value = "http://127.0.0.1:50051")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "XPANDER_GRPC_SERVER",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:50051"
+    )]
     pub server: OsString,
     /// Deadline of each call, e.g. 500ms, 30s or 2m
     #[arg(long, value_name = "DURATION", value_parser = duration)]

@@ -83,8 +83,10 @@ impl Formatter for Careful {
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let mut rest = fragment;
         while let Some((at, letter)) = rest.char_indices().find(|(_, letter)| is_steering(*letter)) {
-            // All of them have at most four hexadecimal digits.
-            write!(writer, "{}\\u{:04x}", &rest[..at], u32::from(letter))?;
+            writer.write_all(&rest.as_bytes()[..at])?;
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
             rest = &rest[at + letter.len_utf8()..];
         }
         writer.write_all(rest.as_bytes())

@@ -58,6 +58,11 @@ impl Proxy {
         let Some(server) = connection.server.to_str().map(with_scheme) else {
             return Err(Failure::Usage("--server: the value (not shown) is no UTF-8".to_owned()));
         };
+        // What stands before it may be a password.
+        if server.contains('@') {
+            let why = "--server: the value (not shown) has a user name or a password; they have no use here";
+            return Err(Failure::Usage(why.to_owned()));
+        }
         let no_url = || Failure::Usage(format!("--server: `{server}` is no URL, e.g. http://127.0.0.1:50051"));
         let endpoint = Endpoint::from_shared(server.clone()).map_err(|_| no_url())?;
         let authorization = connection.security.authorization(endpoint.uri())?;
@@ -226,6 +231,16 @@ mod tests {
     async fn a_server_that_is_no_url_is_wrong_usage() {
         for wrong in ["http://", "not a url"] {
             assert!(matches!(Proxy::connect(&connection(wrong)).await, Err(Failure::Usage(_))), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_password_in_a_server_is_not_repeated() {
+        for wrong in ["http://me:s3cret@127.0.0.1:1", "me:s3cret@127.0.0.1", "https://s3cret@h", "http://me:s3 cret@h"]
+        {
+            let failure = Proxy::connect(&connection(wrong)).await.err();
+            let Some(Failure::Usage(why)) = failure else { panic!("wrong usage is expected") };
+            assert!(!why.contains("cret"), "{why}");
         }
     }
 

@@ -24,19 +24,19 @@ const TOKEN: &str = "XPANDER_GRPC_TOKEN";
 #[derive(clap::Args, Default)]
 pub struct Security {
     /// For https: a PEM file with the authorities to trust instead of the system's
-    #[arg(long, value_name = "FILE", env = "XPANDER_GRPC_CA_FILE")]
+    #[arg(long, value_name = "FILE", env = "XPANDER_GRPC_CA_FILE", hide_env_values = true)]
     pub ca_file: Option<PathBuf>,
     /// For https: a PEM file with the certificate to show (mTLS)
-    #[arg(long, value_name = "FILE", env = "XPANDER_GRPC_CERT_FILE", requires = "key_file")]
+    #[arg(long, value_name = "FILE", env = "XPANDER_GRPC_CERT_FILE", hide_env_values = true, requires = "key_file")]
     pub cert_file: Option<PathBuf>,
     /// A PEM file with the certificate's private key
-    #[arg(long, value_name = "FILE", env = "XPANDER_GRPC_KEY_FILE", requires = "cert_file")]
+    #[arg(long, value_name = "FILE", env = "XPANDER_GRPC_KEY_FILE", hide_env_values = true, requires = "cert_file")]
     pub key_file: Option<PathBuf>,
     /// For https: the name in the proxy's certificate, where it is not the URL's host
     #[arg(long, value_name = "NAME")]
     pub server_name: Option<String>,
     /// A file with the bearer token to show; without one, the variable `XPANDER_GRPC_TOKEN` may hold it
-    #[arg(long, value_name = "FILE", env = "XPANDER_GRPC_TOKEN_FILE")]
+    #[arg(long, value_name = "FILE", env = "XPANDER_GRPC_TOKEN_FILE", hide_env_values = true)]
     pub token_file: Option<PathBuf>,
 }
 

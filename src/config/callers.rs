@@ -20,6 +20,8 @@ pub struct Auth {
     pub allowed_clients: BTreeSet<String>,
     /// The agents that each caller may invoke, by the caller's name; `*` stands for every other caller, or for any agent.
     pub agents: BTreeMap<String, BTreeSet<String>>,
+    /// Whether the tasks of other agents are out of reach, too.
+    pub tasks: Tasks,
     /// Whether health checks need no right.
     pub open_health: bool,
     /// Whether server reflection needs no right.
@@ -37,6 +39,30 @@ pub struct Users {
     pub callers: BTreeSet<String>,
     /// Whether a request without a principal gets one that names the authenticated caller.
     pub principal: bool,
+    /// Whose requests may name users and principals by themselves.
+    pub trust_request: TrustRequest,
+}
+
+/// What it takes to read, follow and stop a task.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Tasks {
+    /// To know its id.
+    #[default]
+    Id,
+    /// The right to its agent, too.
+    Agent,
+}
+
+/// Whose requests may name users and principals by themselves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TrustRequest {
+    /// Everybody's.
+    #[default]
+    Always,
+    /// Those of callers that may speak for users.
+    Speakers,
+    /// Nobody's.
+    Never,
 }
 
 /// A field of `user_details` that metadata can fill.
@@ -63,6 +89,7 @@ impl Default for Auth {
             tokens_file: None,
             allowed_clients: BTreeSet::new(),
             agents: BTreeMap::from([(everybody(), BTreeSet::from([everybody()]))]),
+            tasks: Tasks::default(),
             open_health: true,
             open_reflection: false,
             pass_through: false,

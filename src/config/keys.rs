@@ -119,7 +119,7 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
         "Whether a task is stopped whose caller left before it was created."),
     ("auth.tokens", Kind::Tokens(|s| &mut s.auth.tokens),
         "The SHA-256 hashes of each caller's bearer tokens, by the caller's name; several let a token be exchanged without an \
-         outage. `printf %s \"$TOKEN\" | sha256sum` makes one. Without tokens and without a client CA everybody may call: then \
+         outage. `: \"${TOKEN:?}\" && printf %s \"$TOKEN\" | sha256sum` makes one. Without tokens and without a client CA everybody may call: then \
          a mesh decides."),
     ("auth.tokens_file", Kind::TokensFile(|s| &mut s.auth.tokens_file),
         "A file with more of them: lines `name=hash`, several hashes with spaces in between, comments with `#` at the start. \
@@ -129,7 +129,11 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
          vouches for, if they have such a name."),
     ("auth.agents", Kind::Rights(|s| &mut s.auth.agents),
         "The agents that each caller may invoke, by the caller's name; the name `*` stands for every other caller, the agent \
-         `*` for any. A caller without a line and without a `*` may invoke none."),
+         `*` for any. A caller without a line and without a `*` may invoke none. `dns:` stands before the DNS name of a \
+         certificate; without it, a DNS name is one only where no token's caller has that name. A task that is continued \
+         counts as its own agent's."),
+    ("auth.tasks", Kind::Tasks(|s| &mut s.auth.tasks),
+        "What it takes to read, follow, wait for and stop a task: to know its `id`, or the right to invoke its `agent`, too."),
     ("auth.open_health", Kind::Switch(|s| &mut s.auth.open_health),
         "Whether `grpc.health.v1` answers callers without a right, too."),
     ("auth.open_reflection", Kind::Switch(|s| &mut s.auth.open_reflection),
@@ -140,7 +144,10 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
         "The metadata keys that an authenticating gateway sets, by the field of `user_details` that they fill where a request \
          has none. Without an `email` there is no user, so it is needed."),
     ("users.callers", Kind::Callers(|s| &mut s.users.callers),
-        "The callers whose metadata is believed; `*` stands for everybody, authenticated or not."),
+        "The callers that may speak for users: their metadata is believed. `*` stands for everybody, authenticated or not."),
+    ("users.trust_request", Kind::TrustRequest(|s| &mut s.users.trust_request),
+        "Whose requests may carry `user_details`, or a `principal` that is not the caller itself: everybody's (`always`), \
+         those of `users.callers` (`speakers`), or nobody's (`never`). Others are INVALID_ARGUMENT."),
     ("users.principal", Kind::Switch(|s| &mut s.users.principal),
         "Whether a request without a principal gets one of kind SYSTEM with the authenticated caller's name."),
     ("events.idle_timeout", Kind::Time(|s| &mut s.events.idle_timeout, SOME_TIME),
@@ -150,7 +157,7 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
     ("events.max_event_bytes", Kind::Bytes(|s| &mut s.events.max_event_bytes),
         "The largest event; a larger one is skipped, counted and logged."),
     ("events.forward_access_tokens", Kind::Switch(|s| &mut s.events.forward_access_tokens),
-        "Whether access tokens inside auth events reach callers."),
+        "Whether auth events reach callers whole, with access tokens; else only what is known to be harmless of them."),
     ("telemetry.log_format", Kind::LogFormat(|s| &mut s.telemetry.log_format),
         "JSON lines or text for people, on standard error."),
     ("telemetry.log_filter", Kind::LogFilter(|s| &mut s.telemetry.log_filter),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    callers::UserField,
+    callers::{Tasks, TrustRequest, UserField},
     duration, files, lists, names,
     raw::Raw,
     read::{self, Problem},
@@ -19,7 +19,10 @@ use super::{
 };
 
 const BYTES: RangeInclusive<usize> = 1..=1 << 30;
-const CALLER: &str = "a caller is 1 to 128 printable ASCII characters without , = * and spaces, or a SPIFFE id";
+const CALLER: &str = "a caller is 1 to 128 printable ASCII characters without , = * and spaces, a SPIFFE id, or dns: and a \
+                      DNS name";
+const TOKEN_CALLER: &str = "a caller is 1 to 128 printable ASCII characters without , = * and spaces, and begins neither \
+                            with spiffe:// nor with dns:";
 const IDENTIFIER: &str = "1 to 128 of the characters A-Z a-z 0-9 . _ ~ -, not . or ..";
 
 /// What kind of value a setting takes, what bounds it, and its place in the tree.
@@ -37,6 +40,8 @@ pub enum Kind {
     File(Place<Option<PathBuf>>),
     Http2(Place<Http2>),
     LogFormat(Place<LogFormat>),
+    Tasks(Place<Tasks>),
+    TrustRequest(Place<TrustRequest>),
     LogFilter(Place<String>),
     /// A version for each agent.
     Pins(Place<BTreeMap<String, String>>),
@@ -78,6 +83,8 @@ impl Kind {
             Self::File(place) => *place(settings) = Some(files::readable(raw.text()?)?.into()),
             Self::Http2(place) => *place(settings) = read::choice(raw.text()?)?,
             Self::LogFormat(place) => *place(settings) = read::choice(raw.text()?)?,
+            Self::Tasks(place) => *place(settings) = read::choice(raw.text()?)?,
+            Self::TrustRequest(place) => *place(settings) = read::choice(raw.text()?)?,
             Self::LogFilter(place) => *place(settings) = read::log_filter(raw.text()?)?,
             Self::Pins(place) => *place(settings) = lists::pins(raw)?,
             Self::Tokens(place) => *place(settings) = lists::hashes(raw)?,
@@ -112,11 +119,13 @@ impl Kind {
             Self::File(_) => "a readable file".to_owned(),
             Self::Http2(_) => choices::<Http2>(),
             Self::LogFormat(_) => choices::<LogFormat>(),
+            Self::Tasks(_) => choices::<Tasks>(),
+            Self::TrustRequest(_) => choices::<TrustRequest>(),
             Self::LogFilter(_) => "a level or tracing filter, e.g. info or warn,xpander_grpc_proxy=debug".to_owned(),
             Self::Pins(_) => "a map of agent id = version, 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -".to_owned(),
-            Self::Tokens(_) => format!("a map of caller = SHA-256 hashes of 64 hex digits; {CALLER}"),
+            Self::Tokens(_) => format!("a map of caller = SHA-256 hashes of 64 hex digits; {TOKEN_CALLER}"),
             Self::TokensFile(_) => {
-                format!("a readable file of lines caller=hash, SHA-256 hashes of 64 hex digits; {CALLER}")
+                format!("a readable file of lines caller=hash, SHA-256 hashes of 64 hex digits; {TOKEN_CALLER}")
             }
             Self::Clients(_) => "a list of spiffe://… ids and DNS names".to_owned(),
             Self::Rights(_) => format!("a map of caller (or *) = agent ids (or *); {CALLER}"),
@@ -144,6 +153,8 @@ impl Kind {
             Self::File(place) | Self::TokensFile(place) => shown::path(place(settings)),
             Self::Http2(place) => quoted(&name(place(settings))),
             Self::LogFormat(place) => quoted(&name(place(settings))),
+            Self::Tasks(place) => quoted(&name(place(settings))),
+            Self::TrustRequest(place) => quoted(&name(place(settings))),
             Self::Pins(place) => shown::table(place(settings).iter().map(|(agent, version)| (agent, quoted(version)))),
             Self::Tokens(place) => shown::tokens(place(settings)),
             Self::Clients(place) | Self::Callers(place) => shown::list(place(settings)),

@@ -92,11 +92,14 @@ pub fn tokens<'a>(
 ) -> Result<BTreeMap<String, Vec<TokenHash>>, Problem> {
     let checked = entries.map(|entry| {
         let (place, caller, hashes) = entry?;
-        let caller = names::caller(caller).map_err(|_| format!("{place} has no caller's name before its ="))?;
+        let caller = names::token_caller(caller).map_err(|_| format!("{place} has no caller's name before its ="))?;
         if hashes.is_empty() {
             return Err(format!("{place} has no hash"));
         }
-        let hash = |hash: &&str| names::hash(hash).ok_or_else(|| format!("{place} has something else than a hash"));
+        let hash = |hash: &&str| match names::hash(hash) {
+            Some(hash) if hash == TokenHash::OF_NOTHING => Err(format!("{place} has the hash of the empty text")),
+            hash => hash.ok_or_else(|| format!("{place} has something else than a hash")),
+        };
         Ok((place.clone(), caller, hashes.iter().map(hash).collect::<Result<Vec<_>, _>>()?))
     });
     let mut owners = BTreeMap::new();

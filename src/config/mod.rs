@@ -30,10 +30,11 @@ mod together;
 mod tree;
 mod unknown;
 
-pub use callers::{Auth, UserField, Users};
+pub use callers::{Auth, Tasks, TrustRequest, UserField, Users};
 pub use fault::Fault;
 pub use files::{secret_from, tokens_from};
 pub use load::load;
+pub use names::{DNS, SPIFFE, dns_name, is_of_certificate, spiffe_id};
 pub use otel::{Export, Otlp, OtlpProtocol};
 pub use proxies::Proxies;
 pub use reference::reference;

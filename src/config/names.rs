@@ -5,10 +5,16 @@ use super::{
     secret::TokenHash,
 };
 
-/// The longest name of a caller, unless it is a SPIFFE id.
+/// What stands before a DNS name out of a certificate where it is a caller's name, so that it is no token's.
+pub const DNS: &str = "dns:";
+/// What a SPIFFE id begins with.
+pub const SPIFFE: &str = "spiffe://";
+
+/// The longest name of a caller, unless it is one out of a certificate.
 const LONGEST_CALLER: usize = 128;
 /// By the SPIFFE specification.
 const LONGEST_SPIFFE_ID: usize = 2048;
+const LONGEST_TRUST_DOMAIN: usize = 255;
 /// By RFC 1035.
 const LONGEST_DNS_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
@@ -37,11 +43,24 @@ pub fn version(text: &str) -> Result<String, Problem> {
     plain(text, 64)
 }
 
-/// The name of a caller: one that stands between the commas, spaces and equals signs of lists and maps.
+/// The name of any caller: one out of a certificate, or that of a token's.
 pub fn caller(text: &str) -> Result<String, Problem> {
+    match text.strip_prefix(DNS) {
+        Some(host) => dns_name(host).map(|host| format!("{DNS}{host}")).ok_or_else(|| refused(text)),
+        None => spiffe_id(text).map_or_else(|| token_caller(text), Ok),
+    }
+}
+
+/// The name of a token's caller: one that stands between the commas, spaces and equals signs of lists and maps.
+pub fn token_caller(text: &str) -> Result<String, Problem> {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b",=*".contains(&byte);
     let fits = (1..=LONGEST_CALLER).contains(&text.len()) && text.bytes().all(is_plain);
-    fits.then(|| text.to_owned()).or_else(|| spiffe_id(text)).ok_or_else(|| refused(text))
+    if fits && !is_of_certificate(text) { Ok(text.to_owned()) } else { Err(refused(text)) }
+}
+
+/// Whether a name begins like one out of a certificate, and so is no token's.
+pub fn is_of_certificate(name: &str) -> bool {
+    name.starts_with(SPIFFE) || name.starts_with(DNS)
 }
 
 /// What a client's certificate is for: a SPIFFE id, or a DNS name in lower case.
@@ -76,17 +95,19 @@ fn plain(text: &str, longest: usize) -> Result<String, Problem> {
     if fits { Ok(text.to_owned()) } else { Err(refused(text)) }
 }
 
-/// `spiffe://`, a trust domain, and a path if there is one.
-fn spiffe_id(text: &str) -> Option<String> {
-    let (domain, path) = text.strip_prefix("spiffe://").map(|rest| rest.split_once('/').unwrap_or((rest, "-")))?;
+/// `spiffe://`, a trust domain, and a path if there is one; nothing else that a URI may have, and nothing encoded.
+pub fn spiffe_id(text: &str) -> Option<String> {
+    let (domain, path) = text.strip_prefix(SPIFFE).map(|rest| rest.split_once('/').unwrap_or((rest, "-")))?;
     let in_domain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
     let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let is_segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(in_path);
-    let is_one = !domain.is_empty() && domain.bytes().all(in_domain) && path.split('/').all(is_segment);
+    let fits = (1..=LONGEST_TRUST_DOMAIN).contains(&domain.len()) && domain.bytes().all(in_domain);
+    let is_one = fits && path.split('/').all(is_segment);
     (is_one && text.len() <= LONGEST_SPIFFE_ID).then(|| text.to_owned())
 }
 
-fn dns_name(text: &str) -> Option<String> {
+/// A DNS name in lower case, without wildcards.
+pub fn dns_name(text: &str) -> Option<String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     let is_label = |label: &str| (1..=LONGEST_LABEL).contains(&label.len()) && label.bytes().all(is_plain);
     // The last label of an IP address is a number.
@@ -113,12 +134,17 @@ mod tests {
     #[test]
     fn a_caller_is_a_short_name_or_a_spiffe_id_of_any_length() {
         let long = format!("spiffe://cluster.local/ns/{}/sa/b", "n".repeat(200));
-        for good in ["orders", "Orders@acme.io", "spiffe://acme.io/orders", &"a".repeat(128), &long] {
-            assert!(caller(good).is_ok(), "{good}");
+        for good in ["orders", "Orders@acme.io", "team:a", &"a".repeat(128)] {
+            assert!(caller(good).is_ok() && token_caller(good).is_ok(), "{good}");
         }
-        for wrong in ["", "*", "a*", "a=b", "a,b", "a b", "ö", "a\n", &"a".repeat(129)] {
-            assert!(caller(wrong).is_err(), "{wrong}");
+        for of_certificate in ["spiffe://acme.io/orders", "dns:orders.acme.io", &long] {
+            assert!(caller(of_certificate).is_ok() && token_caller(of_certificate).is_err(), "{of_certificate}");
         }
+        for wrong in ["", "*", "a*", "a=b", "a,b", "a b", "ö", "a\n", "dns:", "dns:*.acme.io", "spiffe://A/b"] {
+            assert!(caller(wrong).is_err() && token_caller(wrong).is_err(), "{wrong}");
+        }
+        assert!(caller(&"a".repeat(129)).is_err());
+        assert_eq!(caller("dns:Orders.acme.io").as_deref(), Ok("dns:orders.acme.io"));
     }
 
     #[test]
@@ -140,6 +166,15 @@ mod tests {
             "spiffe://acme.io/a/../b",
             "spiffe://acme.io:1/a",
             "SPIFFE://acme.io/a",
+            "spiffe://acme.io/a%2fb",
+            "spiffe://acme.io/a?b",
+            "spiffe://acme.io/a#b",
+            "spiffe://me@acme.io/a",
+            "spiffe:///a",
+            "spiffe:acme.io/a",
+            "spiffe://acme.io/ä",
+            &format!("spiffe://{}/a", "a".repeat(256)),
+            &format!("spiffe://acme.io/{}", "a".repeat(2048)),
             "https://acme.io",
             "*.acme.io",
             "acme.io.",

@@ -9,6 +9,7 @@ use super::{
     fault::Fault,
     otel_values::{self, ENDPOINT, PROTOCOL, Variables},
     read,
+    secret::Secret,
     shown::{self, choices},
 };
 
@@ -29,6 +30,8 @@ pub struct Otlp {
 /// How one kind of telemetry is exported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Export {
+    /// Where to, as the variable has it: it may carry a password.
+    pub endpoint: Secret,
     /// How OTLP is spoken.
     pub protocol: OtlpProtocol,
     /// How long an export may take.
@@ -132,9 +135,7 @@ impl Variables<'_> {
                 return (None, vec![otel_values::fault(exporter, read::refused(other), "otlp or none")]);
             }
         }
-        if self.of(prefix, "ENDPOINT").is_none() {
-            return (None, Vec::new());
-        }
+        let Some((_, endpoint)) = self.of(prefix, "ENDPOINT") else { return (None, Vec::new()) };
         let mut faults = otel_values::of_exporter(self, prefix);
         let protocol = match self.of(prefix, "PROTOCOL") {
             None => OtlpProtocol::HttpProtobuf,
@@ -146,6 +147,7 @@ impl Variables<'_> {
         let milliseconds = self.of(prefix, "TIMEOUT").and_then(|(_, text)| text.parse().ok());
         let file = |key| self.of(prefix, key).map(|(_, path)| PathBuf::from(path));
         let export = Export {
+            endpoint: Secret::new(endpoint),
             protocol,
             timeout: milliseconds.map_or(TIMEOUT, Duration::from_millis),
             ca_file: file("CERTIFICATE"),

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use http::HeaderName;
+use http::{HeaderName, Uri};
 use url::Url;
 
 use super::{
@@ -123,6 +123,8 @@ pub fn fault(variable: &str, problem: Problem, allowed: &str) -> Fault {
 
 fn endpoint(text: &str) -> Result<(), (Problem, &'static str)> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    // What the exporters read it as is stricter, and they repeat what they refuse.
+    let url = url.filter(|_| text.parse::<Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty())));
     // `localhost:4317` is a URL too, of the scheme `localhost`.
     let problem = || {
         (

@@ -12,10 +12,10 @@ use http::{HeaderMap, header};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::tls::Peer;
+use super::peer::Peer;
 use crate::{
     calls::{Error, Kind},
-    config::{self, TokenHash},
+    config::{self, DNS, TokenHash, is_of_certificate},
     telemetry::{Method, MethodKind, Record},
     translate,
 };
@@ -34,17 +34,6 @@ pub struct Auth {
     agents: BTreeMap<String, BTreeSet<String>>,
     /// What needs no right.
     open: Vec<MethodKind>,
-}
-
-/// How many agents a caller may invoke.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Agents {
-    /// Every one.
-    All,
-    /// Some, by id or name.
-    Some,
-    /// None at all.
-    None,
 }
 
 /// Token hashes by the caller's name.
@@ -70,7 +59,9 @@ impl Auth {
     /// Puts these in place of the file's tokens, from the next call on.
     pub fn replace_tokens(&self, from_file: &Tokens) {
         let all = self.written.iter().chain(from_file).flat_map(|(name, hashes)| {
-            let name: Arc<str> = name.as_str().into();
+            // The settings take no such name; here it is no certificate's all the same.
+            let prefix = if is_of_certificate(name) { "token:" } else { "" };
+            let name: Arc<str> = format!("{prefix}{name}").into();
             hashes.iter().map(move |hash| (*hash, Arc::clone(&name)))
         });
         self.tokens.store(Arc::new(all.collect()));
@@ -101,9 +92,15 @@ impl Auth {
         if self.takes_tokens
             && let Some(token) = bearer(headers)
         {
+            if token.is_empty() {
+                return Err(Kind::Unauthenticated("the bearer token is empty"));
+            }
             return self.of_token(token).map(Some).ok_or(Kind::Unauthenticated("the bearer token is not known"));
         }
         match peer.names().filter(|_| self.takes_certificates) {
+            Some(_) if peer.time_left().is_some_and(|left| left.is_zero()) => {
+                Err(Kind::Unauthenticated("the client certificate has expired"))
+            }
             Some(names) => self.of_certificate(names).map(Some).ok_or(Kind::CallerForbidden),
             None => Err(Kind::Unauthenticated(match (self.takes_tokens, self.takes_certificates) {
                 (true, false) => "a bearer token is required",
@@ -113,9 +110,11 @@ impl Auth {
         }
     }
 
-    /// Whether a caller may invoke an agent, by the id or name that it asks for.
-    pub fn may_invoke(&self, caller: Option<&str>, agent: &str) -> bool {
-        self.row(caller).is_some_and(|agents| agents.contains(ANY) || agents.contains(agent))
+    /// The agents that a caller may invoke, by id or name; None where it may invoke every one.
+    pub fn agents(&self, caller: Option<&str>) -> Option<&BTreeSet<String>> {
+        static NONE: BTreeSet<String> = BTreeSet::new();
+        let row = self.names(caller).find_map(|name| self.agents.get(name)).or_else(|| self.agents.get(ANY));
+        row.map_or(Some(&NONE), |agents| Some(agents).filter(|agents| !agents.contains(ANY)))
     }
 
     /// Checks that the caller may invoke an agent, by the id or name that it asks for.
@@ -123,24 +122,24 @@ impl Auth {
     /// # Errors
     /// When it may not; the error names the agent where that is an id.
     pub fn check_agent(&self, record: &Record, agent: &str) -> Result<(), Error> {
-        if self.may_invoke(record.caller().map(|caller| &**caller), agent) {
+        if self.agents(record.caller().map(|caller| &**caller)).is_none_or(|agents| agents.contains(agent)) {
             return Ok(());
         }
         let error = Error::new(Kind::AgentForbidden);
         Err(if translate::is_id(agent) { error.of_agent(agent) } else { error })
     }
 
-    /// The agents that a caller may invoke.
-    pub fn agents_of(&self, caller: Option<&str>) -> Agents {
-        match self.row(caller) {
-            Some(agents) if agents.contains(ANY) => Agents::All,
-            Some(agents) if !agents.is_empty() => Agents::Some,
-            _ => Agents::None,
-        }
+    /// Whether the settings mean this caller by one of the names, or everybody.
+    pub fn is_among(&self, caller: Option<&str>, names: &BTreeSet<String>) -> bool {
+        names.contains(ANY) || self.names(caller).any(|name| names.contains(name))
     }
 
-    fn row(&self, caller: Option<&str>) -> Option<&BTreeSet<String>> {
-        caller.and_then(|caller| self.agents.get(caller)).or_else(|| self.agents.get(ANY))
+    /// What the settings may call a caller: a DNS name also goes without what stands before it, unless that is the name of
+    /// a token's caller.
+    fn names<'a>(&self, caller: Option<&'a str>) -> impl Iterator<Item = &'a str> {
+        let host = caller.and_then(|caller| caller.strip_prefix(DNS));
+        let is_free = |host: &&str| !self.tokens.load().iter().any(|(_, name)| **name == **host);
+        caller.into_iter().chain(host.filter(is_free))
     }
 
     /// Looks at every hash, so that the time it takes tells nothing.
@@ -157,13 +156,16 @@ impl Auth {
     }
 
     fn of_certificate(&self, names: &[Arc<str>]) -> Option<Arc<str>> {
-        let is_allowed = |name: &&Arc<str>| self.allowed_clients.is_empty() || self.allowed_clients.contains(&***name);
+        let is_allowed = |name: &&Arc<str>| {
+            self.allowed_clients.is_empty() || self.allowed_clients.contains(name.strip_prefix(DNS).unwrap_or(name))
+        };
         names.iter().find(is_allowed).cloned()
     }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let value = headers.get(header::AUTHORIZATION)?.as_bytes();
-    let (scheme, token) = value.split_at_checked("Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+    let (scheme, token) = value.split_at_checked("Bearer".len())?;
+    let is_bearer = scheme.eq_ignore_ascii_case(b"Bearer") && matches!(token, [] | [b' ', ..]);
+    is_bearer.then(|| token.trim_ascii())
 }

@@ -1,7 +1,7 @@
 //! One connection on the gRPC port: its handshakes, its calls, and how it leaves: told first, never cut.
 //!
-//! It is told to leave (GOAWAY) when the process drains, when it is old, when it has been idle, and when its caller resets
-//! too much; calls under way go on. What ends its streams is a status, with which their callers can go on elsewhere.
+//! It is told to leave (GOAWAY) when the process drains, when it is old, when its caller's certificate comes to its end,
+//! when it has been idle, and when its caller resets too much; calls under way go on. What ends its streams is a status, with which their callers can go on elsewhere.
 
 use std::{
     pin::pin,
@@ -31,7 +31,7 @@ use super::{
     layers::{self, Arrival, Edge},
     malformed::Malformed,
     patience::Patience,
-    tls::Peer,
+    peer::Peer,
     traffic::Traffic,
     turn::Turns,
 };
@@ -66,6 +66,7 @@ pub struct Connection {
 enum Leave {
     Drain,
     Age,
+    Certificate,
     Idle,
     Resets,
 }
@@ -145,9 +146,11 @@ async fn serve_http2(io: impl Read + Write + Unpin, by: Instant, peer: Peer, edg
     debug!(?leave, "a connection is told to leave");
     http2.as_mut().graceful_shutdown();
     let end = async {
-        let grace = edge.settings.max_connection_age_grace;
-        if leave == Leave::Age && !grace.is_zero() {
-            sleep(grace).await;
+        let grace =
+            Some(edge.settings.max_connection_age_grace).filter(|grace| leave == Leave::Age && !grace.is_zero());
+        let good = connection.peer.time_left().filter(|_| matches!(leave, Leave::Age | Leave::Certificate));
+        if let Some(time) = grace.into_iter().chain(good).min() {
+            sleep(time).await;
             connection.is_aged.store(true, Relaxed);
             connection.closing.cancel();
         }
@@ -170,9 +173,12 @@ async fn serve_http2(io: impl Read + Write + Unpin, by: Instant, peer: Peer, edg
 async fn leave(edge: &Edge, connection: &Connection) -> Leave {
     // A tenth more or less, so that connections made together do not leave together.
     let age = edge.settings.max_connection_age.mul_f64(0.9 + 0.2 * fastrand::f64());
+    let good = connection.peer.time_left().unwrap_or(Duration::MAX);
     tokio::select! {
         () = edge.draining.cancelled() => Leave::Drain,
         () = sleep(age) => Leave::Age,
+        // A little before, so that its caller has time to come back with its next one.
+        () = sleep(good.mul_f64(0.9)) => Leave::Certificate,
         () = idle(|| connection.traffic.idle_since(), edge.settings.max_connection_idle) => Leave::Idle,
         () = connection.traffic.resets_too_much() => Leave::Resets,
     }

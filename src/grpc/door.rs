@@ -1,7 +1,7 @@
 //! What a call passes before its work begins: whose key the platform sees, which agent it may invoke, and
 //! what the proxy attaches.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use http::Extensions;
 use tonic::{Request, Status, metadata::MetadataMap};
@@ -9,6 +9,7 @@ use tonic::{Request, Status, metadata::MetadataMap};
 use super::{attach::Attach, auth::Auth, call::Call, guard::Guard, metadata, status::refuse_at_the_door};
 use crate::{
     calls::{Error, Kind},
+    config::Tasks,
     platform::{Context, Credentials, Keys},
     proto::InvokeRequest,
     telemetry::Record,
@@ -22,6 +23,8 @@ pub struct Door {
     pub pass_through: bool,
     /// Which agents callers may invoke.
     pub auth: Arc<Auth>,
+    /// What it takes to reach a task.
+    pub tasks: Tasks,
     /// What is attached to invocations.
     pub attach: Attach,
     /// The agent of invocations that name none.
@@ -59,6 +62,14 @@ impl Door {
         Ok((call, message))
     }
 
+    /// The agents whose tasks are in reach of a call, where that matters: a create that goes on with a task always needs the
+    /// right to its agent, another call where the settings say so.
+    pub fn agents(&self, call: &Call) -> Option<&BTreeSet<String>> {
+        let record = &call.context.record;
+        let matters = record.method().creates || self.tasks == Tasks::Agent;
+        self.auth.agents(record.caller().map(|caller| &**caller)).filter(|_| matters)
+    }
+
     fn enter(&self, metadata: &MetadataMap, mut extensions: Extensions) -> Result<Call, Status> {
         // Every request has passed the layers.
         let guard: Option<Arc<Guard>> = extensions.remove();
@@ -79,7 +90,7 @@ impl Door {
     fn prepare(&self, record: &Record, invocation: &mut InvokeRequest, metadata: &MetadataMap) -> Result<(), Error> {
         let agent = Some(&*invocation.agent_id).filter(|id| !id.is_empty()).or(self.default_agent.as_deref());
         agent.map_or(Ok(()), |agent| self.auth.check_agent(record, agent))?;
-        self.attach.to(invocation, record, metadata.as_ref())
+        self.attach.to(invocation, &self.auth, record, metadata.as_ref())
     }
 
     /// The caller's own key where that is switched on and it brings one, else the proxy's.

@@ -1,7 +1,7 @@
 //! One request through the layers, the outermost first: its guard with the access log, the request id, who may call, a
 //! share of what the proxy does at once, tonic's own refusals put into this API's terms, the services.
 
-use std::{convert::Infallible, error::Error as _, sync::Arc};
+use std::{collections::BTreeSet, convert::Infallible, error::Error as _, sync::Arc};
 
 use http::{HeaderName, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -10,7 +10,7 @@ use tonic::{Status, body::Body, service::Routes};
 use tower::Service as _;
 
 use super::{
-    auth::{Agents, Auth},
+    auth::Auth,
     connection::Connection,
     frames::Encoding,
     guard::Guard,
@@ -144,7 +144,7 @@ fn admit(
         record.set_caller(caller);
     }
     let caller = record.caller().map(|caller| &**caller);
-    if record.method().creates && edge.auth.agents_of(caller) == Agents::None {
+    if record.method().creates && edge.auth.agents(caller).is_some_and(BTreeSet::is_empty) {
         return Err(Kind::AgentForbidden);
     }
     edge.limits.take(record.method())
@@ -192,7 +192,7 @@ async fn serve(
 fn whole(edge: &Edge, record: &Arc<Record>, request: &Request<Incoming>) -> Option<Whole> {
     let encoding = Encoding::of(request.headers());
     let caller = record.caller().map(|caller| &**caller);
-    let is_asked = record.method().creates && edge.auth.agents_of(caller) != Agents::All;
+    let is_asked = record.method().creates && edge.auth.agents(caller).is_some();
     let rights = is_asked.then(|| (Arc::clone(&edge.auth), Arc::clone(record)));
     let is_needed = encoding.is_some() || rights.is_some();
     is_needed.then(|| Whole::new(encoding, edge.settings.max_request_bytes, rights))

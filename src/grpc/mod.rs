@@ -13,6 +13,7 @@ mod limits;
 mod malformed;
 mod metadata;
 mod patience;
+mod peer;
 mod received;
 mod sent;
 mod server;

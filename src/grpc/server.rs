@@ -85,6 +85,7 @@ impl Server {
             keys,
             pass_through: settings.auth.pass_through,
             auth: Arc::clone(&auth),
+            tasks: settings.auth.tasks,
             attach: Attach::new(&settings.users),
             default_agent: settings.agents.default_id.clone(),
             max_response_bytes: settings.server.max_response_bytes,

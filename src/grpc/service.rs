@@ -30,7 +30,7 @@ impl AgentService for Service {
 
     async fn invoke(&self, request: Request<InvokeRequest>) -> Result<Response<InvokeResponse>, Status> {
         let (call, request) = self.door.begin_create(request, |invocation| Some(invocation))?;
-        let task = self.calls.invoke(&call.context, request).await;
+        let task = self.calls.invoke(&call.context, self.door.agents(&call), request).await;
         call.answer(task, |task| InvokeResponse { task: Some(call.with(task)) })
     }
 
@@ -40,7 +40,7 @@ impl AgentService for Service {
     ) -> Result<Response<Self::StreamEventsStream>, Status> {
         let (call, request) = self.door.begin(request)?;
         call.of_task(&request.task_id);
-        let events = self.calls.stream_events(&call.context, &request).await;
+        let events = self.calls.stream_events(&call.context, self.door.agents(&call), &request).await;
         call.stream(events, |event| StreamEventsResponse { event: Some(event) }, |m| m.event.as_ref())
     }
 
@@ -49,7 +49,7 @@ impl AgentService for Service {
         request: Request<InvokeStreamRequest>,
     ) -> Result<Response<Self::InvokeStreamStream>, Status> {
         let (call, request) = self.door.begin_create(request, |request| request.invocation.as_mut())?;
-        let items = self.calls.invoke_stream(&call.context, request).await;
+        let items = self.calls.invoke_stream(&call.context, self.door.agents(&call), request).await;
         let record = Arc::clone(&call.context.record);
         let message = move |item| {
             if let Item::Task(task) = &item {
@@ -66,21 +66,21 @@ impl AgentService for Service {
     async fn get_task(&self, request: Request<GetTaskRequest>) -> Result<Response<GetTaskResponse>, Status> {
         let (call, request) = self.door.begin(request)?;
         call.of_task(&request.task_id);
-        let task = self.calls.get_task(&call.context, &request.task_id).await;
+        let task = self.calls.get_task(&call.context, self.door.agents(&call), &request.task_id).await;
         call.answer(task, |task| GetTaskResponse { task: Some(task) })
     }
 
     async fn wait_task(&self, request: Request<WaitTaskRequest>) -> Result<Response<WaitTaskResponse>, Status> {
         let (call, request) = self.door.begin(request)?;
         call.of_task(&request.task_id);
-        let task = self.calls.wait_task(&call.context, &request).await;
+        let task = self.calls.wait_task(&call.context, self.door.agents(&call), &request).await;
         call.answer(task, |task| WaitTaskResponse { task: Some(task) })
     }
 
     async fn stop_task(&self, request: Request<StopTaskRequest>) -> Result<Response<StopTaskResponse>, Status> {
         let (call, request) = self.door.begin(request)?;
         call.of_task(&request.task_id);
-        let task = self.calls.stop_task(&call.context, &request.task_id).await;
+        let task = self.calls.stop_task(&call.context, self.door.agents(&call), &request.task_id).await;
         call.answer(task, |task| StopTaskResponse { task: Some(task) })
     }
 }

@@ -20,8 +20,8 @@ use super::{
     frames::{Encoding, Messages},
     guard::Guard,
     layers::Edge,
+    peer::Peer,
     sent::Sent,
-    tls::Peer,
 };
 use crate::{
     calls::Calls,

@@ -1,5 +1,5 @@
 //! TLS on the gRPC port, by rustls: the certificate, the authorities that callers' certificates come from, and both again
-//! when their files change. Not who may call: that is `auth`.
+//! when their files change. Not who is at the other end: that is `peer`.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,10 +8,9 @@ use std::{
 
 use arc_swap::ArcSwap;
 use rustls::{
-    RootCertStore, ServerConfig, ServerConnection,
+    RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
-    pki_types::CertificateDer,
-    server::{VerifierBuilderError, WebPkiClientVerifier, danger::ClientCertVerifier},
+    server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -58,12 +57,6 @@ pub enum TlsError {
     Verifier(#[from] VerifierBuilderError),
 }
 
-/// The names in a caller's certificate, which rustls has verified.
-#[derive(Default)]
-pub struct Peer {
-    names: Option<Vec<Arc<str>>>,
-}
-
 const CERTIFICATE: &str = "server.tls_cert_file";
 const KEY: &str = "server.tls_key_file";
 const CLIENT_CA: &str = "server.tls_client_ca_file";
@@ -100,29 +93,6 @@ impl Tls {
     }
 }
 
-impl Peer {
-    /// The names of the caller behind a connection.
-    pub fn of(connection: &ServerConnection) -> Self {
-        let certificate = connection.peer_certificates().and_then(|chain| chain.first());
-        Self { names: certificate.map(names) }
-    }
-
-    /// The SPIFFE ids, then the DNS names; None where the caller showed no certificate.
-    pub fn names(&self) -> Option<&[Arc<str>]> {
-        self.names.as_deref()
-    }
-}
-
-fn names(certificate: &CertificateDer<'_>) -> Vec<Arc<str>> {
-    let Ok(certificate) = webpki::EndEntityCert::try_from(certificate) else {
-        return Vec::new();
-    };
-    let ids = certificate.valid_uri_names().filter(|uri| uri.starts_with("spiffe://"));
-    // DNS names mean the same in either case; the settings have them in the lower one.
-    let hosts = certificate.valid_dns_names().map(str::to_ascii_lowercase);
-    ids.map(Arc::from).chain(hosts.map(Arc::from)).collect()
-}
-
 fn load(
     certificate: &Path,
     key: &Path,
@@ -143,6 +113,11 @@ fn load(
     let mut config =
         config.map_err(|error| TlsError::Pair { certificate: certificate.to_owned(), key: key.to_owned(), error })?;
     config.alpn_protocols = vec![b"h2".to_vec()];
+    if client_ca.is_some() {
+        // In a resumed session nobody looks at the certificate again: neither at its end nor at who vouches for it.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(Arc::new(config))
 }
 

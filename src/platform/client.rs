@@ -56,7 +56,7 @@ impl Client {
             let mut attempts = self.retries.begin(&context, Route::LoadAgent);
             loop {
                 let request = context.credentials.http.builder().get(context.credentials.rest(&["agents", agent])?);
-                match self.transport.json(&context, request, attempts.next()).await {
+                match self.transport.json(&context, request, attempts.next(), |_| Ok(())).await {
                     Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
                     Ok::<Box<wire::Agent>, _>(agent) if is_id(&agent.id) => return Ok(agent.id.into()),
                     // Nothing of it is kept.
@@ -201,7 +201,7 @@ impl Client {
         self.transport.events(context, request, sending, check).await
     }
 
-    /// A task out of an answer: the one that is `expected`, where that is known.
+    /// A task out of an answer: the one that is `expected`, where that is known, and then of the key's organization.
     async fn task_of(
         &self,
         context: &Context,
@@ -209,14 +209,17 @@ impl Client {
         sending: Sending,
         expected: Option<&str>,
     ) -> Result<Box<wire::Task>, Error> {
-        let task: Box<wire::Task> = self.transport.json(context, request, sending).await?;
-        let unreadable = |why| unreadable(sending.route, why);
-        match task.id.as_deref() {
-            None | Some("") => Err(unreadable("it is no task: it has no id")),
-            Some(id) if !is_id(id) => Err(unreadable("its id cannot stand in a path")),
-            Some(id) if expected.is_some_and(|expected| expected != id) => Err(unreadable("it is another task")),
-            Some(_) => Ok(task),
-        }
+        let organization = context.credentials.organization();
+        let is_another = |name: Option<&str>| name.is_some_and(|name| !name.is_empty() && name != organization);
+        let check = |task: &wire::Task| match task.id.as_deref() {
+            None | Some("") => Err("it is no task: it has no id"),
+            Some(id) if !is_id(id) => Err("its id cannot stand in a path"),
+            Some(_) if expected.is_none() => Ok(()),
+            id if id != expected => Err("it is another task"),
+            _ if is_another(task.organization_id.as_deref()) => Err("it is another organization's"),
+            _ => Ok(()),
+        };
+        self.transport.json(context, request, sending, check).await
     }
 }
 

@@ -24,6 +24,7 @@ pub struct Credentials {
     /// The key as a header, marked sensitive.
     pub(super) key: HeaderValue,
     secret: Secret,
+    organization: String,
     owner: Owner,
     /// Of all that makes two equal: they are looked up by every call.
     hash: u64,
@@ -66,7 +67,20 @@ impl Credentials {
         let roots = roots(base_url, organization);
         let hash = HASHER.hash_one((&secret, &roots, &owner));
         let [rest, events] = [&roots.rest, &roots.events].map(|root| Url::parse(root).ok().filter(Url::has_host));
-        Ok(Self { key, secret, owner, hash, roots, rest, events, http, forward, successor: OnceLock::new() })
+        let organization = organization.to_owned();
+        Ok(Self {
+            key,
+            secret,
+            organization,
+            owner,
+            hash,
+            roots,
+            rest,
+            events,
+            http,
+            forward,
+            successor: OnceLock::new(),
+        })
     }
 
     /// The address of a REST route, given by the segments of its path.
@@ -100,10 +114,26 @@ impl Credentials {
         self.secret.expose()
     }
 
+    /// The organization that the key belongs to.
+    pub(super) fn organization(&self) -> &str {
+        &self.organization
+    }
+
     /// Whose key it is.
     #[must_use]
     pub fn owner(&self) -> &Owner {
         &self.owner
+    }
+}
+
+impl Owner {
+    /// How long the texts in it are together, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Proxy => 0,
+            Self::Caller(key, organization) => key.expose().len() + organization.len(),
+        }
     }
 }
 

@@ -136,6 +136,11 @@ impl Lanes {
         Ok((client, Share { lane, begun: Instant::now(), permit, most: self.most }))
     }
 
+    /// Takes no more requests on this share's connections: those without one are closed, the others when theirs are over.
+    pub fn leave(&self, share: &Share) {
+        lock(&self.opened).retain(|lane| !Arc::ptr_eq(lane, &share.lane));
+    }
+
     fn open_one(&self, lanes: &mut Vec<Arc<Lane>>, need: Need) -> reqwest::Result<Taken> {
         // What is too old for this request is so for the next one of its kind, and has nothing under way.
         lanes.retain(|lane| need == Need::Any || lane.is_fresh(self.most));

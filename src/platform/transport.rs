@@ -112,7 +112,7 @@ impl Transport {
         sending: Sending,
         check: impl Fn(&Response) -> Result<(), &'static str>,
     ) -> Result<EventStream, Error> {
-        let read = async |response: Response| match check(&response) {
+        let read = async |response: Response, _: &Share| match check(&response) {
             Ok(()) => Ok(response),
             Err(why) => Err(unreadable(sending, &response, why.to_owned())),
         };
@@ -120,16 +120,18 @@ impl Transport {
         Ok(EventStream::new(response, share, attempt, self.limits.idle_timeout, self.limits.max_event_bytes))
     }
 
-    /// Sends a request and has the JSON of its answer parsed, both within the time limit.
+    /// Sends a request and has the JSON of its answer parsed, both within the time limit. What `check` does not take is
+    /// another request's answer, for all that is known: its connection serves no more.
     pub async fn json<T: Wire>(
         &self,
         context: &Context,
         request: RequestBuilder,
         sending: Sending,
+        check: impl Fn(&T) -> Result<(), &'static str>,
     ) -> Result<Box<T>, Error> {
         let request = request.header(header::ACCEPT, JSON);
         let request = request.header(header::ACCEPT_ENCODING, codings::ACCEPTED);
-        let read = async |mut response: Response| {
+        let read = async |mut response: Response, share: &Share| {
             let (body, held) = self.read_body(&mut response).await?;
             if let (Some(account), Some(held)) = (&context.account, held) {
                 account.keep(held);
@@ -137,7 +139,12 @@ impl Transport {
             let body = body.map_err(|why| unreadable(sending, &response, why))?;
             // Boxed where it is made: a task is large, and would be moved from one future into the next.
             let read = memory::aside(body.len(), || wire::read(&body).map(Box::new));
-            read.map_err(|error| unreadable(sending, &response, error.to_string()))
+            let answer = read.map_err(|error| unreadable(sending, &response, error.to_string()))?;
+            check(&answer).map_err(|why| {
+                context.credentials.http.leave(share);
+                unreadable(sending, &response, why.to_owned())
+            })?;
+            Ok(answer)
         };
         // Boxed, or every call's future would be as large as this.
         let (answer, ..) = Box::pin(self.exchange(context, request, sending, read)).await?;
@@ -150,7 +157,7 @@ impl Transport {
         context: &Context,
         request: RequestBuilder,
         sending: Sending,
-        read: impl AsyncFnOnce(Response) -> Result<T, Error>,
+        read: impl AsyncFnOnce(Response, &Share) -> Result<T, Error>,
     ) -> Result<(T, Attempt, Share), Error> {
         if context.is_late() {
             return Err(Error::Deadline);
@@ -168,7 +175,7 @@ impl Transport {
             share.heard(Some(response.version()));
             attempt.answered(response.status().as_u16());
             let response = decoded(response, sending)?;
-            read(accepted(context, response, sending).await?).await
+            read(accepted(context, response, sending).await?, &share).await
         };
         match self.in_time(context, exchange).await {
             Ok(answer) => {

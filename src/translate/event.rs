@@ -2,7 +2,10 @@
 
 use prost::Message as _;
 
-use super::task::{plan, task, timestamp};
+use super::{
+    auth::harmless,
+    task::{plan, task, timestamp},
+};
 use crate::{
     platform::wire::{self, Object, Wire},
     proto::{
@@ -17,8 +20,8 @@ use crate::{
 #[error("no JSON object with a string `type`")]
 pub struct NotAnEvent;
 
-/// Translates an event's data; `id` is the event's own on the stream. An access token inside an `auth_event` is left
-/// out unless `forward_access_tokens` is set.
+/// Translates an event's data; `id` is the event's own on the stream. Of an `auth_event` only what is harmless is kept
+/// unless `forward_access_tokens` is set.
 ///
 /// # Errors
 /// When the data is no event.
@@ -28,9 +31,13 @@ pub fn event(id: Option<String>, data: &[u8], forward_access_tokens: bool) -> Re
     let envelope = wire::Envelope::read(&data).ok_or(NotAnEvent)?;
     let wire::Envelope { kind, task_id, organization_id, time, identity, data, rest: mut extra } = envelope;
     let r#type = event_type(&kind);
-    let keeps_tokens = r#type != EventType::AuthEvent || forward_access_tokens;
-    let data = data.map(|data| shaped(r#type, data, keeps_tokens, &mut extra));
-    let extra = extra.into_struct().map(|extra| if keeps_tokens { extra } else { extra.without_tokens() });
+    let kept = (r#type == EventType::AuthEvent && !forward_access_tokens).then(|| {
+        extra = wire::Rest::default();
+        data.map(harmless)
+    });
+    let data = kept.as_ref().map_or(data, Option::as_deref);
+    let data = data.map(|data| shaped(r#type, data, &mut extra));
+    let extra = extra.into_struct();
     Ok(proto::TaskEvent {
         data,
         r#type: r#type.into(),
@@ -45,7 +52,7 @@ pub fn event(id: Option<String>, data: &[u8], forward_access_tokens: bool) -> Re
 }
 
 /// The data in its type's shape, or as free JSON where it does not fit.
-fn shaped(kind: EventType, json: &str, keeps_tokens: bool, extra: &mut wire::Rest) -> Data {
+fn shaped(kind: EventType, json: &str, extra: &mut wire::Rest) -> Data {
     let shaped = match kind {
         EventType::TaskCreated
         | EventType::TaskUpdated
@@ -60,16 +67,13 @@ fn shaped(kind: EventType, json: &str, keeps_tokens: bool, extra: &mut wire::Res
         EventType::ToolCallResult => read(json, extra).map(|data| Data::ToolCallResult(tool_call_result(data).into())),
         EventType::Think | EventType::Analyze => read(json, extra).map(|data| Data::Reasoning(reasoning(data).into())),
         EventType::PlanUpdated => read(json, extra).map(|data| Data::Plan(plan(data))),
-        EventType::AuthEvent => read(json, extra).map(|data| auth(data, keeps_tokens)),
+        EventType::AuthEvent => read(json, extra).map(auth),
         EventType::SubAgentTrigger => {
             read(json, extra).map(|data| Data::SubAgentTrigger(sub_agent_trigger(data).into()))
         }
         _ => None,
     };
-    shaped.unwrap_or_else(|| {
-        let whole = json::Value::new(json);
-        Data::Other(if keeps_tokens { whole } else { whole.without_tokens() })
-    })
+    shaped.unwrap_or_else(|| Data::Other(json::Value::new(json)))
 }
 
 fn parsed<T: Wire>(json: &str) -> Option<T> {
@@ -89,9 +93,8 @@ fn read<T: Object>(json: &str, extra: &mut wire::Rest) -> Option<T> {
     Some(data)
 }
 
-fn auth(auth: wire::AuthEvent, keeps_tokens: bool) -> Data {
+fn auth(auth: wire::AuthEvent) -> Data {
     let wire::AuthEvent { kind, data, rest: _ } = auth;
-    let data = data.map(|data| if keeps_tokens { data } else { data.without_tokens() });
     Data::Auth(proto::AuthEvent { r#type: kind, data })
 }
 

@@ -1,5 +1,6 @@
 //! Protobuf to the platform's JSON and back: pure functions, no clock, no I/O.
 
+mod auth;
 mod check;
 mod event;
 mod names;

@@ -1,5 +1,7 @@
 """Values that are right by themselves and wrong together stop the install, with words that name them."""
 
+import hashlib
+
 import pytest
 from support import helm
 from support.layout import HASH
@@ -23,6 +25,8 @@ WRONG = {
     "principals without names": ({"config": {"users": {"principal": True}}}, ["users.principal", "tokens"]),
     "users without e-mail": ({"config": {"users": {"metadata": {"id": "x-id"}}}}, ["users.metadata", "email"]),
     "one hash for two callers": ({"tokens": {"hashes": {"a": HASH, "b": [HASH.upper()]}}}, ["tokens.hashes"]),
+    "the hash of the empty text": ({"tokens": {"hashes": {"a": hashlib.sha256(b"").hexdigest().upper()}}}, ["tokens.hashes"]),
+    "a token's caller named as a certificate's": ({"tokens": {"hashes": {"spiffe://acme.io/a": HASH}}}, ["tokens.hashes"]),
     "hashes of one's own and brought ones": ({"tokens": {"hashes": {"a": HASH}, "existingSecret": "t"}}, ["tokens"]),
     "a key and a brought one": ({"credentials": {"existingSecret": "mine", **PLATFORM["credentials"]}}, ["credentials.existingSecret"]),
     "gRPC probes at a TLS port": ({"tls": TLS, "probes": {"type": "grpc"}}, ["probes.type"]),

@@ -3,6 +3,7 @@
 
 mod pins;
 mod principal;
+mod trust;
 mod users;
 
 use serde_json::Value;

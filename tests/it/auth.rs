@@ -3,11 +3,14 @@
 
 mod agents;
 mod certificates;
+mod expiry;
 mod isolation;
+mod names;
 mod pass_through;
 mod reload;
 mod reload_tls;
 mod start;
+mod tasks;
 mod tokens;
 
 use xpander_grpc_proxy::{config::Settings, proto::GetTaskRequest};

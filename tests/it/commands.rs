@@ -5,6 +5,7 @@ mod certificates;
 mod descriptors;
 mod environment;
 mod pager;
+mod secrets;
 mod security;
 mod settings;
 mod signals;

@@ -1,6 +1,8 @@
 //! What the documentation names is there.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
+
+use crate::support::callers::hex;
 
 #[test]
 fn every_test_that_a_page_names_exists_in_the_file_it_says() {
@@ -22,6 +24,31 @@ fn every_test_that_a_page_names_exists_in_the_file_it_says() {
     }
     assert!(missing.is_empty(), "{missing:#?}");
     assert!(count > 100, "only {count} tests are named");
+}
+
+#[test]
+fn the_command_that_makes_a_hash_makes_none_of_nothing() {
+    let pages = ["docs/security.md", "docs/configuration.md", "helm/values.yaml"];
+    for page in pages {
+        let text = fs::read_to_string(page).expect(page);
+        let commands: Vec<_> = text.split('`').filter(|word| word.contains("| sha256sum")).collect();
+        assert!(!commands.is_empty(), "{page} has none");
+        for command in commands {
+            for shell in ["sh", "bash"] {
+                let run = |token: Option<&str>| {
+                    let mut process = Command::new(shell);
+                    process.args(["-c", command]).env_remove("TOKEN");
+                    token.map(|token| process.env("TOKEN", token));
+                    let output = process.output().expect("a shell");
+                    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+                };
+                assert_eq!(run(None), (false, String::new()), "{page}: {command}");
+                assert_eq!(run(Some("")), (false, String::new()), "{page}: {command}");
+                let (is_good, out) = run(Some("a token"));
+                assert!(is_good && out.starts_with(&hex("a token")), "{page}: {command}: {out}");
+            }
+        }
+    }
 }
 
 #[test]

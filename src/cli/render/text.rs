@@ -72,28 +72,54 @@ impl Look {
     }
 }
 
-/// The text without control characters but for newline and tab: those that could steer a terminal, and those that
-/// reorder the text around them, are shown escaped. A carriage return before a newline is dropped.
+/// The text without control characters but for newline and tab: those that could steer a terminal, those that reorder the
+/// text around them, and those that nobody sees are shown escaped. A carriage return before a newline is dropped, and one
+/// emoji's wish to be in colour is let through.
 #[must_use]
 pub fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
+    let mut last = ' ';
     while let Some(letter) = letters.next() {
         match letter {
             '\n' | '\t' => clean.push(letter),
             '\r' if letters.peek() == Some(&'\n') => {}
+            // Behind a symbol it is what every keyboard writes; elsewhere it is one of a hundred ways to hide bits.
+            '\u{fe0f}' if matches!(last, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}') => clean.push(letter),
             _ if is_steering(letter) => clean.extend(letter.escape_default()),
             _ => clean.push(letter),
         }
+        last = letter;
     }
     clean
 }
 
-/// Whether a character does something to a terminal instead of being shown: the control characters, line and paragraph
-/// separators, and those that reorder the text around them.
+/// Whether a character does something else than to be shown: the control characters, line and paragraph separators, those
+/// that reorder the text around them, and those that nobody sees, in which a text can hide another (Unicode's
+/// `Default_Ignorable_Code_Point`, and what marks annotations).
 #[must_use]
 pub fn is_steering(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    letter.is_control()
+        || matches!(
+            letter,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{61c}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 /// As [`clean`], on one line: every run of white space is a space.
@@ -147,6 +173,17 @@ mod tests {
         assert!(clean.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'), "{clean}");
         assert!(clean.contains("\\u{1b}") && clean.contains("\\u{9b}") && clean.contains("\\u{202e}"), "{clean}");
         assert!(clean.ends_with("é✓"));
+    }
+
+    #[test]
+    fn what_nobody_sees_is_shown_escaped() {
+        for hidden in "\u{200b}\u{200d}\u{200e}\u{2060}\u{feff}\u{ad}\u{61c}\u{3164}\u{fe0e}\u{e0041}\u{e0100}".chars()
+        {
+            let clean = clean(&format!("a{hidden}b"));
+            assert_eq!(clean, format!("a{}b", hidden.escape_default()));
+        }
+        assert_eq!(clean("⚠\u{fe0f} a\u{fe0f}\u{fe0f}"), "⚠\u{fe0f} a\\u{fe0f}\\u{fe0f}");
+        assert_eq!(clean("⚠\u{fe0f}\u{fe0f}"), "⚠\u{fe0f}\\u{fe0f}", "once");
     }
 
     #[test]

@@ -80,10 +80,7 @@ impl<S: Shape> Free<S> {
     /// becomes that word.
     #[must_use]
     pub fn new(json: impl Into<Box<str>>) -> Self {
-        Self::with(json.into(), Secrets::default())
-    }
-
-    fn with(json: Box<str>, secrets: Secrets) -> Self {
+        let (json, secrets) = (json.into(), Secrets::default());
         let (mut reader, mut pass) = (Reader::new(&json), Pass::first());
         let length = Self::over(&mut pass, &mut reader, Place::top(secrets, true));
         let Some(length) = length.filter(|_| reader.is_at_end()) else { return Self::default() };
@@ -97,15 +94,6 @@ impl<S: Shape> Free<S> {
         let length = Self::over(&mut pass, json, Place::top(secrets, !S::IS_OBJECT))?;
         let text = Text { json: json.since(start).into(), secrets, lengths: pass.lengths.known(), length };
         (!pass.is_too_deep).then(|| Self::of(Form::Text(text.into())))
-    }
-
-    /// What the platform sent without access tokens at any depth.
-    #[must_use]
-    pub fn without_tokens(self) -> Self {
-        match self.form {
-            Form::Text(text) => Self::with(text.json, Secrets { tokens: true, ..text.secrets }),
-            Form::Wire(..) => self,
-        }
     }
 
     fn of(form: Form) -> Self {

@@ -7,8 +7,6 @@ pub const USERS: [&str; 2] = ["user_oidc_token", "user_tokens"];
 /// Where MCP servers stand, and what is secret in there.
 const SERVERS: &str = "mcp_servers";
 const OF_SERVERS: [&str; 4] = ["api_key", "client_secret", "headers", "env_vars"];
-/// What an `auth_event` holds besides.
-const TOKENS: [&str; 3] = ["access_token", "refresh_token", "id_token"];
 
 /// The length of the shortest of these names.
 const SHORTEST: usize = 7;
@@ -16,8 +14,6 @@ const SHORTEST: usize = 7;
 /// The names that are left out.
 #[derive(Clone, Copy, PartialEq, Default)]
 pub struct Secrets {
-    /// Access tokens too.
-    pub tokens: bool,
     pub in_servers: bool,
 }
 
@@ -30,9 +26,8 @@ impl Secrets {
             return Some(self);
         }
         let is_one_of = |names: &[&str]| names.iter().any(|name| key.is(name));
-        let is_secret =
-            is_one_of(&USERS) || self.tokens && is_one_of(&TOKENS) || self.in_servers && is_one_of(&OF_SERVERS);
-        (!is_secret).then(|| Self { in_servers: self.in_servers || key.is(SERVERS), ..self })
+        let is_secret = is_one_of(&USERS) || self.in_servers && is_one_of(&OF_SERVERS);
+        (!is_secret).then(|| Self { in_servers: self.in_servers || key.is(SERVERS) })
     }
 
     /// Whether a text of JSON has a secret's name in it, as a key or as a string.

@@ -229,8 +229,6 @@ fn secrets_are_left_out_however_their_names_are_written() {
         "mcp\u005fservers": [{"url": "u", "api_key": "s", "more": {"headers": {}, "env_vars": 1}}], "access_token": 7}"#;
     let left = json!({ "k": [{ "headers": 1 }], "mcp_servers": [{ "url": "u", "more": {} }], "access_token": 7 });
     assert_eq!(through_the_wire(written), left);
-    let bytes = Value::new(written).without_tokens().encode_to_vec();
-    assert!(Value::decode(&*bytes).expect("our own bytes").json().get("access_token").is_none());
     let deep = format!("{}{written}{}", "[".repeat(60), "]".repeat(60));
     let bytes = Value::new(&*deep).encode_to_vec();
     assert!(String::from_utf8_lossy(&bytes).contains("left out"));

@@ -20,9 +20,6 @@ use crate::sandbox::{
     store::{Order, Refusal},
 };
 
-/// The organization of requests whose path names none.
-const ORGANIZATION: &str = "org-sandbox";
-
 /// What a request is for.
 #[derive(Debug)]
 pub struct Target {
@@ -41,13 +38,12 @@ pub fn recognise(method: &Method, path: &str) -> Result<Target, Problem> {
     let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     let unknown = || Problem::new(StatusCode::NOT_FOUND, "Not Found");
     let (organization, resource) = mounted(&segments);
-    let organization = organization.unwrap_or(ORGANIZATION).to_owned();
     let (allowed, id) = match resource {
         ["agent-execution", id] => ("POST, DELETE", id),
         ["agents", id] | ["agent-execution", id, "status" | "events"] => ("GET", id),
         _ => return Err(unknown()),
     };
-    if id.is_empty() || organization.is_empty() {
+    if id.is_empty() || organization == Some("") {
         return Err(unknown());
     }
     let route = match (method.as_str(), resource) {
@@ -60,6 +56,8 @@ pub fn recognise(method: &Method, path: &str) -> Result<Target, Problem> {
             return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed").allow(allowed));
         }
     };
+    // Requests whose path names none could be of any.
+    let organization = organization.unwrap_or_default().to_owned();
     Ok(Target { route, organization, id: (*id).to_owned() })
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use opentelemetry_otlp::ExporterBuildError;
 use opentelemetry_sdk::error::OTelSdkError;
 
 /// Telemetry that cannot be exported as the settings say.
@@ -10,7 +9,7 @@ use opentelemetry_sdk::error::OTelSdkError;
 pub enum ExportError {
     /// The `OTEL_*` variables cannot be followed.
     #[error("OTLP: {0}")]
-    Otlp(#[from] ExporterBuildError),
+    Otlp(String),
     /// The metrics cannot be gathered.
     #[error("metrics: {0}")]
     Metrics(#[from] OTelSdkError),

@@ -3,10 +3,12 @@
 
 use std::{error::Error as _, fmt, iter, pin::Pin, sync::Arc, thread};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
 use opentelemetry_http::{HttpClient, HttpError};
-use reqwest::blocking::Client;
+use percent_encoding::percent_decode_str;
+use reqwest::{Url, blocking::Client};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tracing::warn;
@@ -60,12 +62,40 @@ impl HttpClient for Http {
         Self: 'b,
     {
         Box::pin(async move {
+            let request = without_password(request)?;
             let answer = self.0.send_bytes(request).await;
             answer.inspect_err(|error| {
                 warn!(target: "opentelemetry_otlp", error = reason(error), "telemetry cannot be exported");
             })
         })
     }
+}
+
+/// A user and a password in the address become a header, which no library logs.
+fn without_password(mut request: Request<Bytes>) -> Result<Request<Bytes>, HttpError> {
+    let (endpoint, authorization) = apart(&request.uri().to_string());
+    if let Some(value) = authorization {
+        *request.uri_mut() = endpoint.parse()?;
+        request.headers_mut().entry(AUTHORIZATION).or_insert(value);
+    }
+    Ok(request)
+}
+
+/// An endpoint without the user and password that it may carry, and a header's value with them.
+pub fn apart(endpoint: &str) -> (String, Option<HeaderValue>) {
+    let Some(mut url) = Url::parse(endpoint).ok().filter(|url| !url.username().is_empty() || url.password().is_some())
+    else {
+        return (endpoint.to_owned(), None);
+    };
+    let decoded = |text| percent_decode_str(text).collect::<Vec<u8>>();
+    let pair = [decoded(url.username()), decoded(url.password().unwrap_or_default())].join(&b':');
+    let mut value = HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(pair))).ok();
+    if let Some(value) = &mut value {
+        value.set_sensitive(true);
+    }
+    // Neither fails where there is a host.
+    let _ = (url.set_username(""), url.set_password(None));
+    (url.into(), value)
 }
 
 /// The whole chain of causes, but for the address, which may hold a password.

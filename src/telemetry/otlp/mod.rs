@@ -7,11 +7,15 @@ mod http;
 
 use std::{fs, io, path::PathBuf, sync::Arc, thread, time::Duration};
 
+use ::http::header::AUTHORIZATION;
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_otlp::{
     ExporterBuildError, MetricExporter, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
     WithTonicConfig as _,
-    tonic_types::transport::{Certificate, ClientTlsConfig, Identity},
+    tonic_types::{
+        metadata::MetadataMap,
+        transport::{Certificate, ClientTlsConfig, Identity},
+    },
 };
 use opentelemetry_sdk::{
     Resource,
@@ -36,13 +40,16 @@ const LAST_EXPORT: Duration = Duration::from_secs(3);
 pub(super) fn traces(export: &Export) -> Result<SdkTracerProvider, ExportError> {
     let exporter = match export.protocol {
         OtlpProtocol::Grpc => {
-            let secure = SpanExporter::builder().with_tonic().with_tls_config(tls(export)?).build();
+            let Place { endpoint, metadata } = Place::of(export);
+            let build =
+                || SpanExporter::builder().with_tonic().with_endpoint(&endpoint).with_metadata(metadata.clone());
+            let secure = build().with_tls_config(tls(export)?).build();
             // Where the system has no roots, cleartext still works.
-            secure.or_else(|error| or_cleartext(export, error, || SpanExporter::builder().with_tonic().build()))?
+            secure.or_else(|error| or_cleartext(export, error, || build().build())).map_err(refused(export))?
         }
         OtlpProtocol::HttpProtobuf => {
             let http = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
-            http.with_shared_http_client(Arc::new(http::client(export)?)).build()?
+            http.with_shared_http_client(Arc::new(http::client(export)?)).build().map_err(refused(export))?
         }
     };
     Ok(SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build())
@@ -55,15 +62,39 @@ pub(super) fn traces(export: &Export) -> Result<SdkTracerProvider, ExportError> 
 pub(super) fn metrics(export: &Export) -> Result<PeriodicReader<MetricExporter>, ExportError> {
     let exporter = match export.protocol {
         OtlpProtocol::Grpc => {
-            let secure = MetricExporter::builder().with_tonic().with_tls_config(tls(export)?).build();
-            secure.or_else(|error| or_cleartext(export, error, || MetricExporter::builder().with_tonic().build()))?
+            let Place { endpoint, metadata } = Place::of(export);
+            let build =
+                || MetricExporter::builder().with_tonic().with_endpoint(&endpoint).with_metadata(metadata.clone());
+            let secure = build().with_tls_config(tls(export)?).build();
+            secure.or_else(|error| or_cleartext(export, error, || build().build())).map_err(refused(export))?
         }
         OtlpProtocol::HttpProtobuf => {
             let http = MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
-            http.with_shared_http_client(Arc::new(http::client(export)?)).build()?
+            http.with_shared_http_client(Arc::new(http::client(export)?)).build().map_err(refused(export))?
         }
     };
     Ok(PeriodicReader::builder(exporter).build())
+}
+
+/// Where gRPC goes, and what is shown there.
+struct Place {
+    endpoint: String,
+    metadata: MetadataMap,
+}
+
+impl Place {
+    /// A user and a password in the endpoint become metadata, which no library logs.
+    fn of(export: &Export) -> Self {
+        let (endpoint, authorization) = http::apart(export.endpoint.expose());
+        let headers = authorization.map(|value| (AUTHORIZATION, value)).into_iter().collect();
+        Self { endpoint, metadata: MetadataMap::from_headers(headers) }
+    }
+}
+
+/// What the exporter says, which may repeat its endpoint.
+fn refused(export: &Export) -> impl FnOnce(ExporterBuildError) -> ExportError {
+    let (endpoint, _) = http::apart(export.endpoint.expose());
+    move |error| ExportError::Otlp(error.to_string().replace(&endpoint, "(not shown)"))
 }
 
 fn or_cleartext<T>(

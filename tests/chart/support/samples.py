@@ -12,7 +12,7 @@ AT_THE_EDGE = (
     *("", ".", "..", "...", "*", "a", "0", "-", "~", "a" * 64, "a" * 128, "a*", "#a", "!", '"', "\\", "'"),
     *("0s", "0ms", "0m", "0h", "1ms", "999ms", "1000ms", "1s", "59m", "60m", "1h", "3600s", "3600000ms"),
     *("24h", "1440m", "86400s", "86400000ms", "0001s"),
-    *("spiffe://a", "spiffe://acme.io/ns/A/sa/b_c.d", "spiffe://a/...", "spiffe://a/" + "b" * 2037, "A.b", "1.a", "a_b"),
+    *("dns:a", "dns:a.b-c_d", "spiffe://a", "spiffe://acme.io/ns/A/sa/b_c.d", "spiffe://a/...", "spiffe://a/" + "b" * 2037, "A.b", "1.a", "a_b"),
     *("localhost", "http://localhost:1", "https://a.b:65535/c/", "127.0.0.1", "0.0.0.0", "::", "::1"),
     *("x-user", "x.y_z", "-", "grpcx", "off", "trace,h2=off", "info,xpander_grpc_proxy::platform=debug"),
     *("0123456789abcdefABCDEF" * 2 + "0" * 20, "f" * 64, "F" * 64),

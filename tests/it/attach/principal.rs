@@ -17,8 +17,8 @@ async fn a_caller_with_a_token_is_a_system_of_its_name() {
     .await;
     let principal = input(&platform, &mut proxy.client(), &invoke("echo"), &ORDERS, "principal").await;
     assert_eq!((&principal["kind"], &principal["display_name"]), (&json!("system"), &json!("team:orders")));
-    // An id of the platform's has no colon.
-    assert_eq!(principal["id"], "team/orders");
+    // An id of the platform's has no colon, and what stands before a slash is the kind of another name.
+    assert_eq!(principal["id"], "team%3Aorders");
     assert_eq!(principal["email"], Value::Null);
 }
 
@@ -33,7 +33,7 @@ async fn a_caller_with_a_spiffe_id_is_a_system_of_that_id() {
     let caller = files.expect("made").caller(&["orders.acme.io", "spiffe://acme.io/ns/shop/sa/orders"]);
     let mut client = caller.client(&proxy.grpc);
     let principal = input(&platform, &mut client, &invoke("echo"), &[], "principal").await;
-    assert_eq!((&principal["kind"], &principal["id"]), (&json!("system"), &json!("acme.io/ns/shop/sa/orders")));
+    assert_eq!((&principal["kind"], &principal["id"]), (&json!("system"), &json!("spiffe/acme.io/ns/shop/sa/orders")));
     assert_eq!(principal["display_name"], "spiffe://acme.io/ns/shop/sa/orders");
 }
 

@@ -7,7 +7,7 @@ use xpander_grpc_proxy::config::Settings;
 
 use super::{get, world};
 use crate::support::{
-    callers::{bearer, let_in},
+    callers::{bearer, let_in, with},
     live::within,
     platform::Platform,
     proxy::Proxy,
@@ -160,8 +160,11 @@ async fn a_token_or_a_certificate_is_enough_and_a_wrong_token_is_never_ignored()
     }
     let let_in = platform.paths().len();
     let mut client = files.caller(&[ID]).client(&proxy.grpc);
-    let wrong = failure(within("an answer", client.get_task(bearer(get(), "wrong-token"))).await);
-    assert_eq!((wrong.code, &*wrong.reason), (Code::Unauthenticated, "CALLER_UNAUTHENTICATED"));
+    for wrong in ["Bearer wrong-token", "Bearer", "Bearer ", "bearer  "] {
+        let request = with(get(), &[("authorization", wrong)]);
+        let wrong = failure(within("an answer", client.get_task(request)).await);
+        assert_eq!((wrong.code, &*wrong.reason), (Code::Unauthenticated, "CALLER_UNAUTHENTICATED"));
+    }
     assert_eq!(refused(&files.nobody(), &proxy).await.code, Code::Unauthenticated);
     assert_eq!(refused(&stranger, &proxy).await.code, Code::PermissionDenied);
     assert_eq!((let_in, platform.paths().len()), (4, 4));

@@ -57,6 +57,39 @@ impl Given {
 }
 
 #[tokio::test]
+async fn the_hash_of_the_empty_text_is_a_fault_of_the_settings() {
+    let (folder, good) = (Folder::new(), hex("a token"));
+    let empty = hex("");
+    let mixed: String =
+        empty.chars().enumerate().map(|(at, c)| if at % 2 == 0 { c.to_ascii_uppercase() } else { c }).collect();
+    for hash in [&empty, &empty.to_uppercase(), &mixed] {
+        let pairs = [format!("a={hash}"), format!("a={good} {hash}"), format!("b={good},a= {hash}")];
+        for pair in &pairs {
+            let run = run(&["check", "--sandbox"], &[("XPANDER_PROXY_AUTH__TOKENS", pair)]).await;
+            assert_eq!((run.code, run.err.contains("has the hash of the empty text")), (Some(2), true), "{run:?}");
+        }
+        let lines =
+            format!("# a\nb={good}\na={good} {hash}\n").replace(&format!("a={good}"), &format!("a={}", hex("b")));
+        let tokens = folder.write("tokens", &lines);
+        for file in [
+            format!("[auth]\ntokens_file = {tokens:?}"),
+            format!("[auth.tokens]\na = '{hash}'"),
+            format!("[auth.tokens]\na = ['{good}', '{hash}']"),
+        ] {
+            let config = folder.write("config.toml", &file);
+            let run = run(&["check", "--sandbox", "--config", config.to_str().expect("UTF-8")], &[]).await;
+            assert_eq!(
+                (run.code, run.err.contains("has the hash of the empty text")),
+                (Some(2), true),
+                "{file}: {run:?}"
+            );
+        }
+    }
+    let run = run(&["check", "--sandbox"], &[("XPANDER_PROXY_AUTH__TOKENS", &format!("a={good}"))]).await;
+    assert_eq!(run.code, Some(0), "{run:?}");
+}
+
+#[tokio::test]
 async fn half_of_tls_is_a_fault_of_the_settings() {
     let given = Given::new();
     for command in ["check", "serve"] {

@@ -30,7 +30,9 @@ async fn without_a_right_token_nothing_reaches_the_platform() {
     let (longer, shorter) = (format!("Bearer {TOKEN}x"), format!("Bearer {}", &TOKEN[1..]));
     let (upper, basic) = (format!("Bearer {}", TOKEN.to_uppercase()), format!("Basic {TOKEN}"));
     let (hashed, glued) = (format!("Bearer {}", hex(TOKEN)), format!("Bearer{TOKEN}"));
-    for shown in ["", "Bearer", "Bearer ", TOKEN, &longer, &shorter, &upper, &basic, &hashed, &glued] {
+    for shown in
+        ["", "Bearer", "Bearer ", "bearer", "Bearer  \t", TOKEN, &longer, &shorter, &upper, &basic, &hashed, &glued]
+    {
         let headers = [("authorization", shown)];
         let headers = if shown.is_empty() { &headers[1..] } else { &headers[..] };
         for (method, failure) in failures(&mut direct, headers).await {

@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::request::read_request;
+use super::{live::within, request::read_request};
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -64,6 +64,8 @@ pub struct Platform {
     seen: Log,
     /// Connections that the proxy has closed while it was being answered.
     hung_up: watch::Receiver<usize>,
+    /// Connections that are over.
+    over: watch::Receiver<Vec<usize>>,
     accepting: JoinHandle<()>,
     connections: CancellationToken,
 }
@@ -116,6 +118,7 @@ impl Platform {
         let address = listener.local_addr().expect("bound");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (count, hung_up) = watch::channel(0);
+        let (end, over) = watch::channel(Vec::new());
         let (script, log): (Script, _) = (Arc::new(script), Arc::clone(&seen));
         let connections = CancellationToken::new();
         let cut = connections.clone();
@@ -123,11 +126,15 @@ impl Platform {
             let mut connection = 0;
             while let Ok((socket, _)) = listener.accept().await {
                 let serving = serve(socket, connection, Arc::clone(&script), Arc::clone(&log), count.clone());
-                tokio::spawn(cut.clone().run_until_cancelled_owned(serving));
+                let (serving, end) = (cut.clone().run_until_cancelled_owned(serving), end.clone());
+                tokio::spawn(async move {
+                    serving.await;
+                    end.send_modify(|over| over.push(connection));
+                });
                 connection += 1;
             }
         });
-        Self { address, seen, hung_up, accepting, connections }
+        Self { address, seen, hung_up, over, accepting, connections }
     }
 
     /// A platform whose agents are there and whose other requests are answered as the script says.
@@ -170,6 +177,13 @@ impl Platform {
     /// How many answers the proxy has hung up on.
     pub fn hang_ups(&self) -> usize {
         *self.hung_up.borrow()
+    }
+
+    /// Waits until this connection is over, counted from zero.
+    pub async fn connection_ends(&self, connection: usize) {
+        let mut over = self.over.clone();
+        let over = within("the connection's end", over.wait_for(|over| over.contains(&connection)));
+        over.await.expect("the platform runs");
     }
 
     /// Waits until the proxy has hung up on `count` answers.

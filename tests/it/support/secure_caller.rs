@@ -10,7 +10,7 @@ use std::{
 };
 
 use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, IsCa, Issuer, KeyPair, SanType};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -19,7 +19,7 @@ use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        ClientConfig, RootCertStore,
+        ALL_VERSIONS, ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion,
         crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
     },
@@ -67,14 +67,37 @@ impl Authority {
 
     /// A certificate for these SPIFFE ids and DNS names.
     pub fn issue(&self, names: &[&str]) -> Identity {
+        self.issue_with(|params| {
+            params.subject_alt_names = names
+                .iter()
+                .map(|name| match name.contains("://") {
+                    true => SanType::URI((*name).try_into().expect("ASCII")),
+                    false => SanType::DnsName((*name).try_into().expect("ASCII")),
+                })
+                .collect();
+        })
+    }
+
+    /// A certificate for these names, each as its tag (2 for DNS, 6 for a URI) and its bytes, whatever they are.
+    pub fn issue_as_it_is(&self, names: &[(u8, &[u8])]) -> Identity {
+        let short = |tag: u8, content: &[u8]| {
+            let length = u16::try_from(content.len()).expect("short enough").to_be_bytes();
+            let length = match length {
+                [0, low @ ..0x80] => vec![low],
+                [0, low] => vec![0x81, low],
+                [high, low] => vec![0x82, high, low],
+            };
+            [&[tag], &length[..], content].concat()
+        };
+        let names: Vec<_> = names.iter().map(|(tag, name)| short(0x80 | tag, name)).collect();
+        let names = CustomExtension::from_oid_content(&[2, 5, 29, 17], short(0x30, &names.concat()));
+        self.issue_with(|params| params.custom_extensions = vec![names])
+    }
+
+    /// A certificate that says what it is made to say.
+    pub fn issue_with(&self, change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        params.subject_alt_names = names
-            .iter()
-            .map(|name| match name.contains("://") {
-                true => SanType::URI((*name).try_into().expect("ASCII")),
-                false => SanType::DnsName((*name).try_into().expect("ASCII")),
-            })
-            .collect();
+        change(&mut params);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Identity { chain: certificate.pem(), key: key.serialize_pem() }
@@ -96,10 +119,15 @@ impl Files {
     /// A certificate for `localhost`, in the settings too.
     pub fn new(settings: &mut Settings) -> Self {
         let files = Self { folder: Folder::new(), authority: Authority::new() };
-        let (cert, key) = files.put(&files.authority.issue(&["localhost"]));
+        files.serve(settings);
+        files
+    }
+
+    /// Puts a certificate for `localhost` into the settings, and asks for none.
+    pub fn serve(&self, settings: &mut Settings) {
+        let (cert, key) = self.put(&self.authority.issue(&["localhost"]));
         settings.server.tls_cert_file = Some(cert);
         settings.server.tls_key_file = Some(key);
-        files
     }
 
     /// The same, with callers' certificates from the same authority.
@@ -133,11 +161,21 @@ impl Secure {
 
     /// The same, with these protocols offered by ALPN.
     pub fn speaking(protocols: &[&[u8]], trusts: &Authority, shows: Option<&Identity>) -> Self {
+        Self::of(ALL_VERSIONS, protocols, trusts, shows)
+    }
+
+    /// The same, with these versions of TLS.
+    pub fn of(
+        versions: &[&'static SupportedProtocolVersion],
+        protocols: &[&[u8]],
+        trusts: &Authority,
+        shows: Option<&Identity>,
+    ) -> Self {
         let mut roots = RootCertStore::empty();
         let pem = CertificateDer::from_pem_slice(trusts.pem.as_bytes()).expect("a certificate");
         roots.add(pem).expect("an authority");
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .expect("versions")
             .with_root_certificates(roots);
         let mut config = match shows {
@@ -162,11 +200,17 @@ impl Secure {
     /// Shakes hands and hears the proxy's first words of HTTP/2. In TLS 1.3 it is only then that a caller knows whether
     /// its certificate was taken.
     pub async fn is_heard(&self, grpc: &str) -> bool {
+        self.handshake(grpc).await.is_some()
+    }
+
+    /// The same; how the handshake was made where it was.
+    pub async fn handshake(&self, grpc: &str) -> Option<HandshakeKind> {
         const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-        let Ok(mut stream) = self.connect(grpc).await else { return false };
+        let mut stream = self.connect(grpc).await.ok()?;
         // What cannot be written is not heard either.
         let _ = stream.write_all(HELLO).await;
-        matches!(stream.read(&mut [0; 9]).await, Ok(1..))
+        stream.read(&mut [0; 9]).await.ok().filter(|read| *read > 0)?;
+        stream.get_ref().1.handshake_kind()
     }
 
     /// How many connections it has begun.
