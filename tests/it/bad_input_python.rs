@@ -76,27 +76,6 @@ async fn a_number_that_is_none_is_null_where_a_type_is_expected() {
     assert_eq!((tokens.prompt_tokens, tokens.completion_tokens), (None, Some(3)));
 }
 
-/// Python tells them by their byte order mark, or by the zeros in their first characters.
-#[tokio::test]
-async fn an_answer_in_utf16_or_utf32_is_read() {
-    let text = r#"{"id": "task-1", "status": "executing", "mood": "ä👋"}"#;
-    for mark in ["\u{feff}", ""] {
-        let text = format!("{mark}{text}");
-        let (halves, letters): (Vec<u16>, Vec<char>) = (text.encode_utf16().collect(), text.chars().collect());
-        let bodies: [Vec<u8>; 4] = [
-            halves.iter().flat_map(|unit| unit.to_be_bytes()).collect(),
-            halves.iter().flat_map(|unit| unit.to_le_bytes()).collect(),
-            letters.iter().flat_map(|unit| u32::from(*unit).to_be_bytes()).collect(),
-            letters.iter().flat_map(|unit| u32::from(*unit).to_le_bytes()).collect(),
-        ];
-        for (nth, body) in bodies.into_iter().enumerate() {
-            let (_platform, proxy) = proxy_before(body).await;
-            let task = get(&proxy).await.unwrap_or_else(|status| panic!("{nth}: {status:?}"));
-            assert_eq!((&*task.id, other(&task)), ("task-1", json!({ "mood": "ä👋" })), "{nth}");
-        }
-    }
-}
-
 #[tokio::test]
 async fn bytes_that_are_no_utf8_cost_the_characters_they_stand_in() {
     let body = [&br#"{"id": "task-1", "title": "caf"#[..], &[0xc3], br#"", "mood": ""#, &[0xed, 0xa0, 0x80], br#""}"#];

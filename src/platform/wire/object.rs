@@ -53,28 +53,21 @@ pub fn read<T: Wire>(answer: &[u8]) -> Result<T, Unreadable> {
     read.ok_or_else(|| Unreadable { at: json.at(), is_end: json.is_at_end() })
 }
 
-/// Bytes as text, with U+FFFD for what is none. JSON in UTF-16 or UTF-32 is told as Python's library tells it: by its byte
-/// order mark, or by the zeros in its first characters.
+/// Bytes as text, with U+FFFD for what is none, however much of that there is in a row.
 pub fn text(bytes: &[u8]) -> Cow<'_, str> {
-    match bytes {
-        [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, _, ..] => return utf32(bytes, u32::from_be_bytes),
-        [0xff, 0xfe, 0, 0, ..] | [_, 0, 0, 0, ..] => return utf32(bytes, u32::from_le_bytes),
-        [0xfe, 0xff, ..] | [0, _, ..] => return utf16(bytes, u16::from_be_bytes),
-        [0xff, 0xfe, ..] | [_, 0, ..] => return utf16(bytes, u16::from_le_bytes),
-        _ => {}
-    }
     // Not at once the way that mends, which is slower.
-    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+    str::from_utf8(bytes).map_or_else(|_| mended(bytes).into(), Cow::Borrowed)
 }
 
-fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Cow<'static, str> {
-    let units = bytes.as_chunks().0.iter().map(|bytes| unit(*bytes));
-    char::decode_utf16(units).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
-}
-
-fn utf32(bytes: &[u8], unit: fn([u8; 4]) -> u32) -> Cow<'static, str> {
-    let units = bytes.as_chunks().0.iter().map(|bytes| unit(*bytes));
-    units.map(|unit| char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+fn mended(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() && (!chunk.valid().is_empty() || text.is_empty()) {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
 }
 
 impl Rest {
@@ -225,6 +218,7 @@ impl<T: Wire> Wire for Vec<T> {
     fn read(json: &mut Reader<'_>) -> Option<Self> {
         let mut elements = Self::new();
         json.list(|json| {
+            json.make_room::<T>()?;
             elements.push(T::read(json)?);
             Some(())
         })?;
