@@ -75,11 +75,22 @@ async fn a_deadline_shorter_than_the_timeout_still_brings_the_latest_state() {
     let mut caller = world.client();
     let task = caller.ask("slow", "60000").await;
     for timeout in [None, Some(Duration::from_mins(1))] {
-        let mut request = Request::new(waiting(&task, timeout));
-        request.set_timeout(DEADLINE);
-        let begun = Instant::now();
-        assert_eq!(wait(&mut caller, request).await.status(), TaskStatus::Executing);
-        assert!(begun.elapsed() > DEADLINE / 2 && begun.elapsed() < DEADLINE, "{:?}", begun.elapsed());
+        let mut late = 0;
+        // A busy machine may be late by itself, but not every time.
+        let state = loop {
+            let mut request = Request::new(waiting(&task, timeout));
+            request.set_timeout(DEADLINE);
+            let begun = Instant::now();
+            match within("an answer", caller.0.wait_task(request)).await {
+                Ok(answer) => {
+                    assert!(begun.elapsed() > DEADLINE / 2, "{:?}", begun.elapsed());
+                    break answer.into_inner().task.expect("a task").status();
+                }
+                Err(_) => late += 1,
+            }
+            assert!(late < 4, "it is late each time");
+        };
+        assert_eq!(state, TaskStatus::Executing);
     }
 }
 
