@@ -106,7 +106,7 @@ mod tests {
             retry_after(&values.collect())
         };
         assert_eq!(of(&["soon", "30"]), Some(Duration::from_secs(30)));
-        assert_eq!(of(&["60", "30"]), Some(Duration::from_secs(60)));
+        assert_eq!(of(&["60", "30"]), Some(Duration::from_mins(1)));
         assert_eq!(of(&["soon"]), None);
     }
 }
