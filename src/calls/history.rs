@@ -20,6 +20,8 @@ pub(super) struct History {
     named: Option<Named>,
     /// Whether the present connection may yet replay what came before that one.
     may_precede: bool,
+    /// The first id of an event that arrived.
+    first: Option<String>,
     last: Option<Last>,
     ids: Ids,
     footing: Footing,
@@ -80,6 +82,7 @@ impl History {
         Self {
             memory: Memory::after(named.as_ref().map(|_| Time::MIN)),
             may_precede: named.is_some(),
+            first: named.clone(),
             named: named.map(|id| Named { id, at: now }),
             ids: Ids { name_events: true, count: true },
             // A platform is believed to begin after the event that it is asked to.
@@ -137,12 +140,12 @@ impl History {
     pub(super) fn arrived(&mut self, id: Option<&str>, print: u64, time: Option<Time>) -> Arrival {
         let own = own(id);
         let ahead = own.zip(self.last_id()).and_then(|(id, last)| step(last, id));
-        let is_behind = ahead.is_some_and(|ahead| ahead < 0);
-        if self.is_past(own, time) || self.memory.is_older(time) || is_behind && self.memory.is_amid(time) {
+        if self.is_past(own, time) || self.memory.is_older(time) || self.is_skipped(own, ahead, time) {
             return Arrival::Older;
         }
         if let Some(id) = own {
             self.learn(id, ahead);
+            self.first.get_or_insert_with(|| id.to_owned());
         }
         let jumps = self.may_precede && ahead.is_some_and(|ahead| ahead != 1);
         if ahead == Some(1) && self.ids.count {
@@ -194,6 +197,15 @@ impl History {
             self.find_footing();
         }
         true
+    }
+
+    /// Whether a gap has told of an event: by its id, which nothing else has had, and by its time it stands between events
+    /// that were delivered.
+    fn is_skipped(&self, id: Option<&str>, ahead: Option<i128>, time: Option<Time>) -> bool {
+        let are_numbers = self.ids.name_events && self.ids.count;
+        let (Some(id), Some(first), true) = (id, &self.first, are_numbers) else { return false };
+        let is_between = ahead.is_some_and(|ahead| ahead < 0) && step(first, id).is_some_and(|ahead| ahead > 0);
+        is_between && self.memory.is_amid(time) && !self.memory.has_id(id)
     }
 
     /// What a new event's id shows of ids.

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use http::{HeaderName, Uri};
+use http::{HeaderName, HeaderValue, Uri};
 use url::Url;
 
 use super::{
@@ -49,7 +49,7 @@ type Check = fn(&str) -> Result<(), (Problem, &'static str)>;
 pub fn of_exporter(variables: &Variables<'_>, prefix: &str) -> Vec<Fault> {
     const CHECKS: [(&str, Check); 8] = [
         ("ENDPOINT", endpoint),
-        ("TIMEOUT", whole),
+        ("TIMEOUT", positive),
         ("COMPRESSION", |text| one_of(text, &["gzip", "none"], "gzip or none")),
         ("HEADERS", headers),
         ("INSECURE", |text| one_of(&text.to_lowercase(), &["true", "false"], "true or false")),
@@ -74,11 +74,11 @@ pub fn of_traces(variables: &Variables<'_>) -> Vec<Fault> {
             one_of(text, &SAMPLERS, "always_on, always_off or traceidratio, each also with parentbased_ before it")
         }),
         ("OTEL_TRACES_SAMPLER_ARG", ratio),
-        ("OTEL_BSP_SCHEDULE_DELAY", whole),
-        ("OTEL_BSP_EXPORT_TIMEOUT", whole),
-        ("OTEL_BSP_MAX_QUEUE_SIZE", whole),
-        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", whole),
-        ("OTEL_BSP_MAX_CONCURRENT_EXPORTS", whole),
+        ("OTEL_BSP_SCHEDULE_DELAY", positive),
+        ("OTEL_BSP_EXPORT_TIMEOUT", positive),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", positive),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", positive),
+        ("OTEL_BSP_MAX_CONCURRENT_EXPORTS", positive),
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", whole),
         ("OTEL_SPAN_EVENT_COUNT_LIMIT", whole),
         ("OTEL_SPAN_LINK_COUNT_LIMIT", whole),
@@ -89,8 +89,8 @@ pub fn of_traces(variables: &Variables<'_>) -> Vec<Fault> {
 /// The faults of what is said on metrics alone.
 pub fn of_metrics(variables: &Variables<'_>) -> Vec<Fault> {
     const CHECKS: [(&str, Check); 3] = [
-        ("OTEL_METRIC_EXPORT_INTERVAL", whole),
-        ("OTEL_METRIC_EXPORT_TIMEOUT", whole),
+        ("OTEL_METRIC_EXPORT_INTERVAL", positive),
+        ("OTEL_METRIC_EXPORT_TIMEOUT", positive),
         ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", |text| {
             one_of(&text.to_lowercase(), &TEMPORALITIES, "cumulative, delta or lowmemory")
         }),
@@ -136,7 +136,13 @@ fn endpoint(text: &str) -> Result<(), (Problem, &'static str)> {
 }
 
 fn whole(text: &str) -> Result<(), (Problem, &'static str)> {
-    text.parse::<u64>().map(drop).map_err(|_| (refused(text), "a whole number; times are in milliseconds"))
+    text.parse::<u64>().map(drop).map_err(|_| (refused(text), "a whole number"))
+}
+
+/// A time or size of zero exports nothing, or without a pause.
+fn positive(text: &str) -> Result<(), (Problem, &'static str)> {
+    let number = text.parse::<u64>().ok().filter(|number| *number > 0);
+    number.map(drop).ok_or_else(|| (refused(text), "a whole number above zero; times are in milliseconds"))
 }
 
 fn ratio(text: &str) -> Result<(), (Problem, &'static str)> {
@@ -149,7 +155,8 @@ fn one_of(text: &str, words: &[&str], allowed: &'static str) -> Result<(), (Prob
 }
 
 fn headers(text: &str) -> Result<(), (Problem, &'static str)> {
-    let is_good = pairs(text).all(|pair| pair.is_some_and(|(name, _)| name.parse::<HeaderName>().is_ok()));
+    let is_good = pairs(text)
+        .all(|pair| pair.is_some_and(|(name, value)| name.parse::<HeaderName>().is_ok() && is_header(value)));
     let problem = || {
         (
             "a part of the value (not shown) is no name=value".to_owned(),
@@ -157,6 +164,15 @@ fn headers(text: &str) -> Result<(), (Problem, &'static str)> {
         )
     };
     if is_good { Ok(()) } else { Err(problem()) }
+}
+
+/// Whether a value is a header's once its escapes are taken off.
+fn is_header(value: &str) -> bool {
+    let is_escape = |part: &str| {
+        let digits = part.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).is_some_and(|byte| byte >= b' ' && byte != 0x7f)
+    };
+    HeaderValue::from_str(value).is_ok() && value.split('%').skip(1).all(is_escape)
 }
 
 fn attributes(text: &str) -> Result<(), (Problem, &'static str)> {

@@ -3,6 +3,7 @@
 
 use std::{fs, path::Path};
 
+use memchr::{memchr_iter, memmem};
 use rustls::{
     RootCertStore,
     crypto::ring::sign::any_supported_type,
@@ -79,18 +80,15 @@ impl Section<'_> {
     }
 }
 
-/// Where each certificate stands: from the line that begins it to that of the next.
+/// Where each certificate stands: from where it begins to where the next does. Not by lines: a byte order mark may stand
+/// before the first, and no line break between two files that were put together.
 fn sections(pem: &[u8]) -> Vec<Section<'_>> {
-    let mut begins = Vec::new();
-    let mut at = 0;
-    for (number, line) in pem.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        if line.starts_with(b"-----BEGIN CERTIFICATE-----") {
-            begins.push((number + 1, at));
-        }
-        at += line.len();
-    }
-    let ends = begins.iter().skip(1).map(|(_, at)| *at).chain([pem.len()]);
-    let section = |((line, begin), end): (&(usize, usize), usize)| Section { line: *line, text: &pem[*begin..end] };
+    let begins: Vec<_> = memmem::find_iter(pem, "-----BEGIN CERTIFICATE-----").collect();
+    let ends = begins.iter().skip(1).copied().chain([pem.len()]);
+    let section = |(begin, end): (&usize, usize)| {
+        let line = 1 + memchr_iter(b'\n', &pem[..*begin]).count();
+        Section { line, text: &pem[*begin..end] }
+    };
     begins.iter().zip(ends).map(section).collect()
 }
 

@@ -79,6 +79,8 @@ impl Guard {
         // A stream whose last message is out has ended by itself.
         let _ = self.end.set(if self.record.is_complete() && !is_cut { None } else { Some(kind) });
         self.release();
+        // Noted already: a caller who reads nothing does not hear of it.
+        let _ = self.ended();
         let _ = timeout(LAST_WORD, serving).await;
     }
 

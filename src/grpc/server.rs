@@ -42,8 +42,9 @@ const LARGEST_OTHER: usize = 4 << 10;
 const REFUSED: &str = "server.max_connections are open, or as many files as may be";
 /// The pause after an accept that failed, e.g. for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long the last statuses of a drain have to reach their callers.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the last statuses of a drain have to reach their callers: longer than one call's, so that each call whose
+/// caller reads nothing leaves its line in the log.
+const LAST_WORDS: Duration = Duration::from_millis(1_500);
 
 /// The gRPC port's server.
 pub struct Server {

@@ -92,6 +92,8 @@ struct Health {
     speaks: Option<Version>,
     /// When something was last heard of it; at first, when it was opened.
     heard: Instant,
+    /// When a request was last answered, to its end; a stream of events is so with its head.
+    answered: Instant,
     /// Requests since then, in a row, that ended without an answer.
     unanswered: u32,
     /// When the first of those was sent.
@@ -156,8 +158,13 @@ impl Share {
     /// Something was heard of the connection, in this version where it was the head of an answer.
     pub fn heard(&self, version: Option<Version>) {
         let mut health = lock(&self.lane.health);
-        health.speaks = version.or(health.speaks);
-        (health.heard, health.unanswered) = (Instant::now(), 0);
+        (health.speaks, health.heard) = (version.or(health.speaks), Instant::now());
+    }
+
+    /// Its request was answered. A head proves nothing, nor do other streams: what is behind a gateway may be gone.
+    pub fn answered(&self) {
+        let mut health = lock(&self.lane.health);
+        (health.answered, health.unanswered) = (Instant::now(), 0);
     }
 
     /// Nothing more is expected of the answer, of which nothing was heard since then.
@@ -176,9 +183,9 @@ impl Drop for Share {
 }
 
 impl Health {
-    /// Where something was heard meanwhile, the request was slow and not the connection.
+    /// Where something was answered meanwhile, the request was slow and not the connection.
     fn unanswered_since(&mut self, since: Instant) {
-        if self.heard <= since {
+        if self.answered <= since {
             if self.unanswered == 0 {
                 self.since = since;
             }
@@ -190,7 +197,7 @@ impl Health {
 impl Lane {
     fn new(client: Client, most: usize, speaks: Option<Version>) -> Self {
         let now = Instant::now();
-        let health = Mutex::new(Health { speaks, heard: now, unanswered: 0, since: now });
+        let health = Mutex::new(Health { speaks, heard: now, answered: now, unanswered: 0, since: now });
         Self { client: Mutex::new(Some(client)), fresh: OnceLock::new(), free: Arc::new(Semaphore::new(most)), health }
     }
 

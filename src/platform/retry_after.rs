@@ -1,5 +1,5 @@
 //! `retry-after`, in each form of RFC 9110: seconds, or a date in any of the three ways to write one; also with a
-//! fraction, which limiters write.
+//! fraction, which limiters write, and more than once, as it leaves a gateway that has a limit of its own.
 
 use std::time::Duration;
 
@@ -13,20 +13,23 @@ use jiff::{
 /// The longest wait that an answer may ask for.
 const LONGEST: Duration = Duration::from_hours(1);
 /// RFC 850's form, with two digits of the year, and that of C's `asctime`, which pads the day with a blank.
-const OLD_FORMS: [&str; 2] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+const OLD_FORMS: [&str; 3] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a, %d-%b-%Y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+/// A wrong day of the week is no wrong time.
+static DATES: rfc2822::DateTimeParser = rfc2822::DateTimeParser::new().relaxed_weekday(true);
 
-/// How long to leave the platform alone, if it says so.
+/// How long to leave the platform alone, if it says so; the longest of several waits.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    wait(headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim(), Timestamp::now())
+    let now = Timestamp::now();
+    let values = headers.get_all(header::RETRY_AFTER).iter().filter_map(|value| value.to_str().ok());
+    values.filter_map(|value| wait(value.trim(), now)).max()
 }
 
 fn wait(value: &str, now: Timestamp) -> Option<Duration> {
-    let wait = match seconds(value) {
-        Some(wait) => wait,
-        // A date that has passed asks for no wait.
-        None => date(value)?.duration_since(now).try_into().unwrap_or_default(),
-    };
-    Some(wait.min(LONGEST))
+    // A date that has passed asks for no wait.
+    let until = || Some(date(value)?.duration_since(now).try_into().unwrap_or_default());
+    // What came in several headers may have been put into one on the way.
+    let joined = || value.split(',').filter_map(|part| seconds(part.trim())).max();
+    Some(seconds(value).or_else(until).or_else(joined)?.min(LONGEST))
 }
 
 /// Digits, with or without a fraction; however many, since the longest wait is bounded.
@@ -41,8 +44,8 @@ fn seconds(value: &str) -> Option<Duration> {
 }
 
 fn date(value: &str) -> Option<Timestamp> {
-    if let Ok(date) = rfc2822::parse(value) {
-        return Some(date.timestamp());
+    if let Ok(date) = DATES.parse_timestamp(value) {
+        return Some(date);
     }
     let old = OLD_FORMS.iter().find_map(|form| strtime::parse(form, value).ok()?.to_datetime().ok())?;
     TimeZone::UTC.to_timestamp(old).ok()
@@ -50,6 +53,8 @@ fn date(value: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -73,6 +78,10 @@ mod tests {
             ("Friday, 27-Nov-26 07:00:00 GMT", Some(0)),
             ("Sunday, 06-Nov-94 08:49:37 GMT", Some(0)),
             ("Fri, 27 Nov 2026 08:00:00 +0000", Some(30_000)),
+            ("Fri, 27-Nov-2026 08:00:00 GMT", Some(30_000)),
+            ("Mon, 27 Nov 2026 08:00:00 GMT", Some(30_000)),
+            ("30, 60", Some(60_000)),
+            ("30,", Some(30_000)),
             ("", None),
             (".", None),
             ("-1", None),
@@ -88,5 +97,16 @@ mod tests {
         for (value, expected) in rows {
             assert_eq!(wait(value, now), expected.map(Duration::from_millis), "{value}");
         }
+    }
+
+    #[test]
+    fn of_several_headers_the_longest_wait_counts() {
+        let of = |values: &[&'static str]| {
+            let values = values.iter().map(|value| (header::RETRY_AFTER, HeaderValue::from_static(value)));
+            retry_after(&values.collect())
+        };
+        assert_eq!(of(&["soon", "30"]), Some(Duration::from_secs(30)));
+        assert_eq!(of(&["60", "30"]), Some(Duration::from_mins(1)));
+        assert_eq!(of(&["soon"]), None);
     }
 }

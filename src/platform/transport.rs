@@ -179,10 +179,14 @@ impl Transport {
         };
         match self.in_time(context, exchange).await {
             Ok(answer) => {
+                share.answered();
                 attempt.succeeded();
                 Ok((answer, attempt, share))
             }
             Err(error) => {
+                if error.http_status().is_some() {
+                    share.answered();
+                }
                 attempt.failed(error.name(), error.cause());
                 Err(error)
             }
@@ -313,9 +317,9 @@ fn unanswered(error: reqwest::Error, is_proxied: bool) -> Error {
     }
 }
 
-/// The platform refused the stream, or went away before it: what reqwest itself sends again for.
+/// The platform refused the stream, or went away before it, for whatever reason: the library tells of a GOAWAY only those
+/// streams that it leaves out (RFC 9113, 6.8).
 fn is_unprocessed(error: &h2::Error) -> bool {
-    error.is_remote()
-        && (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
-            || error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR))
+    let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    error.is_remote() && (is_refused || error.is_go_away())
 }

@@ -83,8 +83,9 @@ def test_labels_of_the_values_are_on_each_alert_and_win():
 
 
 def test_the_limits_are_those_that_the_proxy_runs_with():
-    changed = alerts(config={"server": {"max_calls": 765432, "max_streams": 42}})
+    changed = alerts(config={"server": {"max_calls": 765432, "max_streams": 42, "max_buffered_bytes": 7654321}})
     assert " / 765432 > " in changed["XpanderGrpcProxyNearCallLimit"]["expr"]
+    assert " / 7654321 > " in changed["XpanderGrpcProxyNearAnswerLimit"]["expr"]
     assert " / 42 > " in changed["XpanderGrpcProxyNearStreamLimit"]["expr"]
 
 

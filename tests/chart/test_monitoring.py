@@ -40,7 +40,7 @@ def queries(value) -> list[str]:
     found = [value["expr"]] if isinstance(value.get("expr"), str) else []
     text = re.sub(r"\$__(rate_interval|interval|range)", "5m", found[0]) if found else ""
     # A limit is a number, all else stands in quotes.
-    text = re.sub(r"\$\{?max_[a-z]+\}?", "1", text)
+    text = re.sub(r"\$\{?max_[a-z_]+\}?", "1", text)
     filled = [re.sub(r"\$\{?[a-z_]+(:[a-z]+)?\}?", "x", text)] if found else []
     return filled + [query for each in value.values() for query in queries(each)]
 

@@ -62,6 +62,22 @@
   {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
     "summary" "A replica is near its limit of calls"
     "description" "{{ $labels.namespace }}/{{ $labels.pod }} is at {{ $value | humanizePercentage }} of server.max_calls. Scale out; where other replicas are idle, have the mesh balance each call.") | nindent 2 }}
+- alert: XpanderGrpcProxyNearAnswerLimit
+  expr: max by (namespace, job, pod) (xpander_answers_size_bytes{ {{- $series -}} }) / {{ include "xpander-grpc-proxy.metrics.maxBufferedBytes" . }} > {{ $thresholds.limitShare }}
+  for: 5m
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
+    "summary" "A replica is near its limit of answers in memory"
+    "description" "{{ $labels.namespace }}/{{ $labels.pod }} is at {{ $value | humanizePercentage }} of server.max_buffered_bytes: callers do not read their answers, or there is too little room for them.") | nindent 2 }}
+- alert: XpanderGrpcProxyConnectionsRefused
+  expr: {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" . "how" "increase" "of" "xpander_connections_refused_total" "over" "5m") }} > 0
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
+    "summary" "Connections are refused because too many are open"
+    "description" "{{ $labels.namespace }}/{{ $labels.job }} has closed about {{ $value | humanize }} connections at once in five minutes, since server.max_connections are open. Scale out, or find who opens them.") | nindent 2 }}
+- alert: XpanderGrpcProxyMalformedRequests
+  expr: {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" . "how" "increase" "of" "xpander_requests_malformed_total" "over" "15m") }} > 0
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "info"
+    "summary" "Requests are none of HTTP/2's"
+    "description" "{{ $labels.namespace }}/{{ $labels.job }} has reset requests that HTTP/2 itself refuses, and no line of the log tells of them: a caller is misconfigured, most often its :authority.") | nindent 2 }}
 - alert: XpanderGrpcProxyCreateOutcomeUnknown
   expr: {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" . "how" "increase" "of" "xpander_creates_unknown_total" "over" "10m") }} > 0
   {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"

@@ -26,4 +26,9 @@
   {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
     "summary" "Fewer replicas are available than are wanted"
     "description" "{{ $labels.namespace }}/{{ $labels.deployment }} has {{ $value }} replicas available for a quarter of an hour now, and wants more. Look at the pods' events.") | nindent 2 }}
+- alert: XpanderGrpcProxyLogLinesDropped
+  expr: {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" . "how" "increase" "of" "xpander_log_lines_dropped_total" "over" "15m") }} > 0
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
+    "summary" "Lines of the log were left out"
+    "description" "{{ $labels.namespace }}/{{ $labels.job }} has left out about {{ $value | humanize }} lines in a quarter of an hour: whatever takes its log has stopped, or is too slow.") | nindent 2 }}
 {{- end }}

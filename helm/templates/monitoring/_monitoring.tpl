@@ -34,3 +34,6 @@ metricRelabelings:
 {{- define "xpander-grpc-proxy.metrics.maxStreams" -}}
 {{- dig "server" "max_streams" 10000 (default (dict) .Values.config) | int64 }}
 {{- end }}
+{{- define "xpander-grpc-proxy.metrics.maxBufferedBytes" -}}
+{{- dig "server" "max_buffered_bytes" 33554432 (default (dict) .Values.config) | int64 }}
+{{- end }}

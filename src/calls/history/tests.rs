@@ -176,6 +176,20 @@ fn what_a_gap_has_skipped_does_not_come_late() {
     }
 }
 
+/// Times are those of several processes, whose clocks differ: an id that was seen before, or is none of those in between,
+/// is a new event's.
+#[test]
+fn ids_that_begin_again_lose_nothing_though_a_clock_is_slow() {
+    for (before, id) in [(["1", "2", "3"], "2"), (["41", "42", "43"], "1")] {
+        let mut history = new(None);
+        for (id, time) in before.into_iter().zip([10, 20, 30]) {
+            at(&mut history, Some(id), id, Some(time));
+        }
+        history.reconnected();
+        assert_eq!(at(&mut history, Some(id), "new", Some(25)), Some(Arrival::AfterGap), "{id}");
+    }
+}
+
 #[test]
 fn a_greeting_whose_id_begins_again_shows_that_ids_do() {
     let mut history = new(None);

@@ -56,6 +56,7 @@ async fn what_is_sent_once_takes_no_connection_that_was_unused_for_more_than_a_m
     advance(9 * A_MOMENT).await;
     assert!(is_same(&first, &next(&lanes, Need::Fresh)), "it has something under way");
     first.heard(None);
+    first.answered();
     let lane = Arc::clone(&first.lane);
     drop((first, beside));
     assert!(Arc::ptr_eq(&lane, &next(&lanes, Need::Fresh).lane), "it was used a moment ago");
@@ -85,15 +86,20 @@ async fn a_lane_that_answers_nothing_gets_no_more_requests() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_heard_in_between_proves_that_a_lane_is_alive() {
-    let lanes = lanes(0, Version::HTTP_11);
-    let stream = next(&lanes, Need::Any);
-    for _ in 0..9 {
-        let slow = next(&lanes, Need::Any);
-        assert!(is_same(&stream, &slow));
-        advance(SECOND / 2).await;
-        stream.heard(None);
-        advance(SECOND / 2).await;
+async fn what_is_answered_in_between_proves_that_a_lane_is_alive_and_what_is_heard_does_not() {
+    for is_answered in [true, false] {
+        let lanes = lanes(0, Version::HTTP_11);
+        let other = next(&lanes, Need::Any);
+        for _ in 0..9 {
+            let _slow = next(&lanes, Need::Any);
+            advance(SECOND / 2).await;
+            other.heard(None);
+            if is_answered {
+                other.answered();
+            }
+            advance(SECOND / 2).await;
+        }
+        assert_eq!(is_same(&other, &next(&lanes, Need::Any)), is_answered);
     }
 }
 

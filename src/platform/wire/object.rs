@@ -53,10 +53,21 @@ pub fn read<T: Wire>(answer: &[u8]) -> Result<T, Unreadable> {
     read.ok_or_else(|| Unreadable { at: json.at(), is_end: json.is_at_end() })
 }
 
-/// Bytes as text, with U+FFFD for what is none.
+/// Bytes as text, with U+FFFD for what is none, however much of that there is in a row.
 pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     // Not at once the way that mends, which is slower.
-    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+    str::from_utf8(bytes).map_or_else(|_| mended(bytes).into(), Cow::Borrowed)
+}
+
+fn mended(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() && (!chunk.valid().is_empty() || text.is_empty()) {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
 }
 
 impl Rest {
@@ -207,6 +218,7 @@ impl<T: Wire> Wire for Vec<T> {
     fn read(json: &mut Reader<'_>) -> Option<Self> {
         let mut elements = Self::new();
         json.list(|json| {
+            json.make_room::<T>()?;
             elements.push(T::read(json)?);
             Some(())
         })?;

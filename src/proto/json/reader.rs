@@ -9,11 +9,16 @@ use super::quoted::{Quoted, special, unit};
 /// What Python writes for numbers that are none.
 const NOT_FINITE: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 
+/// How much room the elements of a text's lists have in any case, in bytes.
+const ROOM: usize = 256 << 10;
+
 /// Reads a text from its beginning. Cheap to clone, to come back to where it stood.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// What elements of lists may take beside their text: as much as the whole text.
+    room: usize,
 }
 
 /// A value that is no container.
@@ -35,7 +40,7 @@ impl<'a> Reader<'a> {
     /// At the beginning of a text, behind its byte order mark.
     #[must_use]
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: if text.starts_with('\u{feff}') { 3 } else { 0 } }
+        Self { text, at: if text.starts_with('\u{feff}') { 3 } else { 0 }, room: text.len().max(ROOM) }
     }
 
     /// How far it has come, in bytes.
@@ -200,6 +205,12 @@ impl<'a> Reader<'a> {
                 byte => return (byte == end_of(bracket)).then_some(()),
             }
         }
+    }
+
+    /// Takes room for an element of a list; None where there is no more: small on the wire, many of them are large.
+    pub fn make_room<T>(&mut self) -> Option<()> {
+        self.room = self.room.checked_sub(size_of::<T>())?;
+        Some(())
     }
 
     /// Passes over the value that is next, however deep it is nested, and gives its text.

@@ -57,6 +57,22 @@ async fn a_bundle_says_which_of_its_certificates_cannot_be_read_and_why() {
     }
 }
 
+/// A byte order mark before the first one, and no line break between two: none is passed over in silence.
+#[tokio::test]
+async fn every_certificate_of_a_bundle_is_found_however_it_was_put_together() {
+    let folder = Folder::new();
+    let good = Authority::new().pem;
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (bundle, which) in [
+        (format!("\u{feff}{broken}{good}"), "certificate 1 of 2, at line 1"),
+        (format!("{}{broken}", good.trim_end()), "certificate 2 of 2, at line"),
+    ] {
+        let path = folder.write("bundle.pem", &bundle);
+        let run = start(&[("XPANDER_PROXY_PLATFORM__CA_FILE", path.to_str().expect("UTF-8"))]).await;
+        assert!(run.err.contains(which), "{which}: {run:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_certificate_that_openssl_signed_by_itself_is_trusted_where_it_is_named() {
     let [cert, key] = SELF_SIGNED;

@@ -5,7 +5,7 @@ use xpander_grpc_proxy::config::Http2 as Setting;
 
 use crate::support::{
     calls::invoke,
-    http2::{Act, CANCEL, Http2, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM},
+    http2::{Act, CANCEL, ENHANCE_YOUR_CALM, Http2, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM},
     live::within,
     proxy::{Proxy, settings},
     status::{Failure, failure},
@@ -48,8 +48,10 @@ async fn a_create_on_a_refused_stream_is_sent_again() {
 
 #[tokio::test]
 async fn a_create_that_a_goaway_leaves_out_is_sent_again() {
-    let (failure, posts) = invoked(&[Act::GoAwayBefore(NO_ERROR), Act::Answer]).await;
-    assert!(failure.is_none() && posts == 2, "{failure:?}, {posts} times");
+    for code in [NO_ERROR, INTERNAL_ERROR, ENHANCE_YOUR_CALM] {
+        let (failure, posts) = invoked(&[Act::GoAwayBefore(code), Act::Answer]).await;
+        assert!(failure.is_none() && posts == 2, "{code}: {failure:?}, {posts} times");
+    }
 }
 
 /// It is a connection that ends, and no platform that fails: that is mended without the settings' retries.
@@ -73,6 +75,7 @@ async fn a_create_that_http2_does_not_prove_unprocessed_is_sent_once_and_unknown
         Act::HeadThenReset(REFUSED_STREAM),
         Act::GoAwayAfter(NO_ERROR),
         Act::GoAwayAfter(INTERNAL_ERROR),
+        Act::GoAwayAfter(ENHANCE_YOUR_CALM),
         Act::Close,
     ];
     for act in rows {

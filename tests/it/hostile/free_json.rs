@@ -53,6 +53,38 @@ async fn an_answer_of_any_shape_costs_at_most_three_times_its_size() {
     }
 }
 
+/// Lists whose elements have a type, which is larger than their text: where in a task they stand.
+const LISTS: [(&str, &str); 9] = [
+    (r#""used_tools": LIST"#, "\"\""),
+    (r#""used_tools": [], "sub_executions": LIST"#, "\"a\""),
+    (r#""mcp_servers": LIST"#, "{}"),
+    (r#""mcp_servers": LIST"#, r#"{"a":1}"#),
+    (r#""mcp_servers": LIST"#, r#"{"allowed_tools":["",""]}"#),
+    (r#""deep_planning": {"tasks": LIST}"#, "{}"),
+    (r#""input": {"files": LIST}"#, "\"\""),
+    (r#""input": {"attachments": LIST}"#, "{}"),
+    (r#""result": "LIST""#, "\u{80}"),
+];
+
+/// None of it is lost: what has too many elements for its type stands in `other`.
+#[tokio::test]
+async fn a_list_of_any_type_costs_at_most_three_times_its_size() {
+    const SIZE: usize = 4 * MB;
+    for (attribute, element) in LISTS {
+        // What is no text costs its characters.
+        let list = if element == "\u{80}" { "\u{80}".repeat(SIZE / 2) } else { list(element, SIZE) };
+        let text = format!(r#"{{"id": "task-2", {}}}"#, attribute.replace("LIST", &list));
+        let bytes: Vec<u8> = text.into_bytes().into_iter().filter(|byte| *byte != 0xc2).collect();
+        let answers = move || Reply::Http(200, Vec::new(), bytes.clone());
+        let process = Process::before(platform(|| Reply::Silence, answers).await).await;
+        let task = process.get("task-2").await.expect("a task");
+        let (sent, peak) = (task.encoded_len(), process.peak());
+        assert!(peak < 3 * SIZE.max(sent) + BESIDE, "{attribute}: {} MB for {} MB", peak / MB, sent / MB);
+        let other = task.other.as_ref().map_or(0, |other| other.encoded_len());
+        assert!(other > SIZE / 2 || attribute.contains("result"), "{attribute}: {other} bytes in other");
+    }
+}
+
 #[tokio::test]
 async fn an_event_of_any_shape_costs_at_most_three_times_its_size() {
     const SIZE: usize = 8 * MB;

@@ -63,6 +63,28 @@ async fn a_connection_that_answers_pings_and_nothing_else_is_given_up_after_a_fe
     }
 }
 
+/// What is behind a gateway is gone: it answers with heads, or a stream from before goes on.
+#[tokio::test]
+async fn neither_heads_nor_another_stream_prove_that_a_connection_is_alive() {
+    let chunk = event("chunk", &json!("one"));
+    for act in [|| Act::Held(Vec::new()), || Act::Silence] {
+        let (chunk, has_answered) = (chunk.clone(), AtomicBool::new(false));
+        let platform = Frames::start(move |asked| match asked.connection {
+            0 if asked.path.ends_with("/events") => Act::Ticking(chunk.clone().into(), Duration::from_millis(20)),
+            0 if has_answered.swap(true, Relaxed) => act(),
+            _ => json(&task("task-1", "executing")),
+        })
+        .await;
+        let proxy = before(&platform, |settings| settings.platform.request_timeout = Duration::from_millis(600)).await;
+        let mut client = proxy.client();
+        let mut followed = Followed::begin(&mut client).await;
+        assert_eq!(followed.text().await, "one");
+        let failed = failures(CALLS, async || client.get_task(get()).await).await;
+        assert!(failed <= FEW, "{failed} of {CALLS} failed");
+        assert_eq!(followed.text().await, "one", "it goes on where it is");
+    }
+}
+
 #[tokio::test]
 async fn callers_deadlines_prove_it_too() {
     let platform = Frames::start(after_one_answer(|| Act::Silence)).await;

@@ -56,3 +56,19 @@ async fn heads_of_256_headers_and_64_kib_are_read_over_http2() {
         assert!(answer.is_ok(), "{count} headers, {bytes} bytes: {answer:?}");
     }
 }
+
+/// As old servers and appliances in between write them; the client libraries of other languages read them too.
+#[tokio::test]
+async fn heads_with_headers_that_are_none_are_read() {
+    for header in ["x-a: b\r\n c", "server : old", "x a: b", "no colon"] {
+        let platform = Platform::start(move |_| {
+            let body = task("task-1", "executing").to_string();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n{header}\r\n\r\n", body.len());
+            Reply::Raw((head + &body).into_bytes())
+        })
+        .await;
+        let proxy = Proxy::start(&platform.base_url()).await;
+        let answer = within("an answer", proxy.client().get_task(get())).await;
+        assert!(answer.is_ok(), "{header}: {answer:?}");
+    }
+}

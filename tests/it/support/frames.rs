@@ -31,6 +31,8 @@ pub enum Act {
     Endless(Vec<Bytes>),
     /// An event stream of these frames, and no more.
     Held(Vec<Bytes>),
+    /// An event stream of this frame, again and again with such a pause between.
+    Ticking(Bytes, Duration),
     /// Nothing; pings are answered.
     Silence,
     /// Nothing, and nothing more on the whole connection, which stays open.
@@ -140,6 +142,13 @@ async fn answer(
             for frame in frames.iter().cycle() {
                 write(&mut send, frame.clone(), false).await?;
                 written.fetch_add(frame.len(), Relaxed);
+            }
+        }
+        Act::Ticking(frame, pause) => {
+            let mut send = respond.send_response(stream(), false).ok()?;
+            loop {
+                write(&mut send, frame.clone(), false).await?;
+                sleep(pause).await;
             }
         }
         Act::Held(frames) => {

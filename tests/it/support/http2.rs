@@ -31,6 +31,7 @@ pub const NO_ERROR: u32 = 0;
 pub const INTERNAL_ERROR: u32 = 2;
 pub const REFUSED_STREAM: u32 = 7;
 pub const CANCEL: u32 = 8;
+pub const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// `:status: 200` and `content-type: application/json`.
 const OK: &[u8] = b"\x88\x0f\x10\x10application/json";
