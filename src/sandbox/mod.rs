@@ -58,8 +58,6 @@ mod state;
 mod status;
 mod store;
 mod task;
-#[cfg(test)]
-mod tests;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
