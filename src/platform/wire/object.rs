@@ -5,6 +5,9 @@ use std::borrow::Cow;
 
 use crate::proto::json::{Free, Quoted, Reader, Shape, Struct, USERS_SECRETS};
 
+/// The room that a list may take however short its text is, in bytes.
+const FREE: usize = 1 << 20;
+
 /// Something in the platform's JSON.
 pub trait Wire: Sized {
     /// The value that is next; None where that is no such value. Where the reader stands then says nothing.
@@ -205,10 +208,12 @@ impl<S: Shape> Wire for Free<S> {
 
 impl<T: Wire> Wire for Vec<T> {
     fn read(json: &mut Reader<'_>) -> Option<Self> {
-        let mut elements = Self::new();
+        let (start, mut elements) = (json.at(), Self::new());
         json.list(|json| {
             elements.push(T::read(json)?);
-            Some(())
+            let room = elements.len() * size_of::<T>();
+            // A long list of next to nothing, which takes many times its text, stays text.
+            (room <= FREE || 2 * room <= json.at() - start).then_some(())
         })?;
         Some(elements)
     }
