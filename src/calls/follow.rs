@@ -16,6 +16,7 @@ use super::{
     history::{Arrival, History, Time},
 };
 use crate::{
+    memory,
     platform::{
         Client, Context, EventStream,
         sse::{Frame, Payload},
@@ -144,7 +145,7 @@ impl Follow {
                 continue;
             };
             match frame {
-                Ok(Some(frame)) => self.held = self.take_in(frame),
+                Ok(Some(frame)) => self.held = memory::aside(frame.data.len(), || self.take_in(frame)),
                 // An end without task_finished is no different from a break.
                 Ok(None) => Box::pin(self.interrupted(None)).await?,
                 Err(error) => Box::pin(self.interrupted(Some(error))).await?,
@@ -218,7 +219,12 @@ impl Follow {
     /// After something new: what happens next has a patience of its own.
     fn renew(&mut self) {
         self.doubt = None;
-        self.outage = Outage { since: SystemTime::now(), began: None, attempts: 0, by_id: false };
+        // Not asked of the clock for each event: those of one moment have arrived together.
+        let since = match &self.state {
+            State::Live(stream) | State::Tail(stream, _) => stream.arrived(),
+            _ => SystemTime::now(),
+        };
+        self.outage = Outage { since, began: None, attempts: 0, by_id: false };
     }
 
     fn broken(&self, kind: Kind) -> Error {
