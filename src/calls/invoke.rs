@@ -1,7 +1,17 @@
 //! `Invoke`: creates a task, or reads the one that the prompt names.
 
+use prost::Message as _;
+
 use super::{Calls, Error, create::Create};
-use crate::{platform::Context, proto, translate};
+use crate::{memory, platform::Context, proto, translate};
+
+/// What an invocation comes to. Without its request: a large one is not held while the platform works.
+enum Prepared {
+    /// The task that its prompt names.
+    Read(String),
+    /// A task to create, and the create's name.
+    Create(Create, Option<String>),
+}
 
 impl Calls {
     /// Creates a task on an agent and returns it, or reads the task that the prompt names.
@@ -13,14 +23,11 @@ impl Calls {
     }
 
     async fn try_invoke(&self, context: &Context, request: proto::InvokeRequest) -> Result<Box<proto::Task>, Error> {
-        let invocation = translate::invocation(&request, self.shared.default_agent.as_deref())?;
-        if let Some(task_id) = &invocation.existing {
+        let (mut create, request_id) = match memory::aside(request.encoded_len(), || self.prepared(request))? {
             // Its failure is the call's: a new task is never created in its place.
-            return Box::pin(self.get_task(context, task_id)).await;
-        }
-        let (mut create, request_id) = (Create::new(&invocation)?, invocation.request_id.map(str::to_owned));
-        // Its body is written: a large one is not held twice while the platform works.
-        drop(request);
+            Prepared::Read(task_id) => return Box::pin(self.get_task(context, &task_id)).await,
+            Prepared::Create(create, request_id) => (create, request_id),
+        };
         let agent_id = create.agent.clone();
         self.pin(context, &mut create.version, &agent_id);
         let created = match request_id {
@@ -29,5 +36,13 @@ impl Calls {
             None => self.create(context, create).await,
         };
         created.map_err(|error| error.of_agent(&agent_id))
+    }
+
+    fn prepared(&self, request: proto::InvokeRequest) -> Result<Prepared, Error> {
+        let invocation = translate::invocation(&request, self.shared.default_agent.as_deref())?;
+        if let Some(task_id) = invocation.existing {
+            return Ok(Prepared::Read(task_id));
+        }
+        Ok(Prepared::Create(Create::new(&invocation)?, invocation.request_id.map(str::to_owned)))
     }
 }

@@ -2,8 +2,8 @@
 //! that is `bad_input_*`.
 
 mod bytes;
-mod free_json;
-mod requests;
+pub mod free_json;
+pub mod requests;
 
 use std::{
     fs, iter,

@@ -17,6 +17,7 @@ use super::{
     reader::Reader,
     secrets::Secrets,
 };
+use crate::memory;
 
 /// Room that is made at once: as much as most messages need, in bytes.
 const SMALL: usize = 256;
@@ -82,10 +83,12 @@ impl<S: Shape> Free<S> {
     }
 
     fn with(json: Box<str>, secrets: Secrets) -> Self {
-        let (mut reader, mut pass) = (Reader::new(&json), Pass::first());
-        let length = Self::over(&mut pass, &mut reader, Place::top(secrets, true));
-        let Some(length) = length.filter(|_| reader.is_at_end()) else { return Self::default() };
-        Self::of(Form::Text(Text { json, secrets, lengths: pass.lengths.known(), length }.into()))
+        memory::aside(json.len(), || {
+            let (mut reader, mut pass) = (Reader::new(&json), Pass::first());
+            let length = Self::over(&mut pass, &mut reader, Place::top(secrets, true));
+            let Some(length) = length.filter(|_| reader.is_at_end()) else { return Self::default() };
+            Self::of(Form::Text(Text { json, secrets, lengths: pass.lengths.known(), length }.into()))
+        })
     }
 
     /// The value that is next; None where it is of another shape, or an object nested too deep to be taken apart.
@@ -118,7 +121,8 @@ impl<S: Shape> Free<S> {
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         let Form::Text(text) = &self.form else { return false };
-        super::attributes(&text.json, [name]).is_some_and(|[value]| value.is_some())
+        let attribute = memory::aside(text.json.len(), || super::attributes(&text.json, [name]));
+        attribute.is_some_and(|[value]| value.is_some())
     }
 
     /// What is wrong with it, if anything is.
