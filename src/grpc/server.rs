@@ -20,7 +20,8 @@ use tonic_health::{
 use tracing::warn;
 
 use super::{
-    attach::Attach, auth::Auth, connection, door::Door, layers::Edge, limits::Limits, service::Service, tls::Tls,
+    attach::Attach, auth::Auth, connection, door::Door, guard::LAST_WORD, layers::Edge, limits::Limits,
+    service::Service, tls::Tls,
 };
 use crate::{
     calls::Calls,
@@ -38,12 +39,10 @@ const ALL: &str = "";
 
 /// The pause after an accept that failed, e.g. for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long the last statuses of a drain have to reach their callers.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The gRPC port's server.
 pub struct Server {
-    pub(super) edge: Arc<Edge>,
+    edge: Arc<Edge>,
     health: HealthReporter,
     calls: Calls,
     drain_delay: Duration,
@@ -146,8 +145,8 @@ impl Server {
         if timeout(self.drain_timeout, &mut drained).await.is_err() {
             self.edge.closing.cancel();
             // A caller that does not read its last status is not waited for.
-            let _ = timeout(LAST_WORDS, drained).await;
-            let _ = timeout(LAST_WORDS, self.calls.end()).await;
+            let _ = timeout(LAST_WORD, drained).await;
+            let _ = timeout(LAST_WORD, self.calls.end()).await;
         }
     }
 
