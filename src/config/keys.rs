@@ -38,8 +38,8 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
         "The largest response message."),
     ("server.max_buffered_bytes", Kind::Bytes(|s| &mut s.server.max_buffered_bytes),
         "Bytes of answers that are being read from the platform or wait for their callers to take them, over all calls \
-         together. Beyond, reading waits, and an answer whose caller has taken nothing for a second gives way. While an answer \
-         is translated, it takes about three times its bytes."),
+         together. Beyond, reading waits, and an answer whose caller has taken nothing for a second, or less where many wait, \
+         gives way. While an answer is translated, it takes about three times its bytes."),
     ("server.max_connections", Kind::Count(|s| &mut s.server.max_connections, MANY),
         "Connections at once, those in their handshakes too; one more is closed at once."),
     ("server.max_metadata_bytes", Kind::Count(|s| &mut s.server.max_metadata_bytes, 1 << 10..=1 << 20),

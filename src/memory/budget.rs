@@ -19,8 +19,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// How long a caller may read nothing before what waits for it gives way to others.
+/// How long a caller may read nothing before what waits for it gives way to others: this by itself, its part of it where
+/// several wait for each such caller, and no less than that.
 const PATIENCE: Duration = Duration::from_secs(1);
+const LEAST_PATIENCE: Duration = Duration::from_millis(200);
 /// How often whoever waits for room looks for somebody who reads nothing.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -106,9 +108,13 @@ impl Budget {
 
     /// Has what waits longest give way, if its caller has read nothing for a while.
     fn press(&self) {
-        let is_due = |since: &Instant| since.elapsed() >= PATIENCE;
         loop {
-            let first = self.unread().first_entry().filter(|first| is_due(&first.get().0)).map(OccupiedEntry::remove);
+            let mut unread = self.unread();
+            let turns = self.waiting.load(SeqCst).div_ceil(unread.len().max(1)).max(1);
+            let patience = (PATIENCE / u32::try_from(turns).unwrap_or(u32::MAX)).max(LEAST_PATIENCE);
+            let first = unread.first_entry().filter(|first| first.get().0.elapsed() >= patience);
+            let first = first.map(OccupiedEntry::remove);
+            drop(unread);
             let Some((_, account)) = first else { return };
             // Dropped without the lock, which it takes when it is the last one that holds the account.
             if let Some(account) = account.upgrade() {
@@ -286,5 +292,26 @@ mod tests {
         let _room = budget.hold(5).await;
         assert!(begun.elapsed() >= PATIENCE && begun.elapsed() < PATIENCE * 3 / 2, "{:?}", begun.elapsed());
         assert_eq!((keepers[0].is_finished(), keepers[1].is_finished()), (false, true));
+    }
+
+    /// Four have room at a time, and sixty want it: at a second each, that would take the last ones a quarter of a minute.
+    #[tokio::test(start_paused = true)]
+    async fn the_more_wait_the_sooner_those_who_do_not_read_give_way() {
+        let (budget, begun) = (Budget::new(40), Instant::now());
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        for _ in 0..60 {
+            let (budget, tell) = (Arc::clone(&budget), tell.clone());
+            tokio::spawn(async move {
+                let (account, held) = (budget.open(), budget.hold(10).await);
+                account.keep(held);
+                account.offer(10);
+                let _ = tell.send(());
+                account.gives_way().await;
+            });
+        }
+        for _ in 0..60 {
+            told.recv().await;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     }
 }
