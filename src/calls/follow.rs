@@ -145,7 +145,7 @@ impl Follow {
                 continue;
             };
             match frame {
-                Ok(Some(frame)) => self.held = memory::aside(frame.data.len(), || self.take_in(frame)),
+                Ok(Some(frame)) => self.held = memory::aside(frame.data.size(), || self.take_in(frame)),
                 // An end without task_finished is no different from a break.
                 Ok(None) => Box::pin(self.interrupted(None)).await?,
                 Err(error) => Box::pin(self.interrupted(Some(error))).await?,

@@ -5,7 +5,7 @@ use prost::Message as _;
 use super::{Calls, Error, create::Create};
 use crate::{memory, platform::Context, proto, translate};
 
-/// What an invocation comes to. Without its request: a large one is not held while the platform works.
+/// What an invocation comes to, without its request.
 enum Prepared {
     /// The task that its prompt names.
     Read(String),
@@ -23,7 +23,10 @@ impl Calls {
     }
 
     async fn try_invoke(&self, context: &Context, request: proto::InvokeRequest) -> Result<Box<proto::Task>, Error> {
-        let (mut create, request_id) = match memory::aside(request.encoded_len(), || self.prepared(request))? {
+        let prepared = memory::aside(request.encoded_len(), || self.prepared(&request))?;
+        // All of it is written: a large one is not held twice while the platform works.
+        drop(request);
+        let (mut create, request_id) = match prepared {
             // Its failure is the call's: a new task is never created in its place.
             Prepared::Read(task_id) => return Box::pin(self.get_task(context, &task_id)).await,
             Prepared::Create(create, request_id) => (create, request_id),
@@ -38,8 +41,8 @@ impl Calls {
         created.map_err(|error| error.of_agent(&agent_id))
     }
 
-    fn prepared(&self, request: proto::InvokeRequest) -> Result<Prepared, Error> {
-        let invocation = translate::invocation(&request, self.shared.default_agent.as_deref())?;
+    fn prepared(&self, request: &proto::InvokeRequest) -> Result<Prepared, Error> {
+        let invocation = translate::invocation(request, self.shared.default_agent.as_deref())?;
         if let Some(task_id) = invocation.existing {
             return Ok(Prepared::Read(task_id));
         }

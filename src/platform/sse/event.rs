@@ -55,7 +55,7 @@ impl fmt::Debug for Payload {
 impl Payload {
     /// How many bytes are there.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         if let Self::Data(data) = self { data.len() } else { 0 }
     }
 }

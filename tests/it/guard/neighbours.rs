@@ -171,9 +171,9 @@ async fn requests_that_are_unpacked_decoded_and_translated_make_nobodys_deadline
         ("a prompt of JSON", "InvokeStream", streamed.encode_to_vec()),
     ];
     for (name, method, message) in rows {
-        let ways: [(&'static [(&str, &str)], Vec<u8>); 2] =
-            [(&[], frame(&message)), (&[("grpc-encoding", "gzip")], zipped(&message))];
-        for (headers, body) in ways {
+        for is_packed in [false, true] {
+            let headers: &[_] = if is_packed { &[("grpc-encoding", "gzip")] } else { &[] };
+            let body = if is_packed { zipped(&message) } else { frame(&message) };
             let direct = Direct::to(process.grpc()).await;
             let send = move || {
                 let (mut direct, body) = (direct.clone(), body.clone());
