@@ -18,6 +18,7 @@ pub(super) use self::{
 };
 use super::{Error, history::Arrival};
 use crate::{
+    memory,
     platform::sse::{Frame, Payload},
     proto::{EventType, TaskEvent, task_event::Data},
     translate,
@@ -85,7 +86,7 @@ impl Follow {
                 continue;
             };
             match frame {
-                Ok(Some(frame)) => self.held = self.take_in(frame),
+                Ok(Some(frame)) => self.held = memory::aside(frame.data.size(), || self.take_in(frame)),
                 // An end without task_finished is no different from a break.
                 Ok(None) => Box::pin(self.interrupted(None)).await?,
                 Err(error) => Box::pin(self.interrupted(Some(error))).await?,

@@ -2,8 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use prost::Message as _;
+
 use super::{Calls, Error, create::Create};
-use crate::{platform::Context, proto, translate};
+use crate::{memory, platform::Context, proto, translate};
+
+/// What an invocation comes to, without its request.
+enum Prepared {
+    /// The task that its prompt names.
+    Read(String),
+    /// A task to create, and the create's name.
+    Create(Create, Option<String>),
+}
 
 impl Calls {
     /// Creates a task on an agent and returns it, or reads the task that the prompt names. Where `agents` are given, a task
@@ -26,15 +36,15 @@ impl Calls {
         agents: Option<&BTreeSet<String>>,
         request: proto::InvokeRequest,
     ) -> Result<Box<proto::Task>, Error> {
-        let invocation = translate::invocation(&request, self.shared.default_agent.as_deref())?;
-        if let Some(task_id) = &invocation.existing {
-            // Its failure is the call's: a new task is never created in its place.
-            return Box::pin(self.get_task(context, agents, task_id)).await;
-        }
-        let (mut create, request_id) = (Create::new(&invocation)?, invocation.request_id.map(str::to_owned));
-        let continued = agents.zip(invocation.body.id.map(str::to_owned));
-        // Its body is written: a large one is not held twice while the platform works.
+        let prepared = memory::aside(request.encoded_len(), || self.prepared(&request))?;
+        let continued = agents.zip(request.existing_task_id.clone());
+        // All of it is written: a large one is not held twice while the platform works.
         drop(request);
+        let (mut create, request_id) = match prepared {
+            // Its failure is the call's: a new task is never created in its place.
+            Prepared::Read(task_id) => return Box::pin(self.get_task(context, agents, &task_id)).await,
+            Prepared::Create(create, request_id) => (create, request_id),
+        };
         if let Some((agents, task_id)) = continued {
             // Whatever agent the request names, the task goes on with its own.
             let agent = Box::pin(self.own_agent(context, agents, &task_id)).await?;
@@ -48,5 +58,13 @@ impl Calls {
             None => self.create(context, create).await,
         };
         created.map_err(|error| error.of_agent(&agent_id))
+    }
+
+    fn prepared(&self, request: &proto::InvokeRequest) -> Result<Prepared, Error> {
+        let invocation = translate::invocation(request, self.shared.default_agent.as_deref())?;
+        if let Some(task_id) = invocation.existing {
+            return Ok(Prepared::Read(task_id));
+        }
+        Ok(Prepared::Create(Create::new(&invocation)?, invocation.request_id.map(str::to_owned)))
     }
 }

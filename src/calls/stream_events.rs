@@ -11,6 +11,7 @@ use super::{
     follow::{Beginning, Follow, own_event},
 };
 use crate::{
+    memory,
     platform::Context,
     proto::{self, EventType, TaskEvent, invoke_stream_response::Item},
     translate,
@@ -54,7 +55,8 @@ impl Calls {
         let missing = || wrong(Error::invalid("invocation", "is required"));
         let mut invocation = request.invocation.ok_or_else(missing)?;
         invocation.events_streaming = true;
-        let names_a_task = translate::names_a_task(&invocation.prompt);
+        let prompt = &invocation.prompt;
+        let names_a_task = memory::aside(prompt.len(), || translate::names_a_task(prompt));
         let continued = invocation.existing_task_id.clone();
         let task = self.invoke(context, agents, invocation).await.map_err(Error::in_invocation)?;
         let (calls, context) = (self.clone(), context.clone());

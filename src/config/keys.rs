@@ -38,8 +38,8 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
         "The largest response message."),
     ("server.max_buffered_bytes", Kind::Bytes(|s| &mut s.server.max_buffered_bytes),
         "Bytes of answers that are being read from the platform or wait for their callers to take them, over all calls \
-         together. Beyond, reading waits, and an answer whose caller has taken nothing for a second gives way. While an answer \
-         is translated, it takes about three times its bytes."),
+         together. Beyond, reading waits, and an answer whose caller has taken nothing for a second, or less where many wait, \
+         gives way. While an answer is translated, it takes about three times its bytes."),
     ("server.max_receiving_bytes", Kind::Bytes(|s| &mut s.server.max_receiving_bytes),
         "Bytes of requests that are on their way in or being worked on, metadata and messages after decompression, over all \
          calls together; a create's until the platform has answered. One more is refused with RESOURCE_EXHAUSTED before it is \

@@ -6,7 +6,10 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::Poll,
     time::Duration,
 };
@@ -27,11 +30,11 @@ use super::{
 };
 use crate::{
     calls::{Error, Kind},
-    memory::Account,
+    memory::{self, Account, LARGE},
     telemetry::{MethodKind, Record},
 };
 
-/// How long a call whose time is up has to send its last word. A caller that does not read it is not waited for.
+/// How long whatever has no more time has to send its last word: a call, and a process with its drain. A caller that does not read it is not waited for.
 pub const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// A call's guard; shared by its work, its answer and the task that serves it.
@@ -49,6 +52,8 @@ pub struct Guard {
     /// What ended it from outside; nothing where its stream had ended by itself.
     end: OnceLock<Option<Kind>>,
     answer: Mutex<Outgoing>,
+    /// Whether its request is compressed.
+    is_packed: AtomicBool,
     _here: Here,
 }
 
@@ -62,8 +67,8 @@ impl Guard {
     ) -> Arc<Self> {
         let under_way = Mutex::new(Some(connection.traffic.begin()));
         let here = connection.traffic.enter();
-        let (share, answer, end) = (Mutex::default(), Mutex::default(), OnceLock::new());
-        Arc::new(Self { record, connection, deadline, account, share, under_way, end, answer, _here: here })
+        let (share, answer, end, is_packed) = Default::default();
+        Arc::new(Self { record, connection, deadline, account, share, under_way, end, answer, is_packed, _here: here })
     }
 
     /// Serves the call to its end, or until its time is up; then its caller is told, and not cut off.
@@ -116,14 +121,23 @@ impl Guard {
     pub async fn race<T>(&self, work: impl Future<Output = T>) -> Result<T, Status> {
         let done = {
             let mut work = pin!(work);
-            future::poll_fn(|cx| match self.end.get() {
-                Some(_) => Poll::Ready(None),
-                None => catch(|| work.as_mut().poll(cx)).map_or(Poll::Ready(None), |poll| poll.map(Some)),
+            future::poll_fn(|cx| {
+                if self.end.get().is_some() {
+                    return Poll::Ready(None);
+                }
+                let size = if self.is_packed.load(Relaxed) { LARGE } else { 0 };
+                let polled = memory::aside(size, || catch(|| work.as_mut().poll(cx)));
+                polled.map_or(Poll::Ready(None), |poll| poll.map(Some))
             })
             .await
         };
         // Only now that the work is dropped it is known what it leaves behind.
         done.ok_or_else(|| self.ended().unwrap_or_else(|| self.panicked()))
+    }
+
+    /// Notes that its request is compressed: tonic unpacks it in the call's work, however large it becomes.
+    pub fn unpacks(&self) {
+        self.is_packed.store(true, Relaxed);
     }
 
     /// The refusal of a call that was ended from outside.

@@ -166,7 +166,9 @@ async fn serve(
     // Events are compressed one by one, which makes most of them no smaller and all of them dearer: only for callers who
     // compress what they send themselves.
     let sent_plain = request.headers().get("grpc-encoding").is_none_or(|encoding| encoding == "identity");
-    if record.method().kind == MethodKind::Streaming && sent_plain {
+    if !sent_plain {
+        guard.unpacks();
+    } else if record.method().kind == MethodKind::Streaming {
         request.headers_mut().remove("grpc-accept-encoding");
     }
     let whole = whole(edge, record, &request);

@@ -19,8 +19,6 @@ mod sent;
 mod server;
 mod service;
 mod status;
-#[cfg(test)]
-mod tests;
 mod tls;
 mod told;
 mod traffic;

@@ -48,7 +48,7 @@ const LAST_WORDS: Duration = Duration::from_millis(1_500);
 
 /// The gRPC port's server.
 pub struct Server {
-    pub(super) edge: Arc<Edge>,
+    edge: Arc<Edge>,
     health: HealthReporter,
     calls: Calls,
     drain_delay: Duration,

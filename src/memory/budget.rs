@@ -21,8 +21,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// How long a caller may read nothing before what waits for it gives way to others.
+/// How long a caller may read nothing before what waits for it gives way to others: this by itself, its part of it where
+/// several wait for each such caller, and no less than that.
 const PATIENCE: Duration = Duration::from_secs(1);
+const LEAST_PATIENCE: Duration = Duration::from_millis(200);
 /// How often whoever waits for room looks for somebody who reads nothing.
 const LOOK: Duration = Duration::from_millis(100);
 /// The largest request that may have the last quarter of the room, in bytes: a few large ones keep no small one out.
@@ -119,9 +121,13 @@ impl Budget {
 
     /// Has what waits longest give way, if its caller has read nothing for a while.
     fn press(&self) {
-        let is_due = |since: &Instant| since.elapsed() >= PATIENCE;
         loop {
-            let first = self.unread().first_entry().filter(|first| is_due(&first.get().0)).map(OccupiedEntry::remove);
+            let mut unread = self.unread();
+            let turns = self.waiting.load(SeqCst).div_ceil(unread.len().max(1)).max(1);
+            let patience = (PATIENCE / u32::try_from(turns).unwrap_or(u32::MAX)).max(LEAST_PATIENCE);
+            let first = unread.first_entry().filter(|first| first.get().0.elapsed() >= patience);
+            let first = first.map(OccupiedEntry::remove);
+            drop(unread);
             let Some((_, account)) = first else { return };
             // Dropped without the lock, which it takes when it is the last one that holds the account.
             if let Some(account) = account.upgrade() {

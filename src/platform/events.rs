@@ -1,6 +1,6 @@
 //! A task's event stream: the platform's bytes, decoded, with an eye on silence.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::Response;
 use tokio::time::{Instant, timeout_at};
@@ -21,6 +21,8 @@ pub struct EventStream {
     decoder: Decoder,
     idle_timeout: Duration,
     opened: Instant,
+    /// When its last bytes arrived.
+    arrived: SystemTime,
     /// For how long the platform may yet be waited for in all, where its task is over.
     left: Option<Duration>,
     is_over: bool,
@@ -37,8 +39,8 @@ impl EventStream {
         max_event_bytes: usize,
     ) -> Self {
         let decoder = Decoder::new(max_event_bytes);
-        let opened = Instant::now();
-        Self { response, share, decoder, idle_timeout, opened, left: None, is_over: false, attempt }
+        let (opened, arrived) = (Instant::now(), SystemTime::now());
+        Self { response, share, decoder, idle_timeout, opened, arrived, left: None, is_over: false, attempt }
     }
 
     /// The next event; None at the stream's end. May be dropped while it waits: nothing is lost.
@@ -57,6 +59,7 @@ impl EventStream {
             let until = self.left.map_or(silent, |left| silent.min(asked + left));
             match timeout_at(until, self.response.chunk()).await {
                 Ok(Ok(Some(bytes))) => {
+                    self.arrived = SystemTime::now();
                     self.share.heard(None);
                     self.decoder.push(&bytes);
                 }
@@ -98,6 +101,11 @@ impl EventStream {
     /// How long the platform wants clients to wait before they reconnect, when it has said so.
     pub fn retry(&self) -> Option<Duration> {
         self.decoder.retry()
+    }
+
+    /// When the event that was given last arrived.
+    pub fn arrived(&self) -> SystemTime {
+        self.arrived
     }
 
     /// How long the stream has been open.

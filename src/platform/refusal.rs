@@ -13,6 +13,8 @@ const MIN_SECRET: usize = 8;
 const MAX_WORDS_DEPTH: usize = 8;
 /// The most field violations that are kept of one answer.
 const MAX_VIOLATIONS: usize = 64;
+/// The most steps that are kept of the path to a field.
+const MAX_STEPS: usize = 64;
 
 /// An answer with an HTTP status that is no success. Its Debug is without the platform's words, which may repeat what a
 /// caller asked.
@@ -119,7 +121,9 @@ fn field(loc: &str) -> Option<String> {
     let mut steps = Vec::new();
     Reader::new(loc).list(|json| {
         let step = json.skip()?;
-        steps.push(text(step).unwrap_or_else(|| step.to_owned()));
+        if steps.len() < MAX_STEPS {
+            steps.push(text(step).unwrap_or_else(|| step.to_owned()));
+        }
         Some(())
     })?;
     let is_outer = steps.first().is_some_and(|step| step == "body");

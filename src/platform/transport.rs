@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use reqwest::{RequestBuilder, Response};
 use tokio::{
     sync::OwnedSemaphorePermit,
+    task::yield_now,
     time::{Instant, timeout, timeout_at},
 };
 
@@ -203,7 +204,7 @@ impl Transport {
         let mut held = if room > UNCOUNTED { Some(budget.hold(room).await) } else { None };
         let mut body = BytesMut::new();
         loop {
-            let chunk = match response.chunk().await {
+            let chunk = match piece(response, body.len()).await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return Ok((Ok(body.freeze()), held)),
                 Err(error) if is_garbled(&error) => return Ok((Err("its compression is broken".to_owned()), held)),
@@ -263,7 +264,8 @@ async fn accepted(context: &Context, mut response: Response, sending: Sending) -
         let mut body = Vec::new();
         // A refusal is one however little of its body can be read.
         let _ = timeout(REFUSAL_TIME, read_head(&mut response, &mut body)).await;
-        let refusal = Refusal::read(status.as_u16(), &body, retry_after, context.credentials.secret());
+        let read = || Refusal::read(status.as_u16(), &body, retry_after, context.credentials.secret());
+        let refusal = memory::aside(body.len(), read);
         return Err(Error::Refused(Box::new(refusal)));
     }
     if status.is_redirection() {
@@ -292,9 +294,19 @@ fn is_garbled(error: &reqwest::Error) -> bool {
     sources(error).any(<dyn std::error::Error>::is::<Garbled>)
 }
 
+/// The next piece of a body of which so much has come. Others have a turn now and then: what is unpacked comes without a
+/// pause.
+async fn piece(response: &mut Response, before: usize) -> reqwest::Result<Option<Bytes>> {
+    let piece = response.chunk().await?;
+    if piece.as_ref().is_some_and(|piece| before / memory::LARGE < (before + piece.len()) / memory::LARGE) {
+        yield_now().await;
+    }
+    Ok(piece)
+}
+
 /// The body's first bytes, as far as they come.
 async fn read_head(response: &mut Response, body: &mut Vec<u8>) {
-    while let Ok(Some(chunk)) = response.chunk().await {
+    while let Ok(Some(chunk)) = piece(response, body.len()).await {
         body.extend_from_slice(&chunk);
         let is_json = body.trim_ascii_start().starts_with(b"{");
         if body.len() > if is_json { MAX_JSON_REFUSAL } else { MAX_REFUSAL } {

@@ -11,6 +11,7 @@ use tonic::{
 use tonic_prost::{ProstCodec, ProstDecoder};
 
 use super::lists;
+use crate::memory;
 
 /// How large a call's buffers are at first, and how much is written at once, in bytes. Most messages are small, and a
 /// stream on which nothing happens holds its buffer too; tonic would begin with 8 KiB.
@@ -73,13 +74,15 @@ impl<U: Name + Default> Decoder for Bounded<U> {
     type Error = Status;
 
     fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        // A message is handed over in one piece.
-        lists::check::<U>(buf.chunk()).map_err(|list| {
-            let mut status = Status::invalid_argument(format!("{} {list}", list.field));
-            status.set_source(Arc::new(list));
-            status
-        })?;
-        self.0.decode(buf)
+        memory::aside(buf.remaining(), || {
+            // A message is handed over in one piece.
+            lists::check::<U>(buf.chunk()).map_err(|list| {
+                let mut status = Status::invalid_argument(format!("{} {list}", list.field));
+                status.set_source(Arc::new(list));
+                status
+            })?;
+            self.0.decode(buf)
+        })
     }
 
     fn buffer_settings(&self) -> BufferSettings {

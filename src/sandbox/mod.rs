@@ -46,8 +46,6 @@ mod http;
 mod lock;
 mod store;
 mod tasks;
-#[cfg(test)]
-mod tests;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -131,3 +131,30 @@ impl Tasks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_oldest_finished_task_is_forgotten_and_a_running_one_never() {
+        let store = Store::new(CancellationToken::new());
+        let agent = Agent::by_id("slow").unwrap();
+        let body = json!({ "input": {} });
+        let body = body.as_object().unwrap();
+        let order = Order { agent: &agent, version: "3", organization: "org-1", body, bytes: 12 };
+        let create = || store.create(&order).unwrap().snapshot()["id"].as_str().unwrap().to_owned();
+        let (finished, running) = (create(), create());
+        store.find(&finished).unwrap().stop();
+        let others: Vec<_> = (0..9_998).map(|_| create()).collect();
+        assert!(store.find(&finished).is_some());
+        create();
+        assert!(store.find(&finished).is_none());
+        assert!(store.find(&running).is_some());
+        assert_eq!(store.create(&order).map(|turn| Arc::strong_count(&turn)), Err(Refusal::Full));
+        store.find(others.last().unwrap()).unwrap().stop();
+        create();
+    }
+}

@@ -4,7 +4,7 @@ use prost::Message as _;
 
 use super::{
     auth::harmless,
-    task::{plan, task, timestamp},
+    task::{plan, task, timestamp, translators},
 };
 use crate::{
     platform::wire::{self, Object, Wire},
@@ -45,7 +45,7 @@ pub fn event(id: Option<String>, data: &[u8], forward_access_tokens: bool) -> Re
         task_id,
         organization_id,
         time: time.map(timestamp),
-        identity: identity.map(|wire::Identity { name, icon, rest: _ }| proto::EventIdentity { name, icon }),
+        identity: identity.map(self::identity),
         event_id: id,
         extra: extra.filter(|extra| extra.encoded_len() > 0),
     })
@@ -94,79 +94,25 @@ fn read<T: Object>(json: &str, extra: &mut wire::Rest) -> Option<T> {
 }
 
 fn auth(auth: wire::AuthEvent) -> Data {
-    let wire::AuthEvent { kind, data, rest: _ } = auth;
-    Data::Auth(proto::AuthEvent { r#type: kind, data })
+    let wire::AuthEvent { r#type, data, rest: _ } = auth;
+    Data::Auth(proto::AuthEvent { r#type, data })
 }
 
-fn tool_call_request(request: wire::ToolCallRequest) -> proto::ToolCallRequest {
-    let wire::ToolCallRequest {
-        request_id,
-        operation_id,
-        tool_call_id,
-        graph_node_id,
-        tool_name,
-        payload,
-        reasoning,
-        plan_task_id,
-        rest: _,
-    } = request;
-    proto::ToolCallRequest {
-        request_id,
-        operation_id,
-        tool_call_id,
-        graph_node_id,
-        tool_name,
-        payload,
-        reasoning: reasoning.map(tool_call_reasoning),
-        plan_task_id,
+translators! {
+    tool_call_request: ToolCallRequest => ToolCallRequest {
+        request_id, operation_id, tool_call_id, graph_node_id, tool_name, payload,
+        reasoning = reasoning.map(tool_call_reasoning), plan_task_id,
     }
-}
-
-fn tool_call_result(result: wire::ToolCallResult) -> proto::ToolCallResult {
-    let wire::ToolCallResult {
-        request_id,
-        operation_id,
-        tool_call_id,
-        graph_node_id,
-        tool_name,
-        payload,
-        reasoning,
-        plan_task_id,
-        result,
-        is_error,
-        approval_request_id,
-        rest: _,
-    } = result;
-    proto::ToolCallResult {
-        request_id,
-        operation_id,
-        tool_call_id,
-        graph_node_id,
-        tool_name,
-        payload,
-        reasoning: reasoning.map(tool_call_reasoning),
-        plan_task_id,
-        result,
-        is_error,
-        approval_request_id,
+    tool_call_result: ToolCallResult => ToolCallResult {
+        request_id, operation_id, tool_call_id, graph_node_id, tool_name, payload,
+        reasoning = reasoning.map(tool_call_reasoning), plan_task_id, result, is_error, approval_request_id,
     }
-}
-
-fn tool_call_reasoning(reasoning: wire::ToolCallReasoning) -> proto::ToolCallReasoning {
-    let wire::ToolCallReasoning { title, description, rest: _ } = reasoning;
-    proto::ToolCallReasoning { title, description }
-}
-
-fn reasoning(reasoning: wire::Reasoning) -> proto::Reasoning {
-    let wire::Reasoning { id, kind, title, confidence, thought, action, result, analysis, plan_task_id, rest: _ } =
-        reasoning;
-    proto::Reasoning { id, r#type: kind, title, confidence, thought, action, result, analysis, plan_task_id }
-}
-
-fn sub_agent_trigger(trigger: wire::SubAgentTrigger) -> proto::SubAgentTrigger {
-    let wire::SubAgentTrigger { agent_id, query, files, reasoning, rest: _ } = trigger;
-    let (files, reasoning) = (files.unwrap_or_default(), reasoning.map(tool_call_reasoning));
-    proto::SubAgentTrigger { agent_id, query, files, reasoning }
+    tool_call_reasoning: ToolCallReasoning => ToolCallReasoning { title, description }
+    reasoning: Reasoning => Reasoning { id, r#type, title, confidence, thought, action, result, analysis, plan_task_id }
+    sub_agent_trigger: SubAgentTrigger => SubAgentTrigger {
+        agent_id, query, files = files.unwrap_or_default(), reasoning = reasoning.map(tool_call_reasoning),
+    }
+    identity: Identity => EventIdentity { name, icon }
 }
 
 /// The platform's word as a type; UNSPECIFIED for one this version does not know. The proxy's own two types are not

@@ -42,11 +42,8 @@ pub struct Invocation<'a> {
     size: usize,
 }
 
-/// Counts bytes, up to the most that may be written.
-struct Count {
-    length: usize,
-    most: usize,
-}
+/// Takes as many bytes as it has room for.
+struct Bounded(Vec<u8>);
 
 /// Checks a request and translates it; `default_agent` is invoked when it names none.
 ///
@@ -90,14 +87,15 @@ impl Invocation<'_> {
             let description = format!("makes the task's JSON larger than {most} bytes");
             vec![Violation { field: self.largest().to_owned(), description }]
         };
-        let mut count = Count { length: BODY, most };
-        if self.size > LARGE {
-            // Nothing large is made before it is known how large it is.
-            serde_json::to_writer(&mut count, &self.body).map_err(too_large)?;
+        if self.size <= LARGE {
+            let mut json = Vec::with_capacity(BODY);
+            serde_json::to_writer(&mut json, &self.body).map_err(too_large)?;
+            return Ok(json);
         }
-        let mut json = Vec::with_capacity(count.length);
+        // All the room that it may take, once: what nothing is written to costs nothing, and nothing is copied as it grows.
+        let mut json = Bounded(Vec::with_capacity(most));
         serde_json::to_writer(&mut json, &self.body).map_err(too_large)?;
-        Ok(json)
+        Ok(json.0)
     }
 
     /// The field that is most of the request.
@@ -117,10 +115,13 @@ impl Invocation<'_> {
     }
 }
 
-impl io::Write for Count {
+impl io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.length += bytes.len();
-        if self.length > self.most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes.len()) }
+        if bytes.len() > self.0.capacity() - self.0.len() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -2,9 +2,9 @@
 //! that is `bad_input_*`.
 
 mod bytes;
-mod free_json;
+pub mod free_json;
 mod receiving;
-mod requests;
+pub mod requests;
 
 pub use requests::zipped;
 

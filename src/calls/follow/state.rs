@@ -84,7 +84,12 @@ impl Follow {
     /// After something new: what happens next has a patience of its own.
     pub(super) fn renew(&mut self) {
         self.doubt = None;
-        self.outage = Outage { since: SystemTime::now(), began: None, attempts: 0, by_id: false };
+        // Not asked of the clock for each event: those of one moment have arrived together.
+        let since = match &self.state {
+            State::Live(stream) | State::Tail(stream, _) => stream.arrived(),
+            _ => SystemTime::now(),
+        };
+        self.outage = Outage { since, began: None, attempts: 0, by_id: false };
     }
 
     pub(super) fn broken(&self, kind: Kind) -> Error {

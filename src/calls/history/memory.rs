@@ -1,9 +1,8 @@
 //! The last events, by their bytes.
 
-use std::{
-    collections::VecDeque,
-    hash::{BuildHasher, RandomState},
-};
+use std::{collections::VecDeque, hash::BuildHasher};
+
+use foldhash::quality::RandomState;
 
 /// Microseconds since 1970.
 pub(in super::super) type Time = i64;

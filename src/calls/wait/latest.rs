@@ -2,22 +2,26 @@
 
 use std::sync::Arc;
 
+use prost::Message as _;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
 
 use super::super::{Error, Kind};
-use crate::proto;
+use crate::{memory, proto};
 
 /// A task, or why it cannot be read.
 pub(super) type Found = Result<Box<proto::Task>, Error>;
+
+/// The same, shared by all who wait.
+type Known = Result<Arc<proto::Task>, Error>;
 
 /// What the reads of a task have given so far.
 #[derive(Default)]
 pub(super) struct Latest {
     /// The last one that succeeded, and the last one that failed, each with the moment it began.
-    pub(super) task: Option<(Instant, Box<proto::Task>)>,
+    pub(super) task: Option<(Instant, Arc<proto::Task>)>,
     pub(super) failure: Option<(Instant, Error)>,
     /// Whether there is nothing more to wait for.
     pub(super) is_final: bool,
@@ -32,14 +36,14 @@ pub(super) struct Waiter {
 
 impl Latest {
     /// What a read has given that began no earlier than this.
-    fn since(&self, moment: Instant) -> Option<Found> {
+    fn since(&self, moment: Instant) -> Option<Known> {
         let is_new = |begun: &Instant| *begun >= moment;
         let task = self.task.as_ref().filter(|(begun, _)| is_new(begun)).map(|(_, task)| Ok(task.clone()));
         task.or_else(|| self.failure.as_ref().filter(|(begun, _)| is_new(begun)).map(|(_, error)| Err(error.clone())))
     }
 
     /// The end, once it has come.
-    fn end(&self) -> Option<Found> {
+    fn end(&self) -> Option<Known> {
         let last = self.task.iter().map(|(begun, _)| *begun).chain(self.failure.iter().map(|(begun, _)| *begun)).max();
         last.filter(|_| self.is_final).and_then(|last| self.since(last))
     }
@@ -55,17 +59,22 @@ impl Waiter {
     pub(super) async fn since(&mut self, moment: Instant) -> Found {
         let known = self.latest.borrow().since(moment);
         if let Some(found) = known {
-            return found;
+            return own(found);
         }
         self.wanted.notify_one();
         self.wait(|latest| latest.since(moment)).await
     }
 
-    async fn wait(&mut self, find: impl Fn(&Latest) -> Option<Found>) -> Found {
+    async fn wait(&mut self, find: impl Fn(&Latest) -> Option<Known>) -> Found {
         match self.latest.wait_for(|latest| find(latest).is_some()).await.map(|latest| find(&latest)) {
-            Ok(Some(found)) => found,
+            Ok(Some(found)) => own(found),
             // Whoever reads has died.
             _ => Err(Error::new(Kind::Internal)),
         }
     }
+}
+
+/// What is found as a waiter's own: a copy, unless nobody else has it.
+fn own(found: Known) -> Found {
+    found.map(|task| memory::aside(task.encoded_len(), || Box::new(Arc::unwrap_or_clone(task))))
 }

@@ -54,3 +54,24 @@ async fn what_has_waited_longest_for_its_caller_gives_way_after_a_second() {
     assert!(begun.elapsed() >= PATIENCE && begun.elapsed() < PATIENCE * 3 / 2, "{:?}", begun.elapsed());
     assert_eq!((keepers[0].is_finished(), keepers[1].is_finished()), (false, true));
 }
+
+/// Four have room at a time, and sixty want it: at a second each, that would take the last ones a quarter of a minute.
+#[tokio::test(start_paused = true)]
+async fn the_more_wait_the_sooner_those_who_do_not_read_give_way() {
+    let (budget, begun) = (Budget::new(40), Instant::now());
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    for _ in 0..60 {
+        let (budget, tell) = (Arc::clone(&budget), tell.clone());
+        tokio::spawn(async move {
+            let (account, held) = (budget.open(), budget.hold(10).await);
+            account.keep(held);
+            account.offer(10);
+            let _ = tell.send(());
+            account.gives_way().await;
+        });
+    }
+    for _ in 0..60 {
+        told.recv().await;
+    }
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+}

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::memory::make_room;
+use crate::memory::{self, make_room};
 
 /// What stands between two blank lines, where that is an id or data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,14 @@ impl fmt::Debug for Payload {
             Self::Data(data) => write!(f, "Data({} bytes)", data.len()),
             Self::TooLarge(_) => f.write_str("TooLarge"),
         }
+    }
+}
+
+impl Payload {
+    /// How many bytes are there.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        if let Self::Data(data) = self { data.len() } else { 0 }
     }
 }
 
@@ -104,6 +112,7 @@ impl Event {
 
 impl Digest {
     fn add(&mut self, part: &[u8]) {
-        self.0 = part.iter().fold(self.0, |digest, byte| (digest ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+        let fold = |digest: u64, byte: &u8| (digest ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        self.0 = memory::aside(part.len(), || part.iter().fold(self.0, fold));
     }
 }

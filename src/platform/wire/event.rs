@@ -81,7 +81,7 @@ objects! {
     /// A thought of the agent.
     Reasoning {
         id: String,
-        kind as "type": String,
+        r#type as "type": String,
         title: String,
         confidence: f64,
         thought: String,
@@ -91,7 +91,7 @@ objects! {
         plan_task_id: String,
     }
     /// A tool needs a person's access.
-    AuthEvent { kind as "type": String, data: Struct }
+    AuthEvent { r#type as "type": String, data: Struct }
     /// The agent starts another agent.
     SubAgentTrigger { agent_id: String, query: String, files: Vec<String>, reasoning: ToolCallReasoning }
 }

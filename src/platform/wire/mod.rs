@@ -17,6 +17,7 @@ pub use event::{
 pub use object::{Object, Rest, Unreadable, Wire, read, text};
 pub use task::{
     Agent, Attachment, AttachmentKind, DeepPlanning, HitlRequest, LlmReasoningEffort, McpServer, OutputFormat,
-    PendingEcaRequest, PlanTask, Principal, PrincipalKind, Task, TaskInput, TaskStatus, ThinkMode, Tokens, User,
+    PendingEcaRequest, PlanTask, Principal, PrincipalKind, Secret, Task, TaskInput, TaskStatus, ThinkMode, Tokens,
+    User,
 };
 pub use time::{Seconds, Time};

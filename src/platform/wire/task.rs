@@ -147,7 +147,7 @@ objects! {
     /// An MCP server, but for its secrets.
     McpServer {
         id: String,
-        kind as "type": String,
+        r#type as "type": String,
         name: String,
         command: String,
         url: String,

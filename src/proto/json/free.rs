@@ -19,6 +19,7 @@ use super::{
     reader::Reader,
     secrets::Secrets,
 };
+use crate::memory;
 
 /// Room that is made at once: as much as most messages need, in bytes.
 const SMALL: usize = 256;
@@ -80,11 +81,16 @@ impl<S: Shape> Free<S> {
     /// becomes that word.
     #[must_use]
     pub fn new(json: impl Into<Box<str>>) -> Self {
-        let (json, secrets) = (json.into(), Secrets::default());
-        let (mut reader, mut pass) = (Reader::new(&json), Pass::first());
-        let length = Self::over(&mut pass, &mut reader, Place::top(secrets, true));
-        let Some(length) = length.filter(|_| reader.is_at_end()) else { return Self::default() };
-        Self::of(Form::Text(Text { json, secrets, lengths: pass.lengths.known(), length }.into()))
+        Self::with(json.into(), Secrets::default())
+    }
+
+    fn with(json: Box<str>, secrets: Secrets) -> Self {
+        memory::aside(json.len(), || {
+            let (mut reader, mut pass) = (Reader::new(&json), Pass::first());
+            let length = Self::over(&mut pass, &mut reader, Place::top(secrets, true));
+            let Some(length) = length.filter(|_| reader.is_at_end()) else { return Self::default() };
+            Self::of(Form::Text(Text { json, secrets, lengths: pass.lengths.known(), length }.into()))
+        })
     }
 
     /// The value that is next; None where it is of another shape, or an object nested too deep to be taken apart.
@@ -108,7 +114,8 @@ impl<S: Shape> Free<S> {
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         let Form::Text(text) = &self.form else { return false };
-        super::attributes(&text.json, [name]).is_some_and(|[value]| value.is_some())
+        let attribute = memory::aside(text.json.len(), || super::attributes(&text.json, [name]));
+        attribute.is_some_and(|[value]| value.is_some())
     }
 
     /// What is wrong with it, if anything is.

@@ -10,7 +10,7 @@ use super::quoted::{Quoted, special, unit};
 const NOT_FINITE: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 
 /// How much room the elements of a text's lists have in any case, in bytes.
-const ROOM: usize = 256 << 10;
+const ROOM: usize = 1 << 20;
 
 /// Reads a text from its beginning. Cheap to clone, to come back to where it stood.
 #[derive(Clone, Copy)]

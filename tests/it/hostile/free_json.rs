@@ -85,6 +85,37 @@ async fn a_list_of_any_type_costs_at_most_three_times_its_size() {
     }
 }
 
+/// Lists that have a type of their own, of elements that take many times their text in memory: they are kept as text.
+#[tokio::test]
+async fn an_answer_of_typed_lists_costs_at_most_three_times_its_size_and_loses_nothing() {
+    const SIZE: usize = 12 * MB;
+    for (name, element) in [("mcp_servers", "{}"), ("used_tools", "\"\""), ("sub_executions", "\"abcdefghijkl\"")] {
+        let answer = format!("{{\"id\": \"task-2\", \"title\": \"T\", \"{name}\": {}}}", list(element, SIZE));
+        let answers = move || Reply::text(200, "application/json", &answer);
+        let process = Process::before(platform(|| Reply::Silence, answers).await).await;
+        let sent = match process.get("task-2").await {
+            Ok(task) => {
+                assert_eq!(task.title.as_deref(), Some("T"));
+                assert!(task.other.as_ref().is_some_and(|other| other.encoded_len() > SIZE / 3), "{name}");
+                task.encoded_len()
+            }
+            Err(status) => {
+                assert_eq!(failure(Err::<(), _>(status)).reason, "RESPONSE_TOO_LARGE", "{name}");
+                0
+            }
+        };
+        let peak = process.peak();
+        assert!(peak < 3 * SIZE.max(sent) + BESIDE, "{name}: {} MB for {} MB", peak / MB, sent / MB);
+    }
+    // The longest lists that are used keep their type.
+    let names: Vec<_> = (0..20_000).map(|at| at.to_string()).collect();
+    let mut long = task("task-2", "executing");
+    long["used_tools"] = names.clone().into();
+    let process = Process::before(platform(|| Reply::Silence, move || Reply::json(200, &long)).await).await;
+    let task = process.get("task-2").await.expect("a task");
+    assert_eq!((task.used_tools, task.other), (names, None));
+}
+
 #[tokio::test]
 async fn an_event_of_any_shape_costs_at_most_three_times_its_size() {
     const SIZE: usize = 8 * MB;
@@ -110,7 +141,7 @@ const VALUES: [(&str, &[u8]); 6] = [
     ("objects", b"\x0a\x08\x2a\x06\x0a\x04\x12\x02\x2a\x00"),
 ];
 
-fn field(key: u8, bytes: &[u8]) -> Vec<u8> {
+pub fn field(key: u8, bytes: &[u8]) -> Vec<u8> {
     let mut field = vec![key];
     prost::encoding::encode_varint(bytes.len() as u64, &mut field);
     [&field, bytes].concat()

@@ -95,7 +95,8 @@ impl Serving {
         Self::start(run_by(runner, &here, &[&platform, environment].concat())).await
     }
 
-    async fn start(mut command: Command) -> Self {
+    /// Whatever this runs, which writes the log of a server.
+    pub async fn start(mut command: Command) -> Self {
         let mut child = command.spawn().expect("it runs");
         let err = BufReader::new(child.stderr.take().expect("piped"));
         let mut serving = Self { grpc: String::new(), admin: String::new(), child, err, log: String::new() };

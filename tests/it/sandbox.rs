@@ -1,4 +1,5 @@
-//! Tests over real sockets with a plain HTTP client, which knows of the platform only what is written here.
+//! The embedded platform by itself, over real sockets with a plain HTTP client, which knows of the platform only what is
+//! written here.
 
 mod faults;
 mod requests;
@@ -11,7 +12,8 @@ use std::time::Duration;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use super::Sandbox;
+use tokio_rustls::rustls;
+use xpander_grpc_proxy::sandbox::Sandbox;
 
 /// A sandbox and a client of it.
 struct World {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use reqwest::Method;
 use serde_json::json;
+use xpander_grpc_proxy::sandbox::{Begin, End, Fault, FaultBody, KnownTask, Route};
 
-use super::super::{Begin, End, Fault, FaultBody, KnownTask, Route};
 use super::{World, kinds, read_until, spoken, streamed};
 
 #[tokio::test]

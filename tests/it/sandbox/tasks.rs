@@ -1,12 +1,8 @@
 //! The lives of tasks.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
-use super::{super::agents::Agent, World, kinds, read_until, spoken, streamed, text};
-use crate::sandbox::store::{Order, Refusal, Store};
+use super::{World, kinds, read_until, spoken, streamed, text};
 
 #[tokio::test]
 async fn a_task_shows_all_it_was_created_with() {
@@ -120,26 +116,6 @@ async fn a_burst_arrives_whole_and_in_order() {
     let said = spoken(&events);
     assert!(said.split_whitespace().map(|count| count.parse::<u32>().unwrap()).eq(1..=5000));
     assert_eq!(kinds(&events).last(), Some(&"task_finished"));
-}
-
-#[tokio::test]
-async fn the_oldest_finished_task_is_forgotten_and_a_running_one_never() {
-    let store = Store::new(CancellationToken::new());
-    let agent = Agent::by_id("slow").unwrap();
-    let body = json!({ "input": {} });
-    let body = body.as_object().unwrap();
-    let order = Order { agent: &agent, version: "3", organization: "org-1", body, bytes: 12 };
-    let create = || text(&store.create(&order).unwrap().snapshot()["id"]);
-    let (finished, running) = (create(), create());
-    store.find(&finished).unwrap().stop();
-    let others: Vec<_> = (0..9_998).map(|_| create()).collect();
-    assert!(store.find(&finished).is_some());
-    create();
-    assert!(store.find(&finished).is_none());
-    assert!(store.find(&running).is_some());
-    assert_eq!(store.create(&order).map(|turn| Arc::strong_count(&turn)), Err(Refusal::Full));
-    store.find(others.last().unwrap()).unwrap().stop();
-    create();
 }
 
 fn with_id(id: &str, prompt: &str) -> Value {
