@@ -24,7 +24,7 @@ use tonic::Status;
 use super::{
     connection::Connection,
     limits::Permit,
-    sent::Outgoing,
+    outgoing::Outgoing,
     status::refuse_at_the_door,
     traffic::{Here, UnderWay},
 };
@@ -34,7 +34,7 @@ use crate::{
     telemetry::{MethodKind, Record},
 };
 
-/// How long whatever has no more time has to send its last word: a call, and a process with its drain. A caller that does not read it is not waited for.
+/// How long a call that has no more time has to send its last word. A caller that does not read it is not waited for.
 pub const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// A call's guard; shared by its work, its answer and the task that serves it.

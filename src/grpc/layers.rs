@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, convert::Infallible, error::Error as _, sync::Arc};
 
-use http::{HeaderName, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, service::Routes};
@@ -18,8 +18,7 @@ use super::{
     metadata,
     received::{Received, drain},
     sent::Sent,
-    server::SERVICE,
-    service::Service,
+    service::{SERVICE, Service},
     status::{self, refuse_at_the_door},
     tls::Tls,
     whole::{Whole, full},
@@ -29,10 +28,8 @@ use crate::{
     config,
     memory::Budget,
     proto::{TooLong, agent_service_server::AgentServiceServer},
-    telemetry::{Call, MethodKind, Metrics, Record},
+    telemetry::{Call, MethodKind, Metrics, Record, X_REQUEST_ID},
 };
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What all connections share.
 pub struct Edge {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use uuid::{Builder, Uuid, fmt::Hyphenated};
 
-use crate::{calls::Error, translate};
+use crate::{calls::Error, telemetry::X_REQUEST_ID, translate};
 
 /// The longest request id that is taken over, in bytes.
 const MAX_REQUEST_ID: usize = 128;
@@ -62,7 +62,7 @@ fn timeout(text: &str) -> Option<Duration> {
 
 /// The call's `x-request-id`, or a new one where it has none that is printable and short.
 pub fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let given = headers.get("x-request-id").map(HeaderValue::as_bytes);
+    let given = headers.get(X_REQUEST_ID).map(HeaderValue::as_bytes);
     let given = given.filter(|id| (1..=MAX_REQUEST_ID).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic));
     let made_up = || HeaderValue::from_str(new_id().encode_lower(&mut Uuid::encode_buffer())).ok();
     given.and_then(|id| HeaderValue::from_bytes(id).ok()).or_else(made_up).unwrap_or(HeaderValue::from_static("-"))

@@ -13,67 +13,20 @@ use http_body::{Body as _, Frame, SizeHint};
 use tonic::{Code, Status, body::Body};
 
 use super::{
-    frames::{Encoding, Messages},
     guard::{Guard, catch},
+    outgoing::{Outgoing, trailers},
     status::code_name,
 };
-use crate::{
-    memory,
-    telemetry::{Call, MethodKind},
-};
+use crate::telemetry::{Call, MethodKind};
 
 /// The largest piece that is handed out at once, in bytes: as large as a frame.
 const PIECE: usize = 16 << 10;
-
-/// What a call has still to send.
-#[derive(Default)]
-pub struct Outgoing {
-    source: Source,
-    /// What has been encoded and not been handed out.
-    rest: Bytes,
-    /// How large a unary answer's message is, in bytes.
-    pub size: usize,
-}
-
-#[derive(Default)]
-enum Source {
-    /// There is nothing more.
-    #[default]
-    Nothing,
-    /// A unary answer, or what is no call of the API.
-    Body(Body),
-    Messages(Box<dyn Messages>, Option<Encoding>),
-}
 
 /// An answer's body. It is over with its trailers, or when its caller leaves.
 pub struct Sent {
     guard: Arc<Guard>,
     call: Call,
     is_over: bool,
-}
-
-impl Outgoing {
-    /// Sends these, in place of the body that comes with the head.
-    pub fn stream(&mut self, messages: impl Messages + 'static) {
-        self.source = Source::Messages(Box::new(messages), None);
-    }
-
-    /// Drops what has not been handed out; whether there was something.
-    pub fn give_up(&mut self) -> bool {
-        !std::mem::take(self).rest.is_empty()
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        match &mut self.source {
-            Source::Nothing => Poll::Ready(None),
-            // Encoded and compressed in there.
-            Source::Body(body) => memory::aside(self.size, || Pin::new(body).poll_frame(cx)),
-            Source::Messages(messages, encoding) => match ready!(messages.poll(cx, *encoding)) {
-                Ok(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                Err(status) => Poll::Ready(Some(Ok(Frame::trailers(trailers(&status))))),
-            },
-        }
-    }
 }
 
 impl Sent {
@@ -83,13 +36,7 @@ impl Sent {
             call.answered(code_name(code));
         }
         let is_over = body.is_end_stream();
-        {
-            let mut answer = guard.answer();
-            match &mut answer.source {
-                Source::Messages(_, encoding) if !is_over => *encoding = Encoding::of(head),
-                source => *source = Source::Body(body),
-            }
-        }
+        guard.answer().begin(head, body);
         if is_over {
             guard.release();
         } else if call.record().method().kind == MethodKind::Unary {
@@ -177,13 +124,6 @@ impl http_body::Body for Sent {
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
     }
-}
-
-fn trailers(status: &Status) -> HeaderMap {
-    let mut trailers = HeaderMap::new();
-    // It fails for a message that no header can hold; what is there by then says the code.
-    let _ = status.add_header(&mut trailers);
-    trailers
 }
 
 fn code(headers: &HeaderMap) -> Option<Code> {

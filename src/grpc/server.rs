@@ -20,7 +20,14 @@ use tonic_health::{
 use tracing::warn;
 
 use super::{
-    attach::Attach, auth::Auth, connection, door::Door, layers::Edge, limits::Limits, service::Service, tls::Tls,
+    attach::Attach,
+    auth::Auth,
+    door::Door,
+    layers::Edge,
+    limits::Limits,
+    service::{SERVICE, Service},
+    serving,
+    tls::Tls,
 };
 use crate::{
     calls::Calls,
@@ -31,8 +38,6 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// The service's name, for health checks.
-pub const SERVICE: &str = "xpander.agent.v1.AgentService";
 /// The whole server's name, for health checks.
 const ALL: &str = "";
 
@@ -176,7 +181,7 @@ impl Server {
                         continue;
                     };
                     told = Told::default();
-                    let serving = connection::serve(socket, Arc::clone(&self.edge));
+                    let serving = serving::serve(socket, Arc::clone(&self.edge));
                     connections.spawn(async move {
                         serving.await;
                         drop(place);

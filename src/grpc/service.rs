@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// The service's name, for health checks.
+pub const SERVICE: &str = "xpander.agent.v1.AgentService";
+
 /// The service behind the gRPC port.
 pub struct Service {
     pub calls: Calls,

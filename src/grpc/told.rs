@@ -14,6 +14,8 @@ use http::{HeaderMap, HeaderValue};
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::telemetry::X_REQUEST_ID;
+
 /// The domain of every reason.
 const DOMAIN: &str = "xpander.ai";
 /// What a whole error stays below in bytes: as clients count it, and on the wire.
@@ -103,7 +105,7 @@ struct Room {
 
 impl Room {
     fn beside(request_id: &HeaderValue) -> Self {
-        let (counted, wire) = size("x-request-id", request_id);
+        let (counted, wire) = size(X_REQUEST_ID.as_str(), request_id);
         Self { counted: MAX_COUNTED - BESIDE_COUNTED - counted, wire: MAX_WIRE - BESIDE_WIRE - wire }
     }
 

@@ -27,12 +27,11 @@ use super::{
 use crate::{
     config,
     memory::{self, Account, Budget, Held, make_room},
-    telemetry::{Attempt, Record, Route, Sending},
+    telemetry::{Attempt, Record, Route, Sending, X_REQUEST_ID},
 };
 
 // Made once: what comes as a text is checked, and copied, for each request.
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// How much of a refusal's body is read, in bytes, and for how long: its status says the most. JSON is read to its end,

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tracing::{Span, debug, field::Empty, info};
 
 use super::{
@@ -15,6 +15,9 @@ use super::{
     record::{Attached, End, Record},
     trace,
 };
+
+/// The header that carries a call's request id, to callers and to the platform.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How much earlier than ours a caller's clock may say that its deadline has passed.
 const CLOCKS: Duration = Duration::from_millis(20);

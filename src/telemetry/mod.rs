@@ -28,7 +28,7 @@ use tracing_subscriber::{
 
 pub use self::{
     attempt::{Attempt, Sending},
-    call::Call,
+    call::{Call, X_REQUEST_ID},
     method::{Kind as MethodKind, Method},
     metrics::Metrics,
     otlp::ExportError,
