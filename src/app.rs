@@ -83,7 +83,7 @@ impl Bound {
         let client = Client::new(&settings.platform, &settings.events, Arc::clone(&budget));
         let metrics = Metrics::new(settings.otlp.metrics.as_ref())?;
         let parts = Parts {
-            calls: Calls::new(client, &settings.agents, &settings.events),
+            calls: Calls::new(client, settings),
             keys: Arc::new(Keys::new(&settings.platform)?),
             auth: Arc::new(Auth::new(&settings.auth, settings.server.tls_client_ca_file.is_some())),
             tls: Tls::new(&settings.server, &settings.auth)?.map(Arc::new),

@@ -1,6 +1,9 @@
 //! A failed call, sorted by who must act; `grpc::status` turns it into a status.
 
+use std::time::Duration;
+
 use crate::{
+    claims::Why,
     platform,
     telemetry::Record,
     translate::{self, Violation},
@@ -72,6 +75,12 @@ pub enum Kind {
     /// The caller's deadline passed.
     #[error("the deadline passed")]
     Deadline,
+    /// An earlier create with this request id may have made a task.
+    #[error("an earlier call with this request_id may have created a task, or may still: {0}")]
+    Earlier(Why),
+    /// No more request ids can be remembered, for this long.
+    #[error("the proxy remembers as many request ids as it may (deduplication.memory_bytes); come back later")]
+    Full(Duration),
     /// The exchange with the platform failed.
     #[error(transparent)]
     Platform(platform::Error),
@@ -85,6 +94,8 @@ pub enum Kind {
 pub enum Outcome {
     /// It has not.
     NotCreated,
+    /// An earlier call with the same request id has, and this one could not read it.
+    Created,
     /// It cannot be known.
     Unknown,
 }
@@ -148,7 +159,8 @@ impl Error {
     /// calls back what is not on its way.
     #[must_use]
     pub fn of_create(mut self, record: &Record) -> Self {
-        self.outcome = Some(if record.may_have_created() { Outcome::Unknown } else { Outcome::NotCreated });
+        let seen = || if record.may_have_created() { Outcome::Unknown } else { Outcome::NotCreated };
+        self.outcome = Some(self.outcome.unwrap_or_else(seen));
         self
     }
 

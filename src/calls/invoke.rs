@@ -1,6 +1,6 @@
 //! `Invoke`: creates a task, or reads the one that the prompt names.
 
-use super::{Calls, Error, create::Create};
+use super::{Calls, Error, create::Create, deduplicate::Once};
 use crate::{platform::Context, proto, translate};
 
 impl Calls {
@@ -18,14 +18,14 @@ impl Calls {
             // Its failure is the call's: a new task is never created in its place.
             return Box::pin(self.get_task(context, task_id)).await;
         }
-        let (mut create, request_id) = (Create::new(&invocation)?, invocation.request_id.map(str::to_owned));
+        let (mut create, has_name) = (Create::new(&invocation)?, invocation.request_id.is_some());
         // Its body is written: a large one is not held twice while the platform works.
-        drop(request);
+        let once = if has_name { Some(Once::of(context, request)?) } else { None };
         let agent_id = create.agent.clone();
         self.pin(context, &mut create.version, &agent_id);
-        let created = match request_id {
+        let created = match once {
             // Boxed, as all that is not every call's: a future is as large as the largest of its ways.
-            Some(request_id) => Box::pin(self.create_once(context, &request_id, create)).await,
+            Some(once) => Box::pin(self.create_once(context, once, create)).await,
             None => self.create(context, create).await,
         };
         created.map_err(|error| error.of_agent(&agent_id))

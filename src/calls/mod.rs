@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub use error::{Error, Kind, Outcome};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{deduplicate::Deduplicator, follow::Manner, wait::Waits};
+use self::{deduplicate::Names, follow::Manner, wait::Waits};
 use crate::{config, platform::Client, translate};
 
 /// The calls, with what they share. Cheap to clone.
@@ -31,7 +31,7 @@ struct Shared {
     pins: BTreeMap<String, String>,
     stop_abandoned: bool,
     following: Manner,
-    creates: Deduplicator,
+    names: Names,
     waits: Waits,
     /// Creates go on when their caller has left; a shutdown waits for them here.
     background: TaskTracker,
@@ -42,7 +42,8 @@ struct Shared {
 impl Calls {
     /// The calls over one platform client.
     #[must_use]
-    pub fn new(platform: Client, agents: &config::Agents, events: &config::Events) -> Self {
+    pub fn new(platform: Client, settings: &config::Settings) -> Self {
+        let config::Settings { agents, events, deduplication, .. } = settings;
         let shared = Shared {
             waits: Waits::default(),
             platform,
@@ -54,11 +55,17 @@ impl Calls {
                 reconnect_budget: events.reconnect_budget,
                 idle_timeout: events.idle_timeout,
             },
-            creates: Deduplicator::default(),
+            names: Names::new(deduplication.remembered, deduplication.memory_bytes),
             background: TaskTracker::new(),
             ending: CancellationToken::new(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// How many creates are remembered by their request ids, and the bytes that this takes.
+    #[must_use]
+    pub fn remembered(&self) -> (usize, usize) {
+        self.shared.names.size()
     }
 
     /// Waits for the creates that are still under way, theirs and those whose callers have left. No call may be begun

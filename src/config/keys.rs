@@ -8,6 +8,7 @@ const AT_MOST_AN_HOUR: RangeInclusive<Duration> = Duration::ZERO..=Duration::fro
 const AT_MOST_A_DAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
 /// For times in which something must be able to happen.
 const SOME_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
+const A_MINUTE_OR_MORE: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(24);
 /// For the lives of connections: shorter ones would cost more than they carry.
 const A_SECOND_OR_MORE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
 const MANY: RangeInclusive<u32> = 1..=1_000_000;
@@ -143,6 +144,12 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
         "The largest event; a larger one is skipped, counted and logged."),
     ("events.forward_access_tokens", Kind::Switch(|s| &mut s.events.forward_access_tokens),
         "Whether access tokens inside auth events reach callers."),
+    ("deduplication.remembered", Kind::Time(|s| &mut s.deduplication.remembered, A_MINUTE_OR_MORE),
+        "How long a `request_id` is remembered, from the call that brought it first: the same one again within it makes no second \
+         task."),
+    ("deduplication.memory_bytes", Kind::Bytes(|s| &mut s.deduplication.memory_bytes),
+        "The bytes that the process remembers request ids in, about 160 each. None is forgotten before its time is up: when there \
+         is no room, creates with a new one are refused with RESOURCE_EXHAUSTED."),
     ("telemetry.log_format", Kind::LogFormat(|s| &mut s.telemetry.log_format),
         "JSON lines or text for people, on standard error."),
     ("telemetry.log_filter", Kind::LogFilter(|s| &mut s.telemetry.log_filter),

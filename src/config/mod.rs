@@ -3,6 +3,7 @@
 //! Plain data: knows nothing of what uses it.
 
 mod callers;
+mod deduplication;
 mod duration;
 mod environment;
 mod fault;
@@ -30,6 +31,7 @@ mod together;
 mod tree;
 
 pub use callers::{Auth, UserField, Users};
+pub use deduplication::Deduplication;
 pub use fault::Fault;
 pub use files::{secret_from, tokens_from};
 pub use load::load;

@@ -96,6 +96,18 @@ impl Metrics {
         gauge.with_description(what).with_callback(move |gauge| gauge.observe(bytes(), &[])).build();
     }
 
+    /// Has it told how many creates are remembered by their request ids, and in how many bytes, whenever metrics are read.
+    pub fn observe_names(&self, size: impl Fn() -> (usize, usize) + Clone + Send + Sync + 'static) {
+        let meter = self.provider.meter(env!("CARGO_PKG_NAME"));
+        let count = size.clone();
+        let gauge = meter.u64_observable_gauge("xpander.deduplication.entries").with_unit("{request}");
+        let what = "Creates that the process remembers by their request ids.";
+        gauge.with_description(what).with_callback(move |gauge| gauge.observe(count().0 as u64, &[])).build();
+        let gauge = meter.u64_observable_gauge("xpander.deduplication.size").with_unit("By");
+        let what = "Bytes that they are remembered in (deduplication.memory_bytes).";
+        gauge.with_description(what).with_callback(move |gauge| gauge.observe(size().1 as u64, &[])).build();
+    }
+
     /// Counts a connection that was closed because too many were open.
     pub fn connection_refused(&self) {
         self.instruments.refused_connections.add(1, &[]);

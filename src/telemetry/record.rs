@@ -171,6 +171,12 @@ impl Record {
         self.attached.fetch_or(kind as u8, Relaxed);
     }
 
+    /// Whether the proxy added this to the request by itself.
+    #[must_use]
+    pub fn has_attached(&self, kind: Attached) -> bool {
+        self.attached.load(Relaxed) & kind as u8 != 0
+    }
+
     /// Notes an event that is on its way to the caller.
     pub fn event(&self, kind: EventType) {
         self.events.fetch_add(1, Relaxed);
