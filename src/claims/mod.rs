@@ -3,6 +3,7 @@
 //!
 //! Not the create itself, nor what its callers are told: that is `calls`.
 
+pub mod decide;
 mod memory;
 mod name;
 mod why;
