@@ -16,8 +16,9 @@ use tokio::{
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{info, warn};
 
-use super::{Calls, Error, Kind};
+use super::{Calls, Error, Kind, Outcome};
 use crate::{
+    claims::{Attempt, End, Verdict, Why},
     platform::{self, Context, Phase, Progress, State, wire},
     proto,
     telemetry::{Attached, Record},
@@ -40,6 +41,8 @@ pub(super) struct Life {
     /// Of the call that began it.
     context: Context,
     progress: Arc<Progress>,
+    /// Its name in the store, where it has one.
+    attempt: Option<Attempt>,
     /// Whether its task is stopped when nobody is left to hear of it.
     is_stopped: bool,
     is_over: bool,
@@ -75,7 +78,7 @@ impl Calls {
     pub(super) async fn create(&self, context: &Context, create: Create) -> Answer {
         let progress = Arc::new(Progress::begin());
         let life = Life::begin(self, context, &progress, self.shared.stop_abandoned);
-        let life = Box::pin(life.live(create, |answer| answer));
+        let life = Box::pin(life.live(create, |answer, _| answer));
         let caller = Caller::new(progress, context);
         in_time(context, Driven { life: Some(life), caller, calls: self.clone() }).await
     }
@@ -114,12 +117,26 @@ impl Life {
     pub(super) fn begin(calls: &Calls, context: &Context, progress: &Arc<Progress>, is_stopped: bool) -> Self {
         let (calls, context) = (calls.clone(), context.without_deadline());
         let counted = calls.shared.background.token();
-        Self { calls, context, progress: Arc::clone(progress), is_stopped, is_over: false, _counted: counted }
+        Self {
+            calls,
+            context,
+            progress: Arc::clone(progress),
+            attempt: None,
+            is_stopped,
+            is_over: false,
+            _counted: counted,
+        }
+    }
+
+    /// The same, unless another replica has created it.
+    pub(super) fn once(mut self, attempt: Option<Attempt>) -> Self {
+        self.attempt = attempt;
+        self
     }
 
     /// Loads the agent, creates the task, and publishes what came of it. Nobody joins or leaves while that is done, so that
     /// it is known who hears of it.
-    pub(super) async fn live<T>(self, create: Create, publish: impl FnOnce(Answer) -> T) -> T {
+    pub(super) async fn live<T>(self, create: Create, publish: impl FnOnce(Answer, &End) -> T) -> T {
         // Dropped before `publish` is, whose waiters look at how it ended.
         let mut life = self;
         let created = life.send(create).await;
@@ -136,7 +153,15 @@ impl Life {
         };
         let answer = created.map(translate::task);
         let failure = answer.as_ref().err().map(Error::summary);
-        let (state, published) = life.progress.step(|state| (state.end(end), publish(answer)));
+        let (state, ended, published) = life.progress.step(|state| {
+            let state = state.end(end);
+            let ended = ended(state.phase, &answer);
+            let published = publish(answer, &ended);
+            (state, ended, published)
+        });
+        if let Some(attempt) = &mut life.attempt {
+            attempt.end(ended);
+        }
         life.tell(state, failure.as_deref());
         if state.phase == Phase::Created && state.callers == 0 && life.is_stopped {
             life.stop().await;
@@ -145,7 +170,7 @@ impl Life {
     }
 
     /// Loads the agent and sends the create, once.
-    async fn send(&self, mut create: Create) -> Result<Box<wire::Task>, Error> {
+    async fn send(&mut self, mut create: Create) -> Result<Box<wire::Task>, Error> {
         let (context, platform) = (&self.context, &self.calls.shared.platform);
         let agent_id = platform.agent_id(context, &create.agent, create.version.as_deref()).await?;
         if !translate::is_id(&agent_id) {
@@ -153,6 +178,12 @@ impl Life {
             Err(platform::Error::Unreadable { what: "load an agent", why, status: 200 })?;
         }
         self.calls.pin(context, &mut create.version, &agent_id);
+        if let Some(attempt) = &mut self.attempt
+            && let Some(task_id) = claimed(attempt.decide().await, &self.calls, context, &self.progress)?
+        {
+            let read = platform.task(context, &task_id).await;
+            return read.map_err(|error| Error::from(error).of_task(&task_id).outcome(Outcome::Created));
+        }
         // A reset that came right behind the request is heard before the create is sent: a storm of resets makes no
         // storm of tasks.
         yield_now().await;
@@ -189,6 +220,46 @@ impl Life {
                 warn!(request_id, task_id, error = error.summary(), "the abandoned task could not be stopped");
             }
         }
+    }
+}
+
+/// What follows from a claim: nothing, so that the create is sent, or a task that is read.
+fn claimed(verdict: Verdict, calls: &Calls, context: &Context, progress: &Progress) -> Result<Option<Box<str>>, Error> {
+    Err(match verdict {
+        Verdict::Create(until) => {
+            progress.not_after(until);
+            return Ok(None);
+        }
+        Verdict::Task(id) => return Ok(Some(id)),
+        Verdict::Away if calls.shared.goes_alone => {
+            context.record.went_alone();
+            return Ok(None);
+        }
+        Verdict::Away => Error::new(Kind::StoreAway),
+        Verdict::Other => other_content(),
+        Verdict::Unknown(why) => Error::new(Kind::Earlier(why)).outcome(Outcome::Unknown),
+    })
+}
+
+/// A request id that stands for another create.
+pub(super) fn other_content() -> Error {
+    Error::invalid("request_id", "was used for another invocation, and is remembered still")
+}
+
+/// How a create has ended, as it is remembered.
+fn ended(phase: Phase, answer: &Answer) -> End {
+    match answer {
+        _ if phase == Phase::NotCreated => End::Free,
+        Ok(task) if translate::is_id(&task.id) => End::Done((*task.id).into()),
+        // Nobody can read that one again.
+        Ok(_) => End::Unknown(Why::Unreadable(200)),
+        Err(Error { kind: Kind::Platform(error), .. }) => End::Unknown(match error {
+            platform::Error::Refused(refusal) => Why::Refused(refusal.status),
+            platform::Error::Unreadable { status, .. } => Why::Unreadable(*status),
+            platform::Error::Timeout(_) | platform::Error::Deadline => Why::TimedOut,
+            platform::Error::Lost(_) | platform::Error::Connect(_) | platform::Error::Unprocessed(_) => Why::Lost,
+        }),
+        Err(_) => End::Unknown(Why::Abandoned),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Names for creates: of the invocations with one `request_id` (AIP-155), the first one creates, the others wait with it, and
 //! who asks later reads its task.
 //!
-//! Not what is remembered, and for how long: that is `claims`.
+//! Not what is remembered, and for how long, nor what other replicas know: that is `claims`.
 
 use std::{
     io::BufWriter,
@@ -13,12 +13,12 @@ use tokio::{sync::watch, task::AbortHandle};
 
 use super::{
     Calls, Error, Kind, Outcome,
-    create::{Answer, Caller, Create, Life, in_time, told_to_nobody},
+    create::{Answer, Caller, Create, Life, in_time, other_content, told_to_nobody},
 };
 use crate::{
-    claims::{Asked, End, Fingerprint, Memory, Name, Why},
+    claims::{Asked, Attempt, End, Fingerprint, Memory, Name, Why},
     memory,
-    platform::{self, Context, Phase, Progress, State},
+    platform::{Context, Phase, Progress, State},
     proto::InvokeRequest,
     telemetry::Attached,
     translate,
@@ -96,18 +96,15 @@ impl Calls {
             Asked::UnderWay(named) => (named, false),
             Asked::Done(task_id) => return self.read_again(context, &task_id).await,
             Asked::Unknown(why) => {
-                context.record.set_may_have_created(true);
-                return Err(Error::new(Kind::Earlier(why)));
+                return Err(Error::new(Kind::Earlier(why)).outcome(Outcome::Unknown));
             }
-            Asked::Other => {
-                return Err(Error::invalid("request_id", "was used for another invocation, and is remembered still"));
-            }
+            Asked::Other => return Err(other_content()),
             Asked::Full(wait) => return Err(Error::new(Kind::Full(wait))),
         };
         let caller = Caller::new(Arc::clone(&named.progress), context);
         let waiting = Waiting { calls: self, context, name, named, caller };
         if is_new {
-            waiting.begin(create, publish);
+            waiting.begin(once, create, publish);
         }
         in_time(context, waiting.answer()).await
     }
@@ -118,20 +115,24 @@ impl Calls {
         // To who leaves before it is read.
         context.record.set_may_have_created(true);
         let read = self.get_task(context, task_id).await;
-        read.map_err(|error| Error { outcome: Some(Outcome::Created), ..error })
+        read.map_err(|error| error.outcome(Outcome::Created))
     }
 }
 
 impl Waiting<'_> {
     /// Begins the create, which goes on by itself: its answer comes for whoever still waits, and for those who ask later.
-    fn begin(&self, create: Create, publish: watch::Sender<Option<Answer>>) {
+    fn begin(&self, once: Once, create: Create, publish: watch::Sender<Option<Answer>>) {
         // Not stopped, whatever the setting: who gave the create a name means to come back for it.
         let life = Life::begin(self.calls, self.context, &self.named.progress, false);
+        let shared = &self.calls.shared;
+        let attempt =
+            |store| Attempt::new(store, (once.name, once.content), &self.named.progress, shared.longest_create);
+        let life = life.once(shared.store.as_ref().map(attempt));
         let (calls, named) = (self.calls.clone(), Arc::clone(&self.named));
         let mut settling = Settling { calls, name: self.name, named, end: None };
         let life = async move {
-            life.live(create, |answer| {
-                settling.end = Some(end(&answer));
+            life.live(create, |answer, end| {
+                settling.end = Some(end.clone());
                 publish.send_replace(Some(answer));
             })
             .await;
@@ -152,7 +153,7 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let Some(State { phase, callers: 0, is_told }) = self.caller.leave() else { return };
+        let Some(State { phase, callers: 0, is_told, .. }) = self.caller.leave() else { return };
         match phase {
             Phase::NotCreated => {
                 if let Some(life) = self.named.life.get() {
@@ -183,20 +184,4 @@ impl Drop for Settling {
 /// Whether a create has made no task and will make none, so that its name is free.
 fn is_free(progress: &Progress) -> bool {
     progress.phase() == Phase::NotCreated
-}
-
-/// How a create that was on its way has ended.
-fn end(answer: &Answer) -> End {
-    match answer {
-        Ok(task) if translate::is_id(&task.id) => End::Done((*task.id).into()),
-        // Nobody can read that one again.
-        Ok(_) => End::Unknown(Why::Unreadable(200)),
-        Err(Error { kind: Kind::Platform(error), .. }) => End::Unknown(match error {
-            platform::Error::Refused(refusal) => Why::Refused(refusal.status),
-            platform::Error::Unreadable { status, .. } => Why::Unreadable(*status),
-            platform::Error::Timeout(_) | platform::Error::Deadline => Why::TimedOut,
-            platform::Error::Lost(_) | platform::Error::Connect(_) | platform::Error::Unprocessed(_) => Why::Lost,
-        }),
-        Err(_) => End::Unknown(Why::Abandoned),
-    }
 }

@@ -81,6 +81,11 @@ pub enum Kind {
     /// No more request ids can be remembered, for this long.
     #[error("the proxy remembers as many request ids as it may (deduplication.memory_bytes); come back later")]
     Full(Duration),
+    /// The store that all replicas share is away, so that nobody knows whether the create is another one's already.
+    #[error(
+        "request ids cannot be compared with those of other replicas at the moment (deduplication.store); nothing was created"
+    )]
+    StoreAway,
     /// The exchange with the platform failed.
     #[error(transparent)]
     Platform(platform::Error),
@@ -153,6 +158,11 @@ impl Error {
             }
         }
         self
+    }
+
+    /// Says what is known of the task that a create has, or may have, made before.
+    pub(super) fn outcome(self, outcome: Outcome) -> Self {
+        Self { outcome: Some(outcome), ..self }
     }
 
     /// Says whether the call may have created a task. Asked when nothing works on the call any more: a caller that leaves

@@ -10,13 +10,13 @@ mod stream_events;
 mod tasks;
 mod wait;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub use error::{Error, Kind, Outcome};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{deduplicate::Names, follow::Manner, wait::Waits};
-use crate::{config, platform::Client, translate};
+use crate::{claims::Store, config, platform::Client, translate};
 
 /// The calls, with what they share. Cheap to clone.
 #[derive(Clone)]
@@ -32,6 +32,12 @@ struct Shared {
     stop_abandoned: bool,
     following: Manner,
     names: Names,
+    /// Where all replicas share them.
+    store: Option<Arc<Store>>,
+    /// Whether a create goes on without the store while that is away.
+    goes_alone: bool,
+    /// How long a create may take on its way.
+    longest_create: Duration,
     waits: Waits,
     /// Creates go on when their caller has left; a shutdown waits for them here.
     background: TaskTracker,
@@ -42,7 +48,7 @@ struct Shared {
 impl Calls {
     /// The calls over one platform client.
     #[must_use]
-    pub fn new(platform: Client, settings: &config::Settings) -> Self {
+    pub fn new(platform: Client, store: Option<Arc<Store>>, settings: &config::Settings) -> Self {
         let config::Settings { agents, events, deduplication, .. } = settings;
         let shared = Shared {
             waits: Waits::default(),
@@ -56,6 +62,9 @@ impl Calls {
                 idle_timeout: events.idle_timeout,
             },
             names: Names::new(deduplication.remembered, deduplication.memory_bytes),
+            store,
+            goes_alone: deduplication.when_away == config::WhenAway::Alone,
+            longest_create: settings.platform.request_timeout,
             background: TaskTracker::new(),
             ending: CancellationToken::new(),
         };
@@ -73,12 +82,18 @@ impl Calls {
     pub async fn finish(&self) {
         self.shared.background.close();
         self.shared.background.wait().await;
+        if let Some(store) = &self.shared.store {
+            store.settled().await;
+        }
     }
 
     /// Ends the creates that are still under way without their callers: the process has no more time for them. Returns
     /// when each of them is told of and counted.
     pub async fn end(&self) {
         self.shared.ending.cancel();
+        if let Some(store) = &self.shared.store {
+            store.close();
+        }
         self.finish().await;
     }
 }

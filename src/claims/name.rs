@@ -27,6 +27,11 @@ impl Name {
         Self(hash.finalize().into())
     }
 
+    /// Its key in the store; one key, so that it works on a cluster.
+    pub(super) fn key(&self) -> String {
+        self.0.iter().fold("xgp1:c:".to_owned(), |key, byte| key + &format!("{byte:02x}"))
+    }
+
     /// As much of it as one process needs.
     pub(super) fn short(&self) -> [u8; 16] {
         self.0.first_chunk().copied().unwrap_or_default()

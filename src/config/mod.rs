@@ -31,9 +31,9 @@ mod together;
 mod tree;
 
 pub use callers::{Auth, UserField, Users};
-pub use deduplication::Deduplication;
+pub use deduplication::{Deduplication, WhenAway};
 pub use fault::Fault;
-pub use files::{secret_from, tokens_from};
+pub use files::{secret_from, store_from, tokens_from};
 pub use load::load;
 pub use otel::{Export, Otlp, OtlpProtocol};
 pub use proxies::Proxies;

@@ -101,6 +101,7 @@ fn end(kind: &Kind) -> End {
         | Kind::TooLarge { .. }
         | Kind::Dawdling
         | Kind::Earlier(_)
+        | Kind::StoreAway
         | Kind::Internal => End::Finished,
     }
 }
@@ -117,6 +118,7 @@ fn row(kind: &Kind) -> Row {
         Kind::Overloaded(_) => Row { retry_after: Some(SOON), ..row(Code::ResourceExhausted, "PROXY_OVERLOADED") },
         Kind::Unread => Row { retry_after: Some(SOON), ..row(Code::ResourceExhausted, "ANSWER_UNREAD") },
         Kind::Full(wait) => Row { retry_after: Some(*wait), ..row(Code::ResourceExhausted, "DEDUPLICATION_FULL") },
+        Kind::StoreAway => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "DEDUPLICATION_UNAVAILABLE") },
         Kind::Earlier(why) => match why {
             Why::Lost => row(Code::Unavailable, "PLATFORM_CONNECTION_LOST"),
             Why::TimedOut => row(Code::DeadlineExceeded, "PLATFORM_TIMEOUT"),

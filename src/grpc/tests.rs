@@ -36,7 +36,7 @@ async fn edge() -> Arc<Edge> {
     let budget = Budget::new(settings.server.max_buffered_bytes);
     let client = Client::new(&settings.platform, &settings.events, Arc::clone(&budget));
     let parts = Parts {
-        calls: Calls::new(client, &settings),
+        calls: Calls::new(client, None, &settings),
         keys: Arc::new(Keys::new(&settings.platform).expect("connections")),
         auth: Arc::new(Auth::new(&settings.auth, false)),
         tls: None,

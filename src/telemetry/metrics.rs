@@ -52,6 +52,25 @@ struct Instruments {
     unknown_creates: Counter<u64>,
     refused_connections: Counter<u64>,
     malformed_requests: Counter<u64>,
+    claims: Counter<u64>,
+    claim_duration: Histogram<f64>,
+    alone: Counter<u64>,
+    store_restarts: Counter<u64>,
+}
+
+/// What a claim in the store came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Claimed {
+    /// It is this call's: the create was sent.
+    Granted,
+    /// Another call has made the task.
+    Done,
+    /// Another call may have made one.
+    Unknown,
+    /// Its request id was used for other content.
+    Other,
+    /// The store was away.
+    Away,
 }
 
 impl Metrics {
@@ -116,6 +135,32 @@ impl Metrics {
     /// Counts a request that HTTP/2 itself refused.
     pub fn request_malformed(&self) {
         self.instruments.malformed_requests.add(1, &[]);
+    }
+
+    /// Counts a claim in the store by what it came to, and its time, unless most of that was waiting for another call.
+    pub fn claimed(&self, claimed: Claimed, has_waited: bool, after: Duration) {
+        self.instruments.claims.add(1, &[claimed.label()]);
+        if !has_waited {
+            self.instruments.claim_duration.record(after.as_secs_f64(), &[]);
+        }
+    }
+
+    /// Counts a create that went on without the store.
+    pub fn went_alone(&self) {
+        self.instruments.alone.add(1, &[]);
+    }
+
+    /// Counts a store that is another one than before, or was restarted.
+    pub fn store_restarted(&self) {
+        self.instruments.store_restarts.add(1, &[]);
+    }
+
+    /// Has it told whether the store is away, whenever metrics are read.
+    pub fn observe_store(&self, is_away: impl Fn() -> bool + Send + Sync + 'static) {
+        let meter = self.provider.meter(env!("CARGO_PKG_NAME"));
+        let gauge = meter.u64_observable_gauge("xpander.deduplication.store.away");
+        let what = "1 while the store of request ids (deduplication.store) is away.";
+        gauge.with_description(what).with_callback(move |gauge| gauge.observe(is_away().into(), &[])).build();
     }
 
     pub(super) fn call_begun(&self, method: &Method) {
@@ -236,6 +281,22 @@ impl Instruments {
                 "{request}",
                 "Requests that HTTP/2 itself refused, by resetting their streams.",
             ),
+            claims: counter(
+                "xpander.deduplication.claims",
+                "{claim}",
+                "Claims in the store of request ids, by what they came to.",
+            ),
+            claim_duration: seconds("xpander.deduplication.claim.duration", "How long the store took for a claim."),
+            alone: counter(
+                "xpander.deduplication.alone",
+                "{create}",
+                "Creates with a request id that went on without the store (deduplication.when_away).",
+            ),
+            store_restarts: counter(
+                "xpander.deduplication.store.restarts",
+                "{restart}",
+                "Times that the store of request ids was another one than before, or had been restarted.",
+            ),
         };
         meter
             .u64_observable_counter("xpander.log.lines.dropped")
@@ -252,11 +313,19 @@ impl Instruments {
         self.calls.add(0, &[]);
         self.streams.add(0, &[]);
         let events = [&self.skipped, &self.gaps, &self.reconnects, &self.unknown_creates];
-        for counter in events.into_iter().chain([&self.refused_connections, &self.malformed_requests]) {
+        for counter in events.into_iter().chain([
+            &self.refused_connections,
+            &self.malformed_requests,
+            &self.alone,
+            &self.store_restarts,
+        ]) {
             counter.add(0, &[]);
         }
         for event_type in &self.event_types {
             self.events.add(0, event_type);
+        }
+        for claimed in [Claimed::Granted, Claimed::Done, Claimed::Unknown, Claimed::Other, Claimed::Away] {
+            self.claims.add(0, &[claimed.label()]);
         }
         for route in Route::ALL {
             self.retries.add(0, &route.attributes());
@@ -267,6 +336,19 @@ impl Instruments {
         for is_known in [true, false] {
             self.lookups.add(0, &[found(is_known)]);
         }
+    }
+}
+
+impl Claimed {
+    fn label(self) -> KeyValue {
+        let word = match self {
+            Self::Granted => "granted",
+            Self::Done => "done",
+            Self::Unknown => "unknown",
+            Self::Other => "other",
+            Self::Away => "away",
+        };
+        KeyValue::new("xpander.outcome", word)
     }
 }
 

@@ -32,7 +32,7 @@ pub use self::{
     attempt::{Attempt, Route, Sending},
     call::Call,
     method::{Kind as MethodKind, Method},
-    metrics::Metrics,
+    metrics::{Claimed, Metrics},
     otlp::ExportError,
     record::{Attached, End, Record},
 };

@@ -51,6 +51,7 @@ pub struct Record {
     pub(super) end: OnceLock<End>,
     is_complete: AtomicBool,
     may_have_created: AtomicBool,
+    is_alone: AtomicBool,
 }
 
 /// Why a call ended.
@@ -114,6 +115,7 @@ impl Record {
             end: OnceLock::new(),
             is_complete: AtomicBool::new(false),
             may_have_created: AtomicBool::new(false),
+            is_alone: AtomicBool::new(false),
         }
     }
 
@@ -274,6 +276,18 @@ impl Record {
     #[must_use]
     pub fn may_have_created(&self) -> bool {
         self.may_have_created.load(Relaxed)
+    }
+
+    /// Notes a create that its request id makes unique in this process alone, since the store is away.
+    pub fn went_alone(&self) {
+        self.is_alone.store(true, Relaxed);
+        self.metrics.went_alone();
+    }
+
+    /// Whether that is so.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.is_alone.load(Relaxed)
     }
 
     /// Notes why a connection to the platform failed: for the log alone, since it may name addresses.

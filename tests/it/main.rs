@@ -34,6 +34,7 @@ mod load;
 mod platform_connections;
 mod promtool;
 mod recordings;
+mod redis;
 mod server;
 mod streams;
 mod telemetry;
