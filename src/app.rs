@@ -89,7 +89,7 @@ impl Bound {
         let metrics = Metrics::new(settings.otlp.metrics.as_ref())?;
         let store = Store::start(&settings.deduplication, &metrics)?;
         let observed = store.clone();
-        metrics.observe_store(move || observed.as_ref().is_some_and(|store| store.trouble().is_some()));
+        metrics.claims().observe_store(move || observed.as_ref().is_some_and(|store| store.trouble().is_some()));
         let parts = Parts {
             calls: Calls::new(client, store.clone(), settings),
             keys: Arc::new(Keys::new(&settings.platform)?),

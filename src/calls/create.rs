@@ -16,9 +16,12 @@ use tokio::{
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{info, warn};
 
-use super::{Calls, Error, Kind, Outcome};
+use super::{
+    Calls, Error, Kind, Outcome,
+    known::{claimed, ended},
+};
 use crate::{
-    claims::{Attempt, End, Verdict, Why},
+    claims::{Attempt, End},
     platform::{self, Context, Phase, Progress, State, wire},
     proto,
     telemetry::{Attached, Record},
@@ -220,46 +223,6 @@ impl Life {
                 warn!(request_id, task_id, error = error.summary(), "the abandoned task could not be stopped");
             }
         }
-    }
-}
-
-/// What follows from a claim: nothing, so that the create is sent, or a task that is read.
-fn claimed(verdict: Verdict, calls: &Calls, context: &Context, progress: &Progress) -> Result<Option<Box<str>>, Error> {
-    Err(match verdict {
-        Verdict::Create(until) => {
-            progress.not_after(until);
-            return Ok(None);
-        }
-        Verdict::Task(id) => return Ok(Some(id)),
-        Verdict::Away if calls.shared.goes_alone => {
-            context.record.went_alone();
-            return Ok(None);
-        }
-        Verdict::Away => Error::new(Kind::StoreAway),
-        Verdict::Other => other_content(),
-        Verdict::Unknown(why) => Error::new(Kind::Earlier(why)).outcome(Outcome::Unknown),
-    })
-}
-
-/// A request id that stands for another create.
-pub(super) fn other_content() -> Error {
-    Error::invalid("request_id", "was used for another invocation, and is remembered still")
-}
-
-/// How a create has ended, as it is remembered.
-fn ended(phase: Phase, answer: &Answer) -> End {
-    match answer {
-        _ if phase == Phase::NotCreated => End::Free,
-        Ok(task) if translate::is_id(&task.id) => End::Done((*task.id).into()),
-        // Nobody can read that one again.
-        Ok(_) => End::Unknown(Why::Unreadable(200)),
-        Err(Error { kind: Kind::Platform(error), .. }) => End::Unknown(match error {
-            platform::Error::Refused(refusal) => Why::Refused(refusal.status),
-            platform::Error::Unreadable { status, .. } => Why::Unreadable(*status),
-            platform::Error::Timeout(_) | platform::Error::Deadline => Why::TimedOut,
-            platform::Error::Lost(_) | platform::Error::Connect(_) | platform::Error::Unprocessed(_) => Why::Lost,
-        }),
-        Err(_) => End::Unknown(Why::Abandoned),
     }
 }
 

@@ -13,7 +13,8 @@ use tokio::{sync::watch, task::AbortHandle};
 
 use super::{
     Calls, Error, Kind, Outcome,
-    create::{Answer, Caller, Create, Life, in_time, other_content, told_to_nobody},
+    create::{Answer, Caller, Create, Life, in_time, told_to_nobody},
+    known::other_content,
 };
 use crate::{
     claims::{Asked, Attempt, End, Fingerprint, Memory, Name, Why},
@@ -31,7 +32,7 @@ pub(super) type Names = Memory<Arc<Named>>;
 #[derive(Clone, Copy)]
 pub(super) struct Once {
     name: Name,
-    content: Fingerprint,
+    fingerprint: Fingerprint,
 }
 
 /// A create with its name, while it is under way.
@@ -77,21 +78,21 @@ impl Once {
         }
         let size = request.encoded_len();
         let hash = || Fingerprint::new(&name, |hash| translate::write_canonical(request, BufWriter::new(hash)));
-        let content = memory::aside(size, hash).map_err(|_| Error::new(Kind::Internal))?;
-        Ok(Self { name, content })
+        let fingerprint = memory::aside(size, hash).map_err(|_| Error::new(Kind::Internal))?;
+        Ok(Self { name, fingerprint })
     }
 }
 
 impl Calls {
     /// Creates a task unless a create with this name does so already, or has done so.
     pub(super) async fn create_once(&self, context: &Context, once: Once, create: Create) -> Answer {
-        let Once { name, content } = once;
+        let Once { name, fingerprint } = once;
         let ((publish, answer), progress) = (watch::channel(None), Arc::new(Progress::begin()));
         let new = Arc::new(Named { progress, answer, life: OnceLock::new() });
         let join = |known: &Arc<Named>, is_same| {
             if is_same { known.progress.step(State::join) } else { !is_free(&known.progress) }
         };
-        let (named, is_new) = match self.shared.names.ask(&name, content, Arc::clone(&new), join) {
+        let (named, is_new) = match self.shared.names.ask(&name, fingerprint, Arc::clone(&new), join) {
             Asked::Claimed => (new, true),
             Asked::UnderWay(named) => (named, false),
             Asked::Done(task_id) => return self.read_again(context, &task_id).await,
@@ -126,7 +127,7 @@ impl Waiting<'_> {
         let life = Life::begin(self.calls, self.context, &self.named.progress, false);
         let shared = &self.calls.shared;
         let attempt =
-            |store| Attempt::new(store, (once.name, once.content), &self.named.progress, shared.longest_create);
+            |store| Attempt::new(store, (once.name, once.fingerprint), &self.named.progress, shared.longest_create);
         let life = life.once(shared.store.as_ref().map(attempt));
         let (calls, named) = (self.calls.clone(), Arc::clone(&self.named));
         let mut settling = Settling { calls, name: self.name, named, end: None };

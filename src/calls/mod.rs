@@ -6,6 +6,7 @@ mod error;
 mod follow;
 mod history;
 mod invoke;
+mod known;
 mod stream_events;
 mod tasks;
 mod wait;

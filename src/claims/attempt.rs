@@ -110,7 +110,7 @@ impl Attempt {
                 Effect::Tell(Told::Away) | Effect::Settle(_) | Effect::Nothing => break Verdict::Away,
             };
         };
-        self.store.metrics.claimed(claimed(&verdict), waits.is_some(), begun.elapsed());
+        self.store.metrics.claims().claimed(claimed(&verdict), waits.is_some(), begun.elapsed());
         verdict
     }
 

@@ -124,11 +124,11 @@ pub fn step(state: State, event: Event) -> (State, Effect) {
             // Never taken over, however old it is, and whatever it may mean.
             Found::Stale | Found::Unknown | Found::Foreign => (Over, Effect::Tell(Told::Unknown)),
         },
-        (Asking, NoAnswer) => (InDoubt, Effect::Claim),
         (Asking, NotDone) => (Over, Effect::Tell(Told::Away)),
         (InDoubt, NoAnswer | NotDone) | (Asking | InDoubt, TooFew) => (Over, Effect::GiveUp),
-        // An own claim here is one that was late: it is confirmed first. Earlier ones may still be on their way.
-        (Elsewhere, Absent | Granted) => (InDoubt, Effect::Claim),
+        // An own claim that is found while waiting is one that was late: it is confirmed first. Earlier ones may still be on
+        // their way.
+        (Asking, NoAnswer) | (Elsewhere, Absent | Granted) => (InDoubt, Effect::Claim),
         (Elsewhere, NoAnswer | NotDone) => (Elsewhere, Effect::Look),
         (Elsewhere, TooLong) => (Over, Effect::Tell(Told::Unknown)),
         (Mine, Ended(how)) => (Over, Effect::Settle(how)),

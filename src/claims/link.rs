@@ -169,7 +169,7 @@ impl Keeper {
             );
         }
         if self.run_id.is_some() && run_id.is_some() && self.run_id != run_id {
-            self.purpose.metrics.store_restarted();
+            self.purpose.metrics.claims().store_restarted();
             warn!(
                 "deduplication.store: another one has taken its place, or it was restarted; what it did not keep is forgotten, and \
                  may be created again"

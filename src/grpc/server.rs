@@ -92,7 +92,7 @@ impl Server {
         let used = Arc::clone(&budget);
         metrics.observe_answers(move || used.used() as u64);
         let remembering = calls.clone();
-        metrics.observe_names(move || remembering.remembered());
+        metrics.claims().observe_names(move || remembering.remembered());
         let edge = Edge {
             agent: agent_service(service, &settings.server),
             others: others.routes().prepare(),

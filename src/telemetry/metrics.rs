@@ -14,6 +14,7 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use super::{
     attempt::Route,
+    claims::Claims,
     logs,
     method::{Kind, Method},
     otlp::{self, ExportError},
@@ -52,25 +53,7 @@ struct Instruments {
     unknown_creates: Counter<u64>,
     refused_connections: Counter<u64>,
     malformed_requests: Counter<u64>,
-    claims: Counter<u64>,
-    claim_duration: Histogram<f64>,
-    alone: Counter<u64>,
-    store_restarts: Counter<u64>,
-}
-
-/// What a claim in the store came to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Claimed {
-    /// It is this call's: the create was sent.
-    Granted,
-    /// Another call has made the task.
-    Done,
-    /// Another call may have made one.
-    Unknown,
-    /// Its request id was used for other content.
-    Other,
-    /// The store was away.
-    Away,
+    claims: Claims,
 }
 
 impl Metrics {
@@ -115,18 +98,6 @@ impl Metrics {
         gauge.with_description(what).with_callback(move |gauge| gauge.observe(bytes(), &[])).build();
     }
 
-    /// Has it told how many creates are remembered by their request ids, and in how many bytes, whenever metrics are read.
-    pub fn observe_names(&self, size: impl Fn() -> (usize, usize) + Clone + Send + Sync + 'static) {
-        let meter = self.provider.meter(env!("CARGO_PKG_NAME"));
-        let count = size.clone();
-        let gauge = meter.u64_observable_gauge("xpander.deduplication.entries").with_unit("{request}");
-        let what = "Creates that the process remembers by their request ids.";
-        gauge.with_description(what).with_callback(move |gauge| gauge.observe(count().0 as u64, &[])).build();
-        let gauge = meter.u64_observable_gauge("xpander.deduplication.size").with_unit("By");
-        let what = "Bytes that they are remembered in (deduplication.memory_bytes).";
-        gauge.with_description(what).with_callback(move |gauge| gauge.observe(size().1 as u64, &[])).build();
-    }
-
     /// Counts a connection that was closed because too many were open.
     pub fn connection_refused(&self) {
         self.instruments.refused_connections.add(1, &[]);
@@ -137,30 +108,10 @@ impl Metrics {
         self.instruments.malformed_requests.add(1, &[]);
     }
 
-    /// Counts a claim in the store by what it came to, and its time, unless most of that was waiting for another call.
-    pub fn claimed(&self, claimed: Claimed, has_waited: bool, after: Duration) {
-        self.instruments.claims.add(1, &[claimed.label()]);
-        if !has_waited {
-            self.instruments.claim_duration.record(after.as_secs_f64(), &[]);
-        }
-    }
-
-    /// Counts a create that went on without the store.
-    pub fn went_alone(&self) {
-        self.instruments.alone.add(1, &[]);
-    }
-
-    /// Counts a store that is another one than before, or was restarted.
-    pub fn store_restarted(&self) {
-        self.instruments.store_restarts.add(1, &[]);
-    }
-
-    /// Has it told whether the store is away, whenever metrics are read.
-    pub fn observe_store(&self, is_away: impl Fn() -> bool + Send + Sync + 'static) {
-        let meter = self.provider.meter(env!("CARGO_PKG_NAME"));
-        let gauge = meter.u64_observable_gauge("xpander.deduplication.store.away");
-        let what = "1 while the store of request ids (deduplication.store) is away.";
-        gauge.with_description(what).with_callback(move |gauge| gauge.observe(is_away().into(), &[])).build();
+    /// Those of creates with a request id.
+    #[must_use]
+    pub fn claims(&self) -> &Claims {
+        &self.instruments.claims
     }
 
     pub(super) fn call_begun(&self, method: &Method) {
@@ -281,21 +232,9 @@ impl Instruments {
                 "{request}",
                 "Requests that HTTP/2 itself refused, by resetting their streams.",
             ),
-            claims: counter(
-                "xpander.deduplication.claims",
-                "{claim}",
-                "Claims in the store of request ids, by what they came to.",
-            ),
-            claim_duration: seconds("xpander.deduplication.claim.duration", "How long the store took for a claim."),
-            alone: counter(
-                "xpander.deduplication.alone",
-                "{create}",
-                "Creates with a request id that went on without the store (deduplication.when_away).",
-            ),
-            store_restarts: counter(
-                "xpander.deduplication.store.restarts",
-                "{restart}",
-                "Times that the store of request ids was another one than before, or had been restarted.",
+            claims: Claims::new(
+                meter,
+                seconds("xpander.deduplication.claim.duration", "How long the store took for a claim."),
             ),
         };
         meter
@@ -313,19 +252,11 @@ impl Instruments {
         self.calls.add(0, &[]);
         self.streams.add(0, &[]);
         let events = [&self.skipped, &self.gaps, &self.reconnects, &self.unknown_creates];
-        for counter in events.into_iter().chain([
-            &self.refused_connections,
-            &self.malformed_requests,
-            &self.alone,
-            &self.store_restarts,
-        ]) {
+        for counter in events.into_iter().chain([&self.refused_connections, &self.malformed_requests]) {
             counter.add(0, &[]);
         }
         for event_type in &self.event_types {
             self.events.add(0, event_type);
-        }
-        for claimed in [Claimed::Granted, Claimed::Done, Claimed::Unknown, Claimed::Other, Claimed::Away] {
-            self.claims.add(0, &[claimed.label()]);
         }
         for route in Route::ALL {
             self.retries.add(0, &route.attributes());
@@ -336,19 +267,6 @@ impl Instruments {
         for is_known in [true, false] {
             self.lookups.add(0, &[found(is_known)]);
         }
-    }
-}
-
-impl Claimed {
-    fn label(self) -> KeyValue {
-        let word = match self {
-            Self::Granted => "granted",
-            Self::Done => "done",
-            Self::Unknown => "unknown",
-            Self::Other => "other",
-            Self::Away => "away",
-        };
-        KeyValue::new("xpander.outcome", word)
     }
 }
 

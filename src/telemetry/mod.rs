@@ -5,6 +5,7 @@
 
 mod attempt;
 mod call;
+mod claims;
 mod json;
 mod logs;
 mod method;
@@ -31,8 +32,9 @@ use tracing_subscriber::{
 pub use self::{
     attempt::{Attempt, Route, Sending},
     call::Call,
+    claims::{Claimed, Claims},
     method::{Kind as MethodKind, Method},
-    metrics::{Claimed, Metrics},
+    metrics::Metrics,
     otlp::ExportError,
     record::{Attached, End, Record},
 };

@@ -281,7 +281,7 @@ impl Record {
     /// Notes a create that its request id makes unique in this process alone, since the store is away.
     pub fn went_alone(&self) {
         self.is_alone.store(true, Relaxed);
-        self.metrics.went_alone();
+        self.metrics.claims().went_alone();
     }
 
     /// Whether that is so.

@@ -15,14 +15,14 @@ pub fn write_canonical(mut request: InvokeRequest, mut to: impl Write) -> io::Re
     request.request_id.clear();
     let InvokeRequest { tool_call_payload_extension, output_schema, user_tokens, .. } = &mut request;
     for json in [tool_call_payload_extension, output_schema, user_tokens] {
-        write_json(json.take(), &mut to)?;
+        write_json(json.take().as_ref(), &mut to)?;
     }
     let user = request.user_details.as_mut();
-    write_json(user.and_then(|user| user.additional_attributes.take()), &mut to)?;
+    write_json(user.and_then(|user| user.additional_attributes.take()).as_ref(), &mut to)?;
     writeln!(to, "{}", request.mcp_servers.len())?;
     for server in &mut request.mcp_servers {
-        write_json(server.headers.take(), &mut to)?;
-        write_json(server.env_vars.take(), &mut to)?;
+        write_json(server.headers.take().as_ref(), &mut to)?;
+        write_json(server.env_vars.take().as_ref(), &mut to)?;
     }
     // By itself: the rest is encoded into a buffer, and this may be most of it.
     writeln!(to, "{}", request.prompt.len())?;
@@ -31,7 +31,7 @@ pub fn write_canonical(mut request: InvokeRequest, mut to: impl Write) -> io::Re
 }
 
 /// A line of JSON, which has no line end in it.
-fn write_json(json: Option<Struct>, to: &mut impl Write) -> io::Result<()> {
+fn write_json(json: Option<&Struct>, to: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer(&mut *to, &json)?;
     to.write_all(b"\n")
 }
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn the_form_stays_what_it_is() {
         let hash = Sha256::digest(canonical(&full(&encoded(&[("b", 2), ("a", 1)]))));
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hash.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         assert_eq!(hex, "20f5611a8d10a2d515c301fa306c82aca751d1d60805daaecd549510ab932b29");
     }
 }

@@ -45,6 +45,7 @@ enum Request {
     Look,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any combination")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 struct Attempt {
     state: State,
@@ -64,7 +65,7 @@ struct Attempt {
     has_created: bool,
     settle: Option<How>,
     is_told_of_a_task: bool,
-    /// In which of the name's lives its claim was carried out.
+    /// In which of the name's lives its create was sent.
     life: u8,
 }
 
@@ -132,7 +133,6 @@ impl World {
     fn claim(&mut self, by: usize) -> Event {
         if self.store.is_none() {
             self.store = Some(Value::Claim(by));
-            self.attempts[by].life = self.life;
         }
         self.look(by)
     }
@@ -269,8 +269,9 @@ impl Model for Fleet {
                 world.happens(rule, at, Event::Left);
             }
             Action::Send(at) => {
+                let life = world.life;
                 let attempt = &mut world.attempts[at];
-                attempt.may_send = false;
+                (attempt.may_send, attempt.life) = (false, life);
                 if attempt.is_late && rule != Rule::ClaimsOutliveTheirTime {
                     world.happens(rule, at, Event::Ended(How::NotCreated));
                 } else {
@@ -302,9 +303,9 @@ impl Model for Fleet {
             Action::LoseSettle(at) => world.attempts[at].settle = None,
             Action::Crash(replica) => {
                 world.crashes += 1;
-                for at in 0..ATTEMPTS {
+                for (at, of) in REPLICA.into_iter().enumerate() {
                     // Those that come later meet the replica as it is again.
-                    if REPLICA[at] == replica && world.attempts[at].state != State::New {
+                    if of == replica && world.attempts[at].state != State::New {
                         world.abandon(at);
                         world.attempts[at].is_dead = true;
                     }
