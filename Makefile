@@ -46,8 +46,8 @@ promise: tools ## take what proto/ adds into the promised API, which CI holds pr
 clients: tools ## the tests with clients in other languages
 	tests/clients/run
 
-envoy: tools ## the tests behind a real Envoy, and promtool's; one of them needs root
-	cargo test --locked --test it -- --ignored --show-output envoy promtool
+envoy: tools ## the tests behind a real Envoy, with a real redis-server, and promtool's; one of them needs root
+	cargo test --locked --test it -- --ignored --show-output envoy promtool redis
 
 instructions: tools ## instructions of the pure parts, by callgrind: fails at 10 % more than before
 	cargo bench --locked --profile counted --bench instructions

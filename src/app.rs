@@ -12,7 +12,8 @@ use tracing::{info, warn};
 use self::reload::Source;
 use crate::{
     calls::Calls,
-    config::{self, Settings},
+    claims::{EndpointError, Store},
+    config::{self, Secret, Settings},
     grpc::{Auth, Parts, Server, Tls, TlsError},
     health::{Pending, Readiness},
     memory::Budget,
@@ -31,6 +32,7 @@ pub struct Bound {
     /// Read again when they change.
     files: Vec<Source>,
     metrics: Metrics,
+    store: Option<Arc<Store>>,
     readiness: Readiness,
     /// Held until the gRPC port is served.
     starting: Pending,
@@ -55,6 +57,9 @@ pub enum StartError {
     /// TLS cannot be made from its files.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The store of request ids cannot be used.
+    #[error(transparent)]
+    Store(#[from] EndpointError),
     /// A file with a secret cannot be used.
     #[error("{0}")]
     File(String),
@@ -80,8 +85,11 @@ impl Bound {
         let budget = Budget::new(settings.server.max_buffered_bytes);
         let client = Client::new(&settings.platform, &settings.events, Arc::clone(&budget));
         let metrics = Metrics::new(settings.otlp.metrics.as_ref())?;
+        let store = Store::start(&settings.deduplication, &metrics)?;
+        let observed = store.clone();
+        metrics.claims().observe_store(move || observed.as_ref().is_some_and(|store| store.trouble().is_some()));
         let parts = Parts {
-            calls: Calls::new(client, &settings.agents, &settings.events),
+            calls: Calls::new(client, store.clone(), settings),
             keys: Arc::new(Keys::new(&settings.platform)?),
             auth: Arc::new(Auth::new(&settings.auth, settings.server.tls_client_ca_file.is_some())),
             tls: Tls::new(&settings.server, &settings.auth)?.map(Arc::new),
@@ -91,12 +99,12 @@ impl Bound {
         if !settings.users.metadata.is_empty() && settings.users.callers.is_empty() {
             warn!("users.metadata does nothing: users.callers names nobody whose metadata is believed");
         }
-        let files = files(settings, &parts).map_err(StartError::File)?;
+        let files = files(settings, &parts, store.as_ref()).map_err(StartError::File)?;
         let server = Server::new(settings, parts).await?;
         let grpc = listen("server.listen", settings.server.listen).await?;
         let admin = listen("server.admin_listen", settings.server.admin_listen).await?;
         let patience = settings.server.handshake_timeout;
-        Ok(Self { grpc, admin, patience, server, files, metrics, readiness, starting })
+        Ok(Self { grpc, admin, patience, server, files, metrics, store, readiness, starting })
     }
 
     /// Where gRPC will be served.
@@ -117,12 +125,12 @@ impl Bound {
 
     /// Serves until `shutdown` comes and the drain after it is over.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { grpc, admin, patience, server, files, metrics, readiness, starting } = self;
+        let Self { grpc, admin, patience, server, files, metrics, store, readiness, starting } = self;
         let hang_ups = HangUps::catch().inspect_err(|error| warn!(%error, "SIGHUP cannot be caught")).ok();
         if let (Ok(grpc), Ok(admin)) = (grpc.local_addr(), admin.local_addr()) {
             info!(%grpc, %admin, tls = server.is_secure(), callers = server.callers(), "serving");
         }
-        let routes = admin::routes(readiness.clone(), metrics.clone());
+        let routes = admin::routes(readiness.clone(), metrics.clone(), store);
         let probes = AbortOnDropHandle::new(tokio::spawn(admin::serve(admin, routes, patience)));
         let watching = tokio::spawn(reload::watch(files, hang_ups));
         drop(starting);
@@ -141,7 +149,7 @@ impl Bound {
 }
 
 /// What is read from files, now and again when they change.
-fn files(settings: &Settings, parts: &Parts) -> Result<Vec<Source>, String> {
+fn files(settings: &Settings, parts: &Parts, store: Option<&Arc<Store>>) -> Result<Vec<Source>, String> {
     let mut sources = Vec::new();
     if let Some(path) = settings.platform.api_key_file.clone() {
         let keys = Arc::clone(&parts.keys);
@@ -167,6 +175,20 @@ fn files(settings: &Settings, parts: &Parts) -> Result<Vec<Source>, String> {
         let paths: Vec<_> = paths.into_iter().flatten().cloned().collect();
         let reload = move || tls.reload().map_err(|error| error.to_string());
         sources.push(Source::new("the files of server.tls", paths, reload)?);
+    }
+    if let Some(store) = store {
+        let settings = settings.deduplication.clone();
+        let paths: Vec<_> = [&settings.store_file, &settings.store_ca_file].into_iter().flatten().cloned().collect();
+        let store = Arc::clone(store);
+        if !paths.is_empty() {
+            sources.push(Source::new("the files of deduplication.store", paths, move || {
+                let url = match &settings.store_file {
+                    Some(path) => config::store_from(path)?,
+                    None => settings.store.clone().unwrap_or_else(|| Secret::new("")),
+                };
+                store.replace(&url, settings.store_ca_file.clone()).map_err(|error| error.to_string())
+            })?);
+        }
     }
     Ok(sources)
 }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The floors; a module names only modules to its right, and the test `layering` holds it:
-//! `cli > app > sandbox > grpc > calls > translate > platform > health > shutdown > telemetry > config > proto > memory`.
+//! `cli > app > sandbox > grpc > calls > translate > claims > platform > health > shutdown > telemetry > config > proto > memory`.
 //!
 //! What this crate is not: a client library. Callers speak gRPC; the types here are public for the binary and the tests.
 
@@ -16,6 +16,7 @@
 
 pub mod app;
 pub mod calls;
+pub mod claims;
 pub mod cli;
 pub mod config;
 pub mod grpc;

@@ -55,6 +55,10 @@ platform:
 auth:
   tokens: tokens.hashes
   tokens_file: tokens.existingSecret
+deduplication:
+  store: deduplication.store.existingSecret
+  store_file: deduplication.store.existingSecret
+  store_ca_file: deduplication.store.ca
 {{- end }}
 
 {{- define "xpander-grpc-proxy.guard.ownedSettings" -}}

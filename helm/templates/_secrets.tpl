@@ -65,6 +65,20 @@ proxy when they change.
         path: platform-ca.crt
 {{- end }}
 {{- end }}
+{{- with .Values.deduplication.store }}
+{{- if .existingSecret }}
+{{ include "xpander-grpc-proxy.secretSource" (dict "name" .existingSecret "items" (dict .key "store-url")) }}
+{{- if .ca.existingSecret }}
+{{ include "xpander-grpc-proxy.secretSource" (dict "name" .ca.existingSecret "items" (dict .ca.key "store-ca.crt")) }}
+{{- else if .ca.existingConfigMap }}
+- configMap:
+    name: {{ quote .ca.existingConfigMap }}
+    items:
+      - key: {{ quote .ca.key }}
+        path: store-ca.crt
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "xpander-grpc-proxy.secretSource" -}}

@@ -51,12 +51,21 @@ auth:
   {{- if include "xpander-grpc-proxy.hasTokens" . }}
   tokens_file: {{ $folder }}/tokens
   {{- end }}
+deduplication:
+  {{- with .Values.deduplication.store }}
+  {{- if .existingSecret }}
+  store_file: {{ $folder }}/store-url
+  {{- if or .ca.existingConfigMap .ca.existingSecret }}
+  store_ca_file: {{ $folder }}/store-ca.crt
+  {{- end }}
+  {{- end }}
+  {{- end }}
 {{- end }}
 
 {{/* The whole file. What is empty is unset, so it is left out. */}}
 {{- define "xpander-grpc-proxy.settings" -}}
 {{- $own := include "xpander-grpc-proxy.ownSettings" . | fromYaml -}}
-{{- range $section := list "server" "platform" "agents" "auth" "users" "events" "telemetry" }}
+{{- range $section := list "server" "platform" "agents" "auth" "users" "events" "deduplication" "telemetry" }}
 {{- $lines := list }}
 {{- $settings := merge (dict) (get $own $section | default dict) (get $.Values.config $section | default dict) }}
 {{- range $key := keys $settings | sortAlpha }}

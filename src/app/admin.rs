@@ -1,6 +1,6 @@
 //! The admin port: probes and metrics, never the API, on a few connections that have to be quick.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use axum::{Router, http::StatusCode, routing::get};
 use http::header::CONTENT_TYPE;
@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{health::Readiness, telemetry::Metrics};
+use crate::{claims::Store, health::Readiness, telemetry::Metrics};
 
 /// Prometheus' text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4";
@@ -46,11 +46,14 @@ pub async fn serve(listener: TcpListener, routes: Router, patience: Duration) {
 }
 
 /// What the port has.
-pub fn routes(readiness: Readiness, metrics: Metrics) -> Router {
+pub fn routes(readiness: Readiness, metrics: Metrics, store: Option<Arc<Store>>) -> Router {
     let ready = move || async move {
         let pending = readiness.pending();
         if pending.is_empty() {
-            (StatusCode::OK, "ready\n".to_owned())
+            // Calls without a request id need no store: it holds nothing back.
+            let trouble = store.and_then(|store| store.trouble());
+            let trouble = trouble.map(|why| format!("deduplication.store is away: {why}\n")).unwrap_or_default();
+            (StatusCode::OK, format!("ready\n{trouble}"))
         } else {
             (StatusCode::SERVICE_UNAVAILABLE, format!("not ready, pending: {}\n", pending.join(", ")))
         }

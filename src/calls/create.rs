@@ -16,8 +16,12 @@ use tokio::{
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{info, warn};
 
-use super::{Calls, Error, Kind};
+use super::{
+    Calls, Error, Kind, Outcome,
+    known::{claimed, ended},
+};
 use crate::{
+    claims::{Attempt, End},
     memory::Held,
     platform::{Context, Phase, Progress, State, wire},
     proto,
@@ -41,6 +45,8 @@ pub(super) struct Life {
     /// Of the call that began it.
     context: Context,
     progress: Arc<Progress>,
+    /// Its name in the store, where it has one.
+    attempt: Option<Attempt>,
     /// Whether its task is stopped when nobody is left to hear of it.
     is_stopped: bool,
     is_over: bool,
@@ -78,7 +84,7 @@ impl Calls {
     pub(super) async fn create(&self, context: &Context, create: Create) -> Answer {
         let progress = Arc::new(Progress::begin());
         let life = Life::begin(self, context, &progress, self.shared.stop_abandoned);
-        let life = Box::pin(life.live(create, |answer| answer));
+        let life = Box::pin(life.live(create, |answer, _| answer));
         let caller = Caller::new(progress, context);
         in_time(context, Driven { life: Some(life), caller, calls: self.clone() }).await
     }
@@ -119,12 +125,27 @@ impl Life {
         let counted = calls.shared.background.token();
         let request = context.account.as_ref().and_then(|account| account.request());
         let progress = Arc::clone(progress);
-        Self { calls, context, progress, is_stopped, is_over: false, _counted: counted, _request: request }
+        Self {
+            calls,
+            context,
+            progress,
+            attempt: None,
+            is_stopped,
+            is_over: false,
+            _counted: counted,
+            _request: request,
+        }
+    }
+
+    /// The same, unless another replica has created it.
+    pub(super) fn once(mut self, attempt: Option<Attempt>) -> Self {
+        self.attempt = attempt;
+        self
     }
 
     /// Loads the agent, creates the task, and publishes what came of it. Nobody joins or leaves while that is done, so that
     /// it is known who hears of it.
-    pub(super) async fn live<T>(self, create: Create, publish: impl FnOnce(Answer) -> T) -> T {
+    pub(super) async fn live<T>(self, create: Create, publish: impl FnOnce(Answer, &End) -> T) -> T {
         // Dropped before `publish` is, whose waiters look at how it ended.
         let mut life = self;
         let created = life.send(create).await;
@@ -141,7 +162,15 @@ impl Life {
         };
         let answer = created.map(translate::task);
         let failure = answer.as_ref().err().map(Error::summary);
-        let (state, published) = life.progress.step(|state| (state.end(end), publish(answer)));
+        let (state, ended, published) = life.progress.step(|state| {
+            let state = state.end(end);
+            let ended = ended(state.phase, &answer);
+            let published = publish(answer, &ended);
+            (state, ended, published)
+        });
+        if let Some(attempt) = &mut life.attempt {
+            attempt.end(ended);
+        }
         life.tell(state, failure.as_deref());
         if state.phase == Phase::Created && state.callers == 0 && life.is_stopped {
             life.stop().await;
@@ -150,10 +179,16 @@ impl Life {
     }
 
     /// Loads the agent and sends the create, once.
-    async fn send(&self, mut create: Create) -> Result<Box<wire::Task>, Error> {
+    async fn send(&mut self, mut create: Create) -> Result<Box<wire::Task>, Error> {
         let (context, platform) = (&self.context, &self.calls.shared.platform);
         let agent_id = platform.agent_id(context, &create.agent, create.version.as_deref()).await?;
         self.calls.pin(context, &mut create.version, &agent_id);
+        if let Some(attempt) = &mut self.attempt
+            && let Some(task_id) = claimed(attempt.decide().await, &self.calls, context, &self.progress)?
+        {
+            let read = platform.task(context, &task_id).await;
+            return read.map_err(|error| Error::from(error).of_task(&task_id).outcome(Outcome::Created));
+        }
         // A reset that came right behind the request is heard before the create is sent: a storm of resets makes no
         // storm of tasks.
         yield_now().await;

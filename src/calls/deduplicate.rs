@@ -1,53 +1,42 @@
-//! Names for creates: of the invocations with one `request_id` (AIP-155), the first one creates, the others wait with it.
+//! Names for creates: of the invocations with one `request_id` (AIP-155), the first one creates, the others wait with it, and
+//! who asks later reads its task.
 //!
-//! Remembered by this process, for ten minutes; a mesh that balances callers over replicas shows each its own memory.
+//! Not what is remembered, and for how long, nor what other replicas know: that is `claims`.
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    io::BufWriter,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
-use moka::{
-    Entry,
-    ops::compute::{CompResult, Op},
-    policy::EvictionPolicy,
-    sync::Cache,
-};
+use prost::Message as _;
 use tokio::{sync::watch, task::AbortHandle};
 
 use super::{
-    Calls, Error, Kind,
+    Calls, Error, Kind, Outcome,
     create::{Answer, Caller, Create, Life, in_time, told_to_nobody},
+    known::other_content,
 };
 use crate::{
+    claims::{Asked, Attempt, End, Fingerprint, Memory, Name, Why},
     memory,
-    platform::{Context, Owner, Phase, Progress, State},
+    platform::{Context, Phase, Progress, State},
+    proto::InvokeRequest,
+    telemetry::Attached,
+    translate,
 };
 
-/// How long a request id is remembered.
-const REMEMBERED: Duration = Duration::from_mins(10);
-/// The most request ids that are remembered; the least lately used one goes first.
-const CAPACITY: u64 = 10_000;
+/// The creates with a name.
+pub(super) type Names = Memory<Arc<Named>>;
 
-/// The invocations that were made with a request id.
-pub(super) struct Deduplicator {
-    names: Cache<Key, Arc<Named>>,
-    hasher: RandomState,
+/// A create's name, and what it asks for. Never shared between callers, nor between the keys that they bring.
+#[derive(Clone, Copy)]
+pub(super) struct Once {
+    name: Name,
+    fingerprint: Fingerprint,
 }
 
-/// Never shared between callers, nor between the keys that they bring.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Key {
-    owner: Owner,
-    caller: Option<Arc<str>>,
-    request_id: String,
-}
-
-/// A create with its name.
-struct Named {
-    /// Of the invocation's content.
-    fingerprint: u64,
+/// A create with its name, while it is under way.
+pub(super) struct Named {
     progress: Arc<Progress>,
     /// None until it is over.
     answer: watch::Receiver<Option<Answer>>,
@@ -59,87 +48,95 @@ struct Named {
 struct Waiting<'a> {
     calls: &'a Calls,
     context: &'a Context,
-    key: Key,
+    name: Name,
     named: Arc<Named>,
     caller: Caller,
 }
 
-impl Default for Deduplicator {
-    fn default() -> Self {
-        let names = Cache::builder()
-            .max_capacity(CAPACITY)
-            // Not the default policy, which may refuse a newcomer and so forget it at once.
-            .eviction_policy(EvictionPolicy::lru())
-            .time_to_live(REMEMBERED)
-            .build();
-        Self { names, hasher: RandomState::new() }
-    }
+/// A name that is settled when its create is over, however that comes.
+struct Settling {
+    calls: Calls,
+    name: Name,
+    named: Arc<Named>,
+    end: Option<End>,
 }
 
-impl Deduplicator {
-    /// The create that has this name already, which is joined, or else the new one, which gets it. None where the name
-    /// stands for another invocation.
-    fn claim(&self, key: &Key, new: &Arc<Named>) -> Option<Arc<Named>> {
-        let claim = |known: Option<Entry<Key, Arc<Named>>>| {
-            let stays = known.is_some_and(|known| {
-                let Named { fingerprint, progress, .. } = &**known.value();
-                if *fingerprint == new.fingerprint { progress.step(State::join) } else { !is_free(progress) }
-            });
-            if stays { Op::Nop } else { Op::Put(Arc::clone(new)) }
-        };
-        // Not the async cache: nothing may come between being first and beginning.
-        let named = match self.names.entry_by_ref(key).and_compute_with(claim) {
-            CompResult::Inserted(entry) | CompResult::ReplacedWith(entry) | CompResult::Unchanged(entry) => {
-                entry.into_value()
-            }
-            CompResult::StillNone(_) | CompResult::Removed(_) => return None,
-        };
-        (named.fingerprint == new.fingerprint).then_some(named)
-    }
-
-    /// Frees the name of a create that has made no task, unless another one has got it since.
-    fn forget(&self, key: &Key, named: &Arc<Named>) {
-        let forget = |known: Option<Entry<Key, Arc<Named>>>| match known {
-            Some(known) if Arc::ptr_eq(known.value(), named) => Op::Remove,
-            _ => Op::Nop,
-        };
-        let _ = self.names.entry_by_ref(key).and_compute_with(forget);
+impl Once {
+    /// Of a request as its caller sent it: without what the proxy has attached.
+    ///
+    /// # Errors
+    /// None that a request can cause.
+    pub(super) fn of(context: &Context, mut request: InvokeRequest) -> Result<Self, Error> {
+        let record = &context.record;
+        let caller = record.caller().map(|caller| &**caller);
+        let name = Name::new(context.credentials.identity(), caller, &request.request_id);
+        if record.has_attached(Attached::User) {
+            request.user_details = None;
+        }
+        if record.has_attached(Attached::Principal) {
+            request.principal = None;
+        }
+        let size = request.encoded_len();
+        let hash = || Fingerprint::new(&name, |hash| translate::write_canonical(request, BufWriter::new(hash)));
+        let fingerprint = memory::aside(size, hash).map_err(|_| Error::new(Kind::Internal))?;
+        Ok(Self { name, fingerprint })
     }
 }
 
 impl Calls {
     /// Creates a task unless a create with this name does so already, or has done so.
-    pub(super) async fn create_once(&self, context: &Context, request_id: &str, create: Create) -> Answer {
-        let creates = &self.shared.creates;
-        let all = (&create.agent, &create.version, &create.body);
-        let fingerprint = memory::aside(create.body.len(), || creates.hasher.hash_one(all));
-        let (owner, caller) = (context.credentials.owner().clone(), context.record.caller().cloned());
-        let key = Key { owner, caller, request_id: request_id.to_owned() };
+    pub(super) async fn create_once(&self, context: &Context, once: Once, create: Create) -> Answer {
+        let Once { name, fingerprint } = once;
         let ((publish, answer), progress) = (watch::channel(None), Arc::new(Progress::begin()));
-        let new = Arc::new(Named { fingerprint, progress, answer, life: OnceLock::new() });
-        let Some(named) = creates.claim(&key, &new) else {
-            return Err(Error::invalid("request_id", "was used for another invocation within the last ten minutes"));
+        let new = Arc::new(Named { progress, answer, life: OnceLock::new() });
+        let join = |known: &Arc<Named>, is_same| {
+            if is_same { known.progress.step(State::join) } else { !is_free(&known.progress) }
+        };
+        let (named, is_new) = match self.shared.names.ask(&name, fingerprint, Arc::clone(&new), join) {
+            Asked::Claimed => (new, true),
+            Asked::UnderWay(named) => (named, false),
+            Asked::Done(task_id) => return self.read_again(context, &task_id).await,
+            Asked::Unknown(why) => {
+                return Err(Error::new(Kind::Earlier(why)).outcome(Outcome::Unknown));
+            }
+            Asked::Other => return Err(other_content()),
+            Asked::Full(wait) => return Err(Error::new(Kind::Full(wait))),
         };
         let caller = Caller::new(Arc::clone(&named.progress), context);
-        let waiting = Waiting { calls: self, context, key, named, caller };
-        if Arc::ptr_eq(&waiting.named, &new) {
-            waiting.begin(create, publish);
+        let waiting = Waiting { calls: self, context, name, named, caller };
+        if is_new {
+            waiting.begin(once, create, publish);
         }
         in_time(context, waiting.answer()).await
+    }
+
+    /// The task that a create with this name has made.
+    async fn read_again(&self, context: &Context, task_id: &str) -> Answer {
+        context.record.set_task_id(task_id);
+        // To who leaves before it is read.
+        context.record.set_may_have_created(true);
+        let read = self.get_task(context, None, task_id).await;
+        read.map_err(|error| error.outcome(Outcome::Created))
     }
 }
 
 impl Waiting<'_> {
     /// Begins the create, which goes on by itself: its answer comes for whoever still waits, and for those who ask later.
-    fn begin(&self, create: Create, publish: watch::Sender<Option<Answer>>) {
-        let (calls, key, named) = (self.calls.clone(), self.key.clone(), Arc::clone(&self.named));
+    fn begin(&self, once: Once, create: Create, publish: watch::Sender<Option<Answer>>) {
         // Not stopped, whatever the setting: who gave the create a name means to come back for it.
-        let life = Life::begin(self.calls, self.context, &named.progress, false);
+        let life = Life::begin(self.calls, self.context, &self.named.progress, false);
+        let shared = &self.calls.shared;
+        let attempt =
+            |store| Attempt::new(store, (once.name, once.fingerprint), &self.named.progress, shared.longest_create);
+        let life = life.once(shared.store.as_ref().map(attempt));
+        let (calls, named) = (self.calls.clone(), Arc::clone(&self.named));
+        let mut settling = Settling { calls, name: self.name, named, end: None };
         let life = async move {
-            life.live(create, |answer| drop(publish.send_replace(Some(answer)))).await;
-            if is_free(&named.progress) {
-                calls.shared.creates.forget(&key, &named);
-            }
+            life.live(create, |answer, end| {
+                settling.end = Some(end.clone());
+                publish.send_replace(Some(answer));
+            })
+            .await;
         };
         if let Some(life) = self.calls.go_on(life) {
             let _ = self.named.life.set(life);
@@ -157,13 +154,12 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let Some(State { phase, callers: 0, is_told }) = self.caller.leave() else { return };
+        let Some(State { phase, callers: 0, is_told, .. }) = self.caller.leave() else { return };
         match phase {
             Phase::NotCreated => {
                 if let Some(life) = self.named.life.get() {
                     life.abort();
                 }
-                self.calls.shared.creates.forget(&self.key, &self.named);
             }
             Phase::Created if !is_told => {
                 let answer = self.named.answer.borrow();
@@ -172,6 +168,17 @@ impl Drop for Waiting<'_> {
             }
             _ => {}
         }
+    }
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        let end = match self.end.take() {
+            _ if is_free(&self.named.progress) => End::Free,
+            Some(end) => end,
+            None => End::Unknown(Why::Abandoned),
+        };
+        self.calls.shared.names.settle(&self.name, |named| Arc::ptr_eq(named, &self.named), end);
     }
 }
 

@@ -1,6 +1,9 @@
 //! A failed call, sorted by who must act; `grpc::status` turns it into a status.
 
+use std::time::Duration;
+
 use crate::{
+    claims::Why,
     platform,
     telemetry::Record,
     translate::{self, Violation},
@@ -78,6 +81,17 @@ pub enum Kind {
     /// The caller's deadline passed.
     #[error("the deadline passed")]
     Deadline,
+    /// An earlier create with this request id may have made a task.
+    #[error("an earlier call with this request_id may have created a task, or may still: {0}")]
+    Earlier(Why),
+    /// No more request ids can be remembered, for this long.
+    #[error("the proxy remembers as many request ids as it may (deduplication.memory_bytes); come back later")]
+    Full(Duration),
+    /// The store that all replicas share is away, so that nobody knows whether the create is another one's already.
+    #[error(
+        "request ids cannot be compared with those of other replicas at the moment (deduplication.store); nothing was created"
+    )]
+    StoreAway,
     /// The exchange with the platform failed.
     #[error(transparent)]
     Platform(platform::Error),
@@ -91,6 +105,8 @@ pub enum Kind {
 pub enum Outcome {
     /// It has not.
     NotCreated,
+    /// An earlier call with the same request id has, and this one could not read it.
+    Created,
     /// It cannot be known.
     Unknown,
 }
@@ -150,11 +166,17 @@ impl Error {
         self
     }
 
+    /// Says what is known of the task that a create has, or may have, made before.
+    pub(super) fn outcome(self, outcome: Outcome) -> Self {
+        Self { outcome: Some(outcome), ..self }
+    }
+
     /// Says whether the call may have created a task. Asked when nothing works on the call any more: a caller that leaves
     /// calls back what is not on its way.
     #[must_use]
     pub fn of_create(mut self, record: &Record) -> Self {
-        self.outcome = Some(if record.may_have_created() { Outcome::Unknown } else { Outcome::NotCreated });
+        let seen = || if record.may_have_created() { Outcome::Unknown } else { Outcome::NotCreated };
+        self.outcome = Some(self.outcome.unwrap_or_else(seen));
         self
     }
 

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use prost::Message as _;
 
-use super::{Calls, Error, create::Create};
+use super::{Calls, Error, create::Create, deduplicate::Once};
 use crate::{memory, platform::Context, proto, translate};
 
 /// What an invocation comes to, without its request.
 enum Prepared {
     /// The task that its prompt names.
     Read(String),
-    /// A task to create, and the create's name.
-    Create(Create, Option<String>),
+    /// A task to create.
+    Create(Create),
 }
 
 impl Calls {
@@ -36,15 +36,14 @@ impl Calls {
         agents: Option<&BTreeSet<String>>,
         request: proto::InvokeRequest,
     ) -> Result<Box<proto::Task>, Error> {
-        let prepared = memory::aside(request.encoded_len(), || self.prepared(&request))?;
-        let continued = agents.zip(request.existing_task_id.clone());
-        // All of it is written: a large one is not held twice while the platform works.
-        drop(request);
-        let (mut create, request_id) = match prepared {
+        let mut create = match memory::aside(request.encoded_len(), || self.prepared(&request))? {
             // Its failure is the call's: a new task is never created in its place.
             Prepared::Read(task_id) => return Box::pin(self.get_task(context, agents, &task_id)).await,
-            Prepared::Create(create, request_id) => (create, request_id),
+            Prepared::Create(create) => create,
         };
+        let continued = agents.zip(request.existing_task_id.clone());
+        // All of it is written: a large one is not held twice while the platform works.
+        let once = if request.request_id.is_empty() { None } else { Some(Once::of(context, request)?) };
         if let Some((agents, task_id)) = continued {
             // Whatever agent the request names, the task goes on with its own.
             let agent = Box::pin(self.own_agent(context, agents, &task_id)).await?;
@@ -52,9 +51,9 @@ impl Calls {
         }
         let agent_id = create.agent.clone();
         self.pin(context, &mut create.version, &agent_id);
-        let created = match request_id {
+        let created = match once {
             // Boxed, as all that is not every call's: a future is as large as the largest of its ways.
-            Some(request_id) => Box::pin(self.create_once(context, &request_id, create)).await,
+            Some(once) => Box::pin(self.create_once(context, once, create)).await,
             None => self.create(context, create).await,
         };
         created.map_err(|error| error.of_agent(&agent_id))
@@ -65,6 +64,6 @@ impl Calls {
         if let Some(task_id) = invocation.existing {
             return Ok(Prepared::Read(task_id));
         }
-        Ok(Prepared::Create(Create::new(&invocation)?, invocation.request_id.map(str::to_owned)))
+        Ok(Prepared::Create(Create::new(&invocation)?))
     }
 }

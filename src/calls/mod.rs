@@ -6,18 +6,19 @@ mod error;
 mod follow;
 mod history;
 mod invoke;
+mod known;
 mod owners;
 mod stream_events;
 mod tasks;
 mod wait;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub use error::{Error, Kind, Outcome};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{deduplicate::Deduplicator, follow::Manner, owners::Owners, wait::Waits};
-use crate::{config, platform::Client, translate};
+use self::{deduplicate::Names, follow::Manner, owners::Owners, wait::Waits};
+use crate::{claims::Store, config, platform::Client, translate};
 
 /// The calls, with what they share. Cheap to clone.
 #[derive(Clone)]
@@ -32,7 +33,13 @@ struct Shared {
     pins: BTreeMap<String, String>,
     stop_abandoned: bool,
     following: Manner,
-    creates: Deduplicator,
+    names: Names,
+    /// Where all replicas share them.
+    store: Option<Arc<Store>>,
+    /// Whether a create goes on without the store while that is away.
+    goes_alone: bool,
+    /// How long a create may take on its way.
+    longest_create: Duration,
     waits: Waits,
     owners: Owners,
     /// Creates go on when their caller has left; a shutdown waits for them here.
@@ -44,7 +51,8 @@ struct Shared {
 impl Calls {
     /// The calls over one platform client.
     #[must_use]
-    pub fn new(platform: Client, agents: &config::Agents, events: &config::Events) -> Self {
+    pub fn new(platform: Client, store: Option<Arc<Store>>, settings: &config::Settings) -> Self {
+        let config::Settings { agents, events, deduplication, .. } = settings;
         let shared = Shared {
             waits: Waits::default(),
             owners: Owners::default(),
@@ -57,11 +65,20 @@ impl Calls {
                 reconnect_budget: events.reconnect_budget,
                 idle_timeout: events.idle_timeout,
             },
-            creates: Deduplicator::default(),
+            names: Names::new(deduplication.remembered, deduplication.memory_bytes),
+            store,
+            goes_alone: deduplication.when_away == config::WhenAway::Alone,
+            longest_create: settings.platform.request_timeout,
             background: TaskTracker::new(),
             ending: CancellationToken::new(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// How many creates are remembered by their request ids, and the bytes that this takes.
+    #[must_use]
+    pub fn remembered(&self) -> (usize, usize) {
+        self.shared.names.size()
     }
 
     /// Waits for the creates that are still under way, theirs and those whose callers have left. No call may be begun
@@ -69,12 +86,18 @@ impl Calls {
     pub async fn finish(&self) {
         self.shared.background.close();
         self.shared.background.wait().await;
+        if let Some(store) = &self.shared.store {
+            store.settled().await;
+        }
     }
 
     /// Ends the creates that are still under way without their callers: the process has no more time for them. Returns
     /// when each of them is told of and counted.
     pub async fn end(&self) {
         self.shared.ending.cancel();
+        if let Some(store) = &self.shared.store {
+            store.close();
+        }
         self.finish().await;
     }
 }

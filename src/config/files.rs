@@ -28,6 +28,14 @@ pub fn secret_from(path: &Path) -> Result<Secret, String> {
     read::secret(text)
 }
 
+/// The URL of a store that a file holds.
+///
+/// # Errors
+/// As for [`secret_from`], and when it is none.
+pub fn store_from(path: &Path) -> Result<Secret, String> {
+    read::store(secret_from(path)?.expose())
+}
+
 /// The token hashes that a file holds, by the caller's name: lines `name=hash`, several hashes of a line with spaces in
 /// between, blank lines and lines that start with `#` left out.
 ///

@@ -8,6 +8,7 @@ const AT_MOST_AN_HOUR: RangeInclusive<Duration> = Duration::ZERO..=Duration::fro
 const AT_MOST_A_DAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
 /// For times in which something must be able to happen.
 const SOME_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
+const A_MINUTE_OR_MORE: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(24);
 /// For the lives of connections: shorter ones would cost more than they carry.
 const A_SECOND_OR_MORE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
 const MANY: RangeInclusive<u32> = 1..=1_000_000;
@@ -158,6 +159,27 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
         "The largest event; a larger one is skipped, counted and logged."),
     ("events.forward_access_tokens", Kind::Switch(|s| &mut s.events.forward_access_tokens),
         "Whether auth events reach callers whole, with access tokens; else only what is known to be harmless of them."),
+    ("deduplication.remembered", Kind::Time(|s| &mut s.deduplication.remembered, A_MINUTE_OR_MORE),
+        "How long a `request_id` is remembered, from the call that brought it first: the same one again within it makes no second \
+         task."),
+    ("deduplication.memory_bytes", Kind::Bytes(|s| &mut s.deduplication.memory_bytes),
+        "The bytes that the process remembers request ids in, about 160 each. None is forgotten before its time is up: when there \
+         is no room, creates with a new one are refused with RESOURCE_EXHAUSTED."),
+    ("deduplication.store", Kind::Store(|s| &mut s.deduplication.store),
+        "The URL of a Redis (7 or newer) or Valkey that all replicas share, so that a `request_id` makes one task in the whole \
+         fleet: `redis://` or, over TLS, `rediss://`, with user and password where it asks for them. Without one each replica \
+         remembers its own."),
+    ("deduplication.store_file", Kind::StoreFile(|s| (&mut s.deduplication.store_file, &mut s.deduplication.store)),
+        "A file that holds the URL and nothing else, in place of `store`. Read again when it changes."),
+    ("deduplication.store_ca_file", Kind::File(|s| &mut s.deduplication.store_ca_file),
+        "A PEM file of certificate authorities to trust behind `rediss://` instead of the system's. Read again when it changes."),
+    ("deduplication.store_timeout", Kind::Time(|s| &mut s.deduplication.store_timeout, SOME_TIME),
+        "How long a call waits for the store to take its claim."),
+    ("deduplication.store_replicas", Kind::Count(|s| &mut s.deduplication.store_replicas, 0..=10),
+        "How many of the store's replicas must have a claim (`WAIT`) for it to count; then a failover to one of them forgets none."),
+    ("deduplication.when_away", Kind::WhenAway(|s| &mut s.deduplication.when_away),
+        "What becomes of calls with a `request_id` while the store is away: `refuse` answers UNAVAILABLE and creates nothing; \
+         `alone` has each replica go on with its own memory, so that two of them may create the same twice."),
     ("telemetry.log_format", Kind::LogFormat(|s| &mut s.telemetry.log_format),
         "JSON lines or text for people, on standard error."),
     ("telemetry.log_filter", Kind::LogFilter(|s| &mut s.telemetry.log_filter),

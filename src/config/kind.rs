@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     callers::{Tasks, TrustRequest, UserField},
+    deduplication::WhenAway,
     duration, files, lists, names,
     raw::Raw,
     read::{self, Problem},
@@ -23,6 +24,8 @@ const CALLER: &str = "a caller is 1 to 128 printable ASCII characters without , 
                       DNS name";
 const TOKEN_CALLER: &str = "a caller is 1 to 128 printable ASCII characters without , = * and spaces, and begins neither \
                             with spiffe:// nor with dns:";
+const STORE: &str =
+    "redis:// or rediss://, a host, and a user, a password, a port and the number of a database if need be";
 const IDENTIFIER: &str = "1 to 128 of the characters A-Z a-z 0-9 . _ ~ -, not . or ..";
 
 /// What kind of value a setting takes, what bounds it, and its place in the tree.
@@ -37,6 +40,10 @@ pub enum Kind {
     Secret(Place<Option<Secret>>),
     /// The path and the secret that is read from there.
     SecretFile(fn(&mut Settings) -> (&mut Option<PathBuf>, &mut Option<Secret>)),
+    /// The URL of a store, which may carry a password.
+    Store(Place<Option<Secret>>),
+    StoreFile(fn(&mut Settings) -> (&mut Option<PathBuf>, &mut Option<Secret>)),
+    WhenAway(Place<WhenAway>),
     File(Place<Option<PathBuf>>),
     Http2(Place<Http2>),
     LogFormat(Place<LogFormat>),
@@ -80,6 +87,13 @@ impl Kind {
                 let (path, place) = places(settings);
                 (*path, *place) = (Some(raw.text()?.into()), Some(secret));
             }
+            Self::Store(place) => *place(settings) = Some(read::store(raw.text()?)?),
+            Self::StoreFile(places) => {
+                let url = files::store_from(Path::new(raw.text()?))?;
+                let (path, place) = places(settings);
+                (*path, *place) = (Some(raw.text()?.into()), Some(url));
+            }
+            Self::WhenAway(place) => *place(settings) = read::choice(raw.text()?)?,
             Self::File(place) => *place(settings) = Some(files::readable(raw.text()?)?.into()),
             Self::Http2(place) => *place(settings) = read::choice(raw.text()?)?,
             Self::LogFormat(place) => *place(settings) = read::choice(raw.text()?)?,
@@ -116,6 +130,9 @@ impl Kind {
             Self::BaseUrl(_) => "http:// or https://, a host, a port and a path if need be, nothing else".to_owned(),
             Self::Secret(_) => "printable ASCII without spaces".to_owned(),
             Self::SecretFile(_) => "a readable file that holds the secret, printable ASCII without spaces".to_owned(),
+            Self::Store(_) => STORE.to_owned(),
+            Self::StoreFile(_) => format!("a readable file that holds {STORE}"),
+            Self::WhenAway(_) => choices::<WhenAway>(),
             Self::File(_) => "a readable file".to_owned(),
             Self::Http2(_) => choices::<Http2>(),
             Self::LogFormat(_) => choices::<LogFormat>(),
@@ -148,8 +165,11 @@ impl Kind {
             Self::Switch(place) => place(settings).to_string(),
             Self::Identifier(place) => place(settings).as_ref().map_or(NOT_SET.to_owned(), quoted),
             Self::BaseUrl(place) | Self::LogFilter(place) => quoted(place(settings)),
-            Self::Secret(place) => if place(settings).is_some() { "(set)" } else { NOT_SET }.to_owned(),
-            Self::SecretFile(places) => shown::path(places(settings).0),
+            Self::Secret(place) | Self::Store(place) => {
+                if place(settings).is_some() { "(set)" } else { NOT_SET }.to_owned()
+            }
+            Self::SecretFile(places) | Self::StoreFile(places) => shown::path(places(settings).0),
+            Self::WhenAway(place) => quoted(&name(place(settings))),
             Self::File(place) | Self::TokensFile(place) => shown::path(place(settings)),
             Self::Http2(place) => quoted(&name(place(settings))),
             Self::LogFormat(place) => quoted(&name(place(settings))),

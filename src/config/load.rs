@@ -58,6 +58,9 @@ struct Layers {
     faults: Vec<Fault>,
 }
 
+/// Secrets, and the files that they may be in instead.
+const OTHER_FORMS: [(&str, &str); 2] = [(API_KEY, API_KEY_FILE), ("deduplication.store", "deduplication.store_file")];
+
 struct Strongest {
     layer: usize,
     given: Given,
@@ -81,13 +84,13 @@ impl Layers {
         }
     }
 
-    /// The key and the file it may be in displace each other, or else a weaker source's key could win over a stronger one's.
+    /// A secret and the file it may be in displace each other, or else a weaker source's key could win over a stronger one's.
     fn wins_over_its_other_form(&mut self, given: &Given) -> bool {
-        let other = match given.name.as_str() {
-            API_KEY => API_KEY_FILE,
-            API_KEY_FILE => API_KEY,
-            _ => return true,
+        let name = given.name.as_str();
+        let Some((form, file)) = OTHER_FORMS.into_iter().find(|(form, file)| name == *form || name == *file) else {
+            return true;
         };
+        let other = if name == form { file } else { form };
         let Some(rival) = self.given.remove(other) else {
             return true;
         };
@@ -97,7 +100,7 @@ impl Layers {
                 setting: given.name.clone(),
                 source: given.source.clone(),
                 problem: format!("{other} is given too, by {}", rival.given.source),
-                allowed: format!("{API_KEY} or {API_KEY_FILE}, not both"),
+                allowed: format!("{form} or {file}, not both"),
             });
             // Stays, so that the key does not count as missing.
             self.given.insert(other.to_owned(), rival);

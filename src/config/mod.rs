@@ -3,6 +3,7 @@
 //! Plain data: knows nothing of what uses it.
 
 mod callers;
+mod deduplication;
 mod duration;
 mod environment;
 mod fault;
@@ -31,8 +32,9 @@ mod tree;
 mod unknown;
 
 pub use callers::{Auth, Tasks, TrustRequest, UserField, Users};
+pub use deduplication::{Deduplication, WhenAway};
 pub use fault::Fault;
-pub use files::{secret_from, tokens_from};
+pub use files::{secret_from, store_from, tokens_from};
 pub use load::load;
 pub use names::{DNS, SPIFFE, dns_name, is_of_certificate, spiffe_id};
 pub use otel::{Export, Otlp, OtlpProtocol};

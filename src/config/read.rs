@@ -65,6 +65,25 @@ pub fn secret(text: &str) -> Result<Secret, Problem> {
     }
 }
 
+/// The URL of a store. The problems repeat nothing of it: it may carry a password.
+pub fn store(text: &str) -> Result<Secret, Problem> {
+    let url = Url::parse(text.trim()).map_err(|error| format!("the value (not shown) is not a URL: {error}"))?;
+    if !matches!(url.scheme(), "redis" | "rediss") {
+        return Err("the URL's scheme is neither redis nor rediss".to_owned());
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err("the URL has no host".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("the URL has a query or a fragment".to_owned());
+    }
+    let database = url.path().trim_start_matches('/');
+    if !database.is_empty() && database.parse::<u16>().is_err() {
+        return Err("the URL's path is not the number of a database".to_owned());
+    }
+    Ok(Secret::new(url.as_str()))
+}
+
 /// What is wrong with a value that is none of the allowed ones.
 pub fn refused(text: &str) -> Problem {
     format!("the value is {}", shortened(text))

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use super::{
     callers::{Auth, Users},
+    deduplication::Deduplication,
     otel::Otlp,
     proxies::Proxies,
     secret::Secret,
@@ -26,6 +27,8 @@ pub struct Settings {
     pub users: Users,
     /// Event streams.
     pub events: Events,
+    /// Creates with a request id.
+    pub deduplication: Deduplication,
     /// Logs.
     pub telemetry: Telemetry,
     /// What is exported over OTLP, by the `OTEL_*` variables.

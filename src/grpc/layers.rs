@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, convert::Infallible, error::Error as _, sync::Arc};
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, service::Routes};
@@ -30,6 +30,10 @@ use crate::{
     proto::{TooLong, agent_service_server::AgentServiceServer},
     telemetry::{Call, MethodKind, Metrics, Record, X_REQUEST_ID},
 };
+
+/// How far a request id has been made unique, where that is less far than set.
+const X_DEDUPLICATION: HeaderName = HeaderName::from_static("x-deduplication");
+const PROCESS: HeaderValue = HeaderValue::from_static("process");
 
 /// What all connections share.
 pub struct Edge {
@@ -113,6 +117,9 @@ pub async fn answer(edge: Arc<Edge>, arrival: Arrival) -> Result<Response<Sent>,
     };
     if record.method().is_of_the_api() {
         response.headers_mut().insert(X_REQUEST_ID, record.request_id());
+        if record.is_alone() {
+            response.headers_mut().insert(X_DEDUPLICATION, PROCESS);
+        }
     }
     let (head, body) = response.into_parts();
     let body = Sent::new(guard, call, &head.headers, body);

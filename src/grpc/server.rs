@@ -104,6 +104,8 @@ impl Server {
         let requests = Budget::new(settings.server.max_receiving_bytes);
         let held = Arc::clone(&requests);
         metrics.observe_sizes(move || used.used() as u64, move || held.used() as u64);
+        let remembering = calls.clone();
+        metrics.claims().observe_names(move || remembering.remembered());
         let edge = Edge {
             agent: agent_service(service, &settings.server),
             others: others.routes().prepare(),

@@ -11,7 +11,8 @@ use tonic::{
 use super::told::Told;
 use crate::{
     calls::{Error, Kind, Outcome},
-    platform::{self, Refusal},
+    claims::Why,
+    platform,
     telemetry::{End, Record},
 };
 
@@ -90,7 +91,7 @@ fn end(kind: &Kind) -> End {
     match kind {
         Kind::Deadline | Kind::Platform(platform::Error::Deadline) => End::Deadline,
         Kind::Draining | Kind::Aged => End::Drained,
-        Kind::Overloaded(_) | Kind::Unread => End::Shed,
+        Kind::Overloaded(_) | Kind::Unread | Kind::Full(_) => End::Shed,
         Kind::Unauthenticated(_) | Kind::CallerForbidden | Kind::AgentForbidden | Kind::TaskForbidden => End::Refused,
         Kind::Platform(platform::Error::Refused(refusal)) if refusal.status < 500 => End::Finished,
         Kind::Interrupted | Kind::Platform(_) => End::PlatformBroke,
@@ -100,6 +101,8 @@ fn end(kind: &Kind) -> End {
         | Kind::NotStreaming
         | Kind::TooLarge { .. }
         | Kind::Dawdling
+        | Kind::Earlier(_)
+        | Kind::StoreAway
         | Kind::Internal => End::Finished,
     }
 }
@@ -116,6 +119,15 @@ fn row(kind: &Kind) -> Row {
         Kind::AgentForbidden | Kind::TaskForbidden => row(Code::PermissionDenied, "AGENT_NOT_ALLOWED"),
         Kind::Overloaded(_) => Row { retry_after: Some(SOON), ..row(Code::ResourceExhausted, "PROXY_OVERLOADED") },
         Kind::Unread => Row { retry_after: Some(SOON), ..row(Code::ResourceExhausted, "ANSWER_UNREAD") },
+        Kind::Full(wait) => Row { retry_after: Some(*wait), ..row(Code::ResourceExhausted, "DEDUPLICATION_FULL") },
+        Kind::StoreAway => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "DEDUPLICATION_UNAVAILABLE") },
+        Kind::Earlier(why) => match why {
+            Why::Lost => row(Code::Unavailable, "PLATFORM_CONNECTION_LOST"),
+            Why::TimedOut => row(Code::DeadlineExceeded, "PLATFORM_TIMEOUT"),
+            Why::Unreadable(_) => row(Code::Internal, "PLATFORM_ANSWER_UNREADABLE"),
+            Why::Refused(status) => with_status(*status, false, None),
+            Why::Abandoned => row(Code::Unavailable, "PROXY_LOST"),
+        },
         Kind::Dawdling => row(Code::DeadlineExceeded, "REQUEST_TOO_SLOW"),
         Kind::Interrupted => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "EVENT_STREAM_INTERRUPTED") },
         Kind::Draining => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "PROXY_DRAINING") },
@@ -131,15 +143,16 @@ fn row(kind: &Kind) -> Row {
             platform::Error::Timeout(_) => row(Code::DeadlineExceeded, "PLATFORM_TIMEOUT"),
             platform::Error::Deadline => row(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
             platform::Error::Unreadable { .. } => row(Code::Internal, "PLATFORM_ANSWER_UNREADABLE"),
-            platform::Error::Refused(refusal) => refused(refusal),
+            platform::Error::Refused(refusal) => with_status(refusal.status, refusal.is_gateway, refusal.retry_after),
         },
     }
 }
 
-fn refused(refusal: &Refusal) -> Row {
-    let (code, reason) = match refusal.status {
+/// The row of a refusal by the platform's HTTP status.
+fn with_status(status: u16, is_gateway: bool, retry_after: Option<Duration>) -> Row {
+    let (code, reason) = match status {
         // A gateway that knows no such route says nothing about the task.
-        404 if refusal.is_gateway => (Code::Internal, "PLATFORM_ROUTE_NOT_FOUND"),
+        404 if is_gateway => (Code::Internal, "PLATFORM_ROUTE_NOT_FOUND"),
         400 => (Code::InvalidArgument, "PLATFORM_BAD_REQUEST"),
         413 => (Code::InvalidArgument, "PLATFORM_REQUEST_TOO_LARGE"),
         422 => (Code::InvalidArgument, "PLATFORM_UNPROCESSABLE"),
@@ -157,13 +170,14 @@ fn refused(refusal: &Refusal) -> Row {
         405..=498 => (Code::FailedPrecondition, "PLATFORM_REFUSED"),
         _ => (Code::Internal, "PLATFORM_INTERNAL"),
     };
-    let retry_after = refusal.retry_after.filter(|_| matches!(refusal.status, 429 | 503));
+    let retry_after = retry_after.filter(|_| matches!(status, 429 | 503));
     Row { code, reason, retry_after }
 }
 
 fn http_status(kind: &Kind) -> Option<String> {
     match kind {
         Kind::Platform(error) => error.http_status().map(|status| status.to_string()),
+        Kind::Earlier(Why::Refused(status) | Why::Unreadable(status)) => Some(status.to_string()),
         _ => None,
     }
 }
@@ -172,6 +186,7 @@ fn http_status(kind: &Kind) -> Option<String> {
 fn facts<'a>(error: &'a Error, cause: Option<&'a str>, http_status: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
     let outcome = error.outcome.map(|outcome| match outcome {
         Outcome::NotCreated => NOT_CREATED,
+        Outcome::Created => "created",
         Outcome::Unknown => "unknown",
     });
     let facts = [

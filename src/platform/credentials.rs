@@ -24,8 +24,9 @@ pub struct Credentials {
     /// The key as a header, marked sensitive.
     pub(super) key: HeaderValue,
     secret: Secret,
-    organization: String,
     owner: Owner,
+    /// The platform and the organization, as they were given.
+    place: [String; 2],
     /// Of all that makes two equal: they are looked up by every call.
     hash: u64,
     roots: Roots,
@@ -66,21 +67,9 @@ impl Credentials {
         key.set_sensitive(true);
         let roots = roots(base_url, organization);
         let hash = HASHER.hash_one((&secret, &roots, &owner));
+        let place = [base_url, organization].map(str::to_owned);
         let [rest, events] = [&roots.rest, &roots.events].map(|root| Url::parse(root).ok().filter(Url::has_host));
-        let organization = organization.to_owned();
-        Ok(Self {
-            key,
-            secret,
-            organization,
-            owner,
-            hash,
-            roots,
-            rest,
-            events,
-            http,
-            forward,
-            successor: OnceLock::new(),
-        })
+        Ok(Self { key, secret, owner, place, hash, roots, rest, events, http, forward, successor: OnceLock::new() })
     }
 
     /// The address of a REST route, given by the segments of its path.
@@ -116,13 +105,25 @@ impl Credentials {
 
     /// The organization that the key belongs to.
     pub(super) fn organization(&self) -> &str {
-        &self.organization
+        &self.place[1]
     }
 
     /// Whose key it is.
     #[must_use]
     pub fn owner(&self) -> &Owner {
         &self.owner
+    }
+
+    /// The platform, the organization and the caller's own key: the same in every replica, whichever key the proxy has at the
+    /// moment. For a hash alone.
+    #[must_use]
+    pub fn identity(&self) -> [&str; 3] {
+        let [base_url, organization] = &self.place;
+        let key = match &self.owner {
+            Owner::Proxy => "",
+            Owner::Caller(key, _) => key.expose(),
+        };
+        [base_url, organization, key]
     }
 }
 

@@ -7,12 +7,13 @@
 use std::{
     mem,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::Instant;
 
 /// How far a create has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,12 +39,16 @@ pub struct State {
     pub callers: u32,
     /// How it ended was told, to a caller or to the log.
     pub is_told: bool,
+    /// Another process has claimed it, and may have made its task.
+    pub is_elsewhere: bool,
 }
 
 /// One create's state.
 #[derive(Debug)]
 pub struct Progress {
     state: Mutex<State>,
+    /// From then on it is not sent any more.
+    until: OnceLock<Instant>,
 }
 
 /// The body of a create's request. The first question for it is the moment from which on the platform may have it.
@@ -60,16 +65,16 @@ pub(super) struct CalledBack;
 
 impl State {
     /// A create that one caller begins.
-    const BEGUN: Self = Self { phase: Phase::Preparing, callers: 1, is_told: false };
+    const BEGUN: Self = Self { phase: Phase::Preparing, callers: 1, is_told: false, is_elsewhere: false };
 
     /// Whether a task may have been made, as far as who asks now can know.
     #[must_use]
     pub fn may_have_created(self) -> bool {
         match self.phase {
             // It goes on for those who still wait.
-            Phase::Preparing => self.callers > 0,
+            Phase::Preparing => self.callers > 0 || self.is_elsewhere,
             Phase::OnItsWay | Phase::Created | Phase::Unknown => true,
-            Phase::NotCreated => false,
+            Phase::NotCreated => self.is_elsewhere,
         }
     }
 
@@ -135,7 +140,12 @@ impl Progress {
     /// A create that one caller begins.
     #[must_use]
     pub fn begin() -> Self {
-        Self { state: Mutex::new(State::BEGUN) }
+        Self { state: Mutex::new(State::BEGUN), until: OnceLock::new() }
+    }
+
+    /// Has it sent before this moment, or never, however long the process stalls: by then its claim may be another's.
+    pub fn not_after(&self, moment: Instant) {
+        let _ = self.until.set(moment);
     }
 
     /// How far it has come now.
@@ -164,7 +174,10 @@ impl Body for CreateBody {
         if self.bytes.is_empty() {
             return Poll::Ready(None);
         }
-        let sent = self.progress.step(State::send);
+        let sent = match self.progress.until.get() {
+            Some(until) if *until <= Instant::now() => Err(CalledBack),
+            _ => self.progress.step(State::send),
+        };
         Poll::Ready(Some(sent.map(|()| Frame::data(mem::take(&mut self.bytes)))))
     }
 
@@ -191,7 +204,8 @@ mod tests {
     fn steps(state: State) -> Vec<(&'static str, State)> {
         type Step = fn(&mut State);
         let (waits, may_join) = (state.callers > 0, state.callers < CALLERS);
-        let steps: [(&str, bool, Step); 8] = [
+        let steps: [(&str, bool, Step); 9] = [
+            ("wait", state.phase == Phase::Preparing, |state| state.is_elsewhere = true),
             ("join", may_join, |state| _ = state.join()),
             ("leave", waits, |state| _ = state.leave()),
             ("hear", waits && is_over(state), |state| _ = state.hear()),
@@ -225,7 +239,8 @@ mod tests {
                 continue;
             }
             assert!(state.callers > 0 || state.phase != Phase::Preparing, "prepared for nobody: {state:?}");
-            assert_eq!(state.may_have_created(), state.phase != Phase::NotCreated, "{state:?}");
+            let may = state.phase != Phase::NotCreated || state.is_elsewhere;
+            assert_eq!(state.may_have_created(), may, "{state:?}");
             let (mut joined, mut sent) = (state, state);
             assert_eq!(joined.join(), state.phase != Phase::NotCreated, "{state:?}");
             assert_eq!(sent.send().is_ok(), !is_over(state), "{state:?}");
@@ -264,5 +279,10 @@ mod tests {
         assert!(!progress.step(State::leave).may_have_created());
         assert!(matches!(poll(&mut body), Poll::Ready(Some(Err(CalledBack)))));
         assert_eq!(progress.phase(), Phase::NotCreated);
+
+        // Neither is one whose time is up.
+        let progress = Arc::new(Progress::begin());
+        progress.not_after(Instant::now());
+        assert!(matches!(poll(&mut CreateBody::new(Bytes::from_static(b"{}"), progress)), Poll::Ready(Some(Err(_)))));
     }
 }

@@ -13,6 +13,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use super::{
+    claims::Claims,
     logs,
     method::{Kind, Method},
     otlp::{self, ExportError},
@@ -52,6 +53,7 @@ struct Instruments {
     unknown_creates: Counter<u64>,
     refused_connections: Counter<u64>,
     malformed_requests: Counter<u64>,
+    claims: Claims,
 }
 
 impl Metrics {
@@ -111,6 +113,12 @@ impl Metrics {
     /// Counts a request that HTTP/2 itself refused.
     pub fn request_malformed(&self) {
         self.instruments.malformed_requests.add(1, &[]);
+    }
+
+    /// Those of creates with a request id.
+    #[must_use]
+    pub fn claims(&self) -> &Claims {
+        &self.instruments.claims
     }
 
     pub(super) fn call_begun(&self, method: &Method) {
@@ -230,6 +238,10 @@ impl Instruments {
                 "xpander.requests.malformed",
                 "{request}",
                 "Requests that HTTP/2 itself refused, by resetting their streams.",
+            ),
+            claims: Claims::new(
+                meter,
+                seconds("xpander.deduplication.claim.duration", "How long the store took for a claim."),
             ),
         };
         meter

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod call;
+mod claims;
 mod logs;
 mod method;
 mod metrics;
@@ -29,6 +30,7 @@ use tracing_subscriber::{
 pub use self::{
     attempt::{Attempt, Sending},
     call::{Call, X_REQUEST_ID},
+    claims::{Claimed, Claims},
     method::{Kind as MethodKind, Method},
     metrics::Metrics,
     otlp::ExportError,

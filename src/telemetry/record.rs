@@ -51,6 +51,7 @@ pub struct Record {
     pub(super) end: OnceLock<End>,
     is_complete: AtomicBool,
     may_have_created: AtomicBool,
+    is_alone: AtomicBool,
 }
 
 /// Why a call ended.
@@ -114,6 +115,7 @@ impl Record {
             end: OnceLock::new(),
             is_complete: AtomicBool::new(false),
             may_have_created: AtomicBool::new(false),
+            is_alone: AtomicBool::new(false),
         }
     }
 
@@ -169,6 +171,12 @@ impl Record {
     /// Notes what the proxy added to the request by itself.
     pub fn attached(&self, kind: Attached) {
         self.attached.fetch_or(kind as u8, Relaxed);
+    }
+
+    /// Whether the proxy added this to the request by itself.
+    #[must_use]
+    pub fn has_attached(&self, kind: Attached) -> bool {
+        self.attached.load(Relaxed) & kind as u8 != 0
     }
 
     /// Notes an event that is on its way to the caller.
@@ -268,6 +276,18 @@ impl Record {
     #[must_use]
     pub fn may_have_created(&self) -> bool {
         self.may_have_created.load(Relaxed)
+    }
+
+    /// Notes a create that its request id makes unique in this process alone, since the store is away.
+    pub fn went_alone(&self) {
+        self.is_alone.store(true, Relaxed);
+        self.metrics.claims().went_alone();
+    }
+
+    /// Whether that is so.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.is_alone.load(Relaxed)
     }
 
     /// Notes why a connection to the platform failed: for the log alone, since it may name addresses.

@@ -1,6 +1,7 @@
 //! Protobuf to the platform's JSON and back: pure functions, no clock, no I/O.
 
 mod auth;
+mod canonical;
 mod check;
 mod event;
 mod names;
@@ -9,6 +10,7 @@ mod request;
 mod task;
 mod words;
 
+pub use canonical::write_canonical;
 pub use check::Violation;
 pub use event::{NotAnEvent, event};
 pub use names::{event_id, is_id, positive};

@@ -111,6 +111,13 @@ def test_egress_goes_to_dns_and_the_platform():
     assert {port for rule in found for port in ports(rule)} == {53, 443}
 
 
+def test_egress_goes_to_the_store_where_there_is_one():
+    store = {"existingSecret": "store", "cidrs": ["10.1.0.0/16"], "ports": [6380]}
+    spec = helm.sandboxed(helm.merged(POLICY, {"deduplication": {"store": store}})).one("NetworkPolicy")["spec"]
+    (rule,) = (rule for rule in spec["egress"] if 6380 in ports(rule))
+    assert rule["to"] == [{"ipBlock": {"cidr": "10.1.0.0/16"}}]
+
+
 def test_egress_can_be_left_free():
     spec = helm.sandboxed(helm.merged(POLICY, {"networkPolicy": {"egress": {"enabled": False}}})).one("NetworkPolicy")["spec"]
     assert spec["policyTypes"] == ["Ingress"] and "egress" not in spec

@@ -24,6 +24,9 @@ OWNED = {
     "platform.ca_file": "platformCa",
     "auth.tokens": "tokens",
     "auth.tokens_file": "tokens",
+    "deduplication.store": "deduplication",
+    "deduplication.store_file": "deduplication",
+    "deduplication.store_ca_file": "deduplication",
 }
 # In words, since their defaults are none or all.
 EMPTY = {"agents.default_id": "", "auth.agents": {}}
@@ -78,6 +81,15 @@ def test_a_secret_that_people_bring_is_used_under_its_keys(tmp_path):
     values = {"credentials": {"existingSecret": "mine", "apiKeyKey": "one", "organizationIdKey": "two"}}
     found = in_force(lay(helm.render(values), tmp_path, brought={"one": "xp-1", "two": "acme-2"}).check().stdout)
     assert found["platform.api_key"] == "(set)" and found["platform.organization_id"] == "acme-2"
+
+
+def test_the_url_of_a_store_reaches_the_proxy_as_a_file_and_needs_a_secret(tmp_path):
+    values = helm.merged(SANDBOX, {"deduplication": {"store": {"existingSecret": "store", "key": "redis"}}})
+    url = "rediss://proxy:se%3Acret@redis.acme.svc:6380/1"
+    laid = lay(helm.render(values), tmp_path, brought={"redis": url})
+    found = in_force(laid.check().stdout)
+    assert found["deduplication.store"] == "(set)" and found["deduplication.store_file"].startswith(str(tmp_path))
+    assert "se%3Acret" not in str(laid.environment) + str(laid.arguments) + laid.check().stdout
 
 
 def test_the_hashes_of_tokens_reach_the_proxy(tmp_path):

@@ -3,6 +3,7 @@
 
 mod lookups;
 mod prompts;
+mod remembered;
 mod requests;
 mod waits;
 mod waits_now;

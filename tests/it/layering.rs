@@ -8,13 +8,14 @@ use std::{
 };
 
 /// From the top down, as src/lib.rs draws them.
-const FLOORS: [&str; 13] = [
+const FLOORS: [&str; 14] = [
     "cli",
     "app",
     "sandbox",
     "grpc",
     "calls",
     "translate",
+    "claims",
     "platform",
     "health",
     "shutdown",

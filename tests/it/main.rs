@@ -38,6 +38,7 @@ mod load;
 mod platform_connections;
 mod promtool;
 mod recordings;
+mod redis;
 mod sandbox;
 mod server;
 mod streams;

@@ -20,6 +20,7 @@ pub mod network;
 pub mod platform;
 pub mod proxy;
 pub mod raw;
+pub mod redis;
 pub mod replica;
 pub mod request;
 pub mod sandbox;

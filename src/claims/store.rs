@@ -1,0 +1,241 @@
+//! The store that all replicas share, Redis or Valkey: a claim, a look and a settle, each one command. Not what follows from
+//! their answers: that is `decide`.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use redis::{ErrorKind, FromRedisValue, Pipeline, RedisError, cmd, pipe};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    Name,
+    endpoint::{Endpoint, EndpointError},
+    link::{Link, Purpose},
+};
+use crate::{
+    config::{Deduplication, Secret, WhenAway},
+    telemetry::Metrics,
+};
+
+/// If the value is the one that is expected, another one is put in its place, or none.
+const SETTLE: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
+                      if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end \
+                      redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL') return 1";
+/// The pauses between attempts to settle.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// After how many of its timeouts nothing is on its way any more that did not answer.
+const LATE: u32 = 4;
+/// The part of a claim's time that the store's replicas have.
+const FOR_REPLICAS: f64 = 0.7;
+
+/// The store.
+pub struct Store {
+    endpoint: watch::Sender<Arc<Endpoint>>,
+    shared: Link,
+    /// Commands wait behind `WAIT`: claims have a connection of their own where there is one.
+    claims: Option<Link>,
+    settings: Deduplication,
+    closing: CancellationToken,
+    settling: TaskTracker,
+    pub(super) metrics: Metrics,
+}
+
+/// What the store says.
+#[derive(Debug)]
+pub enum Heard {
+    /// Nothing was there.
+    Absent,
+    /// This was there, for so much longer.
+    There(Vec<u8>, Option<Duration>),
+    /// Something that is no text was there.
+    Foreign,
+    /// It has not said anything in time.
+    NoAnswer,
+    /// It did not do it.
+    NotDone,
+    /// Too few of its replicas have it.
+    TooFew,
+}
+
+impl Store {
+    /// Begins to connect to the store of the settings, if they have one.
+    ///
+    /// # Errors
+    /// When its URL or its authorities cannot be used.
+    pub fn start(settings: &Deduplication, metrics: &Metrics) -> Result<Option<Arc<Self>>, EndpointError> {
+        let Some(url) = &settings.store else { return Ok(None) };
+        let endpoint = Endpoint::new(url, settings.store_ca_file.clone())?;
+        let (endpoint, where_it_is) = watch::channel(Arc::new(endpoint));
+        let purpose = Purpose {
+            is_first: true,
+            patience: settings.store_timeout,
+            meanwhile: match settings.when_away {
+                WhenAway::Refuse => "calls with a request_id are refused",
+                WhenAway::Alone => {
+                    "each replica goes on with its own memory, and two of them may create the same twice"
+                }
+            },
+            metrics: metrics.clone(),
+        };
+        let of_claims = Purpose { is_first: false, ..purpose.clone() };
+        let claims = (settings.store_replicas > 0).then(|| Link::start(where_it_is.clone(), of_claims));
+        Ok(Some(Arc::new(Self {
+            endpoint,
+            shared: Link::start(where_it_is, purpose),
+            claims,
+            settings: settings.clone(),
+            closing: CancellationToken::new(),
+            settling: TaskTracker::new(),
+            metrics: metrics.clone(),
+        })))
+    }
+
+    /// The settings it was started with.
+    pub fn settings(&self) -> &Deduplication {
+        &self.settings
+    }
+
+    /// Goes to another place, or looks at its authorities again.
+    ///
+    /// # Errors
+    /// When they cannot be used; all stays as it was.
+    pub fn replace(&self, url: &Secret, ca_file: Option<PathBuf>) -> Result<(), EndpointError> {
+        self.endpoint.send_replace(Arc::new(Endpoint::new(url, ca_file)?));
+        Ok(())
+    }
+
+    /// Why it cannot be reached.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.shared.trouble()
+    }
+
+    /// Sets the value where there is none.
+    pub(super) async fn claim(&self, name: &Name, value: &str, time: Duration) -> Heard {
+        let remembered = millis(self.settings.remembered);
+        let mut set = cmd("SET");
+        set.arg(name.key()).arg(value).arg("NX").arg("GET").arg("PX").arg(remembered);
+        let replicas = self.settings.store_replicas;
+        let Some(claims) = &self.claims else {
+            let mut pipe = pipe();
+            pipe.add_command(set);
+            return match self.ask::<(Option<Vec<u8>>,)>(&self.shared, &pipe, time).await {
+                Ok((None,)) => Heard::Absent,
+                Ok((Some(there),)) => Heard::There(there, None),
+                Err(heard) => heard,
+            };
+        };
+        let mut pipe = pipe();
+        pipe.add_command(set).cmd("WAIT").arg(replicas).arg(millis(time.mul_f64(FOR_REPLICAS)).max(1));
+        match self.ask::<(Option<Vec<u8>>, u64)>(claims, &pipe, time).await {
+            // Also what stands there as this attempt's own: the earlier claim counts no more than this one.
+            Ok((there, count)) if is_own(there.as_deref(), value) && count < u64::from(replicas) => Heard::TooFew,
+            Ok((None, _)) => Heard::Absent,
+            Ok((Some(there), _)) => Heard::There(there, None),
+            // Of two commands one may have been done.
+            Err(Heard::NotDone) if claims.trouble().is_none() => Heard::NoAnswer,
+            Err(heard) => heard,
+        }
+    }
+
+    /// Reads the value, and how long it stays.
+    pub(super) async fn look(&self, name: &Name) -> Heard {
+        let mut pipe = pipe();
+        pipe.cmd("GET").arg(name.key()).cmd("PTTL").arg(name.key());
+        match self.ask::<(Option<Vec<u8>>, i64)>(&self.shared, &pipe, self.settings.store_timeout).await {
+            Ok((None, _)) => Heard::Absent,
+            Ok((Some(there), left)) => Heard::There(there, u64::try_from(left).ok().map(Duration::from_millis)),
+            Err(heard) => heard,
+        }
+    }
+
+    /// Puts another value in place of this one, or none, in the background, again and again until the time is up. After a
+    /// claim in doubt also for one that comes late.
+    pub(super) fn settle(self: &Arc<Self>, name: Name, from: String, to: String, until: Instant, is_in_doubt: bool) {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let store = Arc::clone(self);
+        self.settling.spawn(async move {
+            store.settle_once(&name, &from, &to, until).await;
+            if is_in_doubt {
+                tokio::select! {
+                    () = sleep(LATE * store.settings.store_timeout) => {}
+                    () = store.closing.cancelled() => {}
+                }
+                store.settle_once(&name, &from, &to, until).await;
+            }
+        });
+    }
+
+    async fn settle_once(&self, name: &Name, from: &str, to: &str, until: Instant) {
+        let mut pipe = pipe();
+        pipe.cmd("EVAL").arg(SETTLE).arg(1).arg(name.key()).arg(from).arg(to);
+        let mut pause = FIRST_PAUSE;
+        while Instant::now() < until {
+            match self.ask::<(i64,)>(&self.shared, &pipe, self.settings.store_timeout).await {
+                Ok(_) => return,
+                Err(_) if self.closing.is_cancelled() => return,
+                Err(_) => {}
+            }
+            tokio::select! {
+                () = sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)) => {}
+                () = self.closing.cancelled() => {}
+            }
+            pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Waits until all is settled.
+    pub async fn settled(&self) {
+        self.settling.close();
+        self.settling.wait().await;
+    }
+
+    /// Has what is not settled tried once more, and no more.
+    pub fn close(&self) {
+        self.closing.cancel();
+    }
+
+    async fn ask<T: FromRedisValue>(&self, link: &Link, pipe: &Pipeline, time: Duration) -> Result<T, Heard> {
+        let begun = Instant::now();
+        let Some(mut connection) = link.connection(time).await else { return Err(Heard::NotDone) };
+        match timeout(time.saturating_sub(begun.elapsed()), pipe.query_async(&mut connection)).await {
+            Ok(Ok(said)) => Ok(said),
+            Ok(Err(error)) => {
+                let heard = heard(&error);
+                if !matches!(heard, Heard::Foreign) {
+                    link.suspect();
+                }
+                Err(heard)
+            }
+            Err(_) => {
+                link.suspect();
+                Err(Heard::NoAnswer)
+            }
+        }
+    }
+}
+
+/// What a failure means. The store's own refusals come before it does anything.
+fn heard(error: &RedisError) -> Heard {
+    // What is asked together is refused together.
+    let refusals = error.clone().into_server_errors();
+    let code = refusals.as_ref().and_then(|refusals| Some(refusals.first()?.1.code())).or(error.code());
+    match (error.kind(), code) {
+        (_, Some("WRONGTYPE")) | (ErrorKind::UnexpectedReturnType, _) => Heard::Foreign,
+        (ErrorKind::Server(_) | ErrorKind::Extension, _) => Heard::NotDone,
+        _ => Heard::NoAnswer,
+    }
+}
+
+fn is_own(there: Option<&[u8]>, value: &str) -> bool {
+    there.is_none_or(|there| there == value.as_bytes())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
