@@ -19,18 +19,15 @@ use tracing::{info, warn};
 use super::{
     Calls, Error, Kind, Outcome,
     known::{claimed, ended},
+    named::Answer,
 };
 use crate::{
     claims::{Attempt, End},
     memory::Held,
     platform::{Context, Phase, Progress, State, wire},
-    proto,
     telemetry::{Attached, Record},
     translate::{self, Invocation},
 };
-
-/// What its callers hear of a create.
-pub(super) type Answer = Result<Box<proto::Task>, Error>;
 
 /// What is to be created; owns everything, so that it can go on without its caller.
 pub(super) struct Create {

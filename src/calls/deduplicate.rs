@@ -9,15 +9,16 @@ use std::{
 };
 
 use prost::Message as _;
-use tokio::{sync::watch, task::AbortHandle};
+use tokio::sync::watch;
 
 use super::{
     Calls, Error, Kind, Outcome,
-    create::{Answer, Caller, Create, Life, in_time, told_to_nobody},
+    create::{Caller, Create, Life, in_time, told_to_nobody},
     known::other_content,
+    named::{Answer, Named},
 };
 use crate::{
-    claims::{Asked, Attempt, End, Fingerprint, Memory, Name, Why},
+    claims::{Asked, Attempt, End, Fingerprint, Name, Why},
     memory,
     platform::{Context, Phase, Progress, State},
     proto::InvokeRequest,
@@ -25,23 +26,11 @@ use crate::{
     translate,
 };
 
-/// The creates with a name.
-pub(super) type Names = Memory<Arc<Named>>;
-
 /// A create's name, and what it asks for. Never shared between callers, nor between the keys that they bring.
 #[derive(Clone, Copy)]
 pub(super) struct Once {
     name: Name,
     fingerprint: Fingerprint,
-}
-
-/// A create with its name, while it is under way.
-pub(super) struct Named {
-    progress: Arc<Progress>,
-    /// None until it is over.
-    answer: watch::Receiver<Option<Answer>>,
-    /// Its life, which goes on by itself.
-    life: OnceLock<AbortHandle>,
 }
 
 /// One who waits for a create with a name. The last one who leaves ends what is not on its way.

@@ -7,7 +7,9 @@ mod follow;
 mod history;
 mod invoke;
 mod known;
+mod named;
 mod owners;
+mod rights;
 mod stream_events;
 mod tasks;
 mod wait;
@@ -17,7 +19,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 pub use error::{Error, Kind, Outcome};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{deduplicate::Names, follow::Manner, owners::Owners, wait::Waits};
+use self::{follow::Manner, named::Names, owners::Owners, wait::Waits};
 use crate::{claims::Store, config, platform::Client, translate};
 
 /// The calls, with what they share. Cheap to clone.

@@ -1,11 +1,10 @@
-//! Whose a task is: its agent, for callers that may not invoke every one. Who may invoke which is not known here.
+//! What is remembered of which agent a task is, and of the ids that agents' names stand for.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use moka::{policy::EvictionPolicy, sync::Cache};
 
-use super::{Calls, Error, Kind, checked_task_id};
-use crate::platform::{self, Context, Owner, wire};
+use crate::platform::Owner;
 
 /// How long it is remembered of which agent a task is, and which id an agent's name stands for.
 const REMEMBERED: Duration = Duration::from_mins(1);
@@ -16,12 +15,15 @@ const ENTRY: usize = 256;
 
 /// What is remembered. An agent's id is empty where there is no such agent.
 pub(super) struct Owners {
-    agents: Cache<(Owner, What), Arc<str>>,
+    pub(super) agents: Cache<(Owner, What), Arc<str>>,
 }
 
+/// What an agent is known by.
 #[derive(PartialEq, Eq, Hash)]
-enum What {
+pub(super) enum What {
+    /// A task of it.
     Task(String),
+    /// Its name.
     Name(String),
 }
 
@@ -33,114 +35,5 @@ impl Default for Owners {
         };
         let agents = Cache::builder().weigher(weight).max_capacity(CAPACITY).time_to_live(REMEMBERED);
         Self { agents: agents.eviction_policy(EvictionPolicy::lru()).build() }
-    }
-}
-
-impl Calls {
-    /// The agent of a task, where it is one of those that the caller may invoke, by id or name.
-    ///
-    /// # Errors
-    /// For an id that is none, when the task cannot be read, and with the same words when there is no such task and when it
-    /// is of another agent: who has no right to it learns nothing of it.
-    pub(super) async fn own_agent(
-        &self,
-        context: &Context,
-        agents: &BTreeSet<String>,
-        task_id: &str,
-    ) -> Result<Arc<str>, Error> {
-        let task_id = checked_task_id(task_id)?;
-        let key = (context.credentials.owner().clone(), What::Task(task_id.to_owned()));
-        let known = self.shared.owners.agents.get(&key);
-        let agent = match known {
-            Some(agent) => agent,
-            None => match self.shared.platform.task(context, task_id).await {
-                Ok(task) => agent_of(&task),
-                Err(error) => return Err(hidden(error).of_task(task_id)),
-            },
-        };
-        self.check_agent(context, agents, &agent).await.map_err(|error| error.of_task(task_id))?;
-        self.shared.owners.agents.insert(key, Arc::clone(&agent));
-        Ok(agent)
-    }
-
-    /// That a task is one of these agents', where any are given.
-    ///
-    /// # Errors
-    /// As [`own_agent`](Self::own_agent).
-    pub(super) async fn check_own(
-        &self,
-        context: &Context,
-        agents: Option<&BTreeSet<String>>,
-        task_id: &str,
-    ) -> Result<(), Error> {
-        match agents {
-            // Boxed: a call's future is as large as the largest of its ways.
-            Some(agents) => Box::pin(self.own_agent(context, agents, task_id)).await.map(drop),
-            None => Ok(()),
-        }
-    }
-
-    /// Reads a task, which has to be of an agent that the caller may invoke where `agents` says which those are.
-    ///
-    /// # Errors
-    /// As [`own_agent`](Self::own_agent).
-    pub(super) async fn own_task(
-        &self,
-        context: &Context,
-        agents: Option<&BTreeSet<String>>,
-        task_id: &str,
-    ) -> Result<Box<wire::Task>, Error> {
-        let task_id = checked_task_id(task_id)?;
-        let read = self.shared.platform.task(context, task_id).await;
-        let Some(agents) = agents else { return read.map_err(|error| Error::from(error).of_task(task_id)) };
-        let task = read.map_err(|error| hidden(error).of_task(task_id))?;
-        Box::pin(self.check_agent(context, agents, &agent_of(&task))).await.map_err(|error| error.of_task(task_id))?;
-        Ok(task)
-    }
-
-    /// That an agent is one of these. The settings may have it by a name, which the platform knows.
-    async fn check_agent(&self, context: &Context, agents: &BTreeSet<String>, agent: &str) -> Result<(), Error> {
-        if !agent.is_empty() && agents.contains(agent) {
-            return Ok(());
-        }
-        let mut failure = Error::new(Kind::TaskForbidden);
-        for name in agents {
-            match self.agent_by_name(context, name).await {
-                Ok(id) if !id.is_empty() && *id == *agent => return Ok(()),
-                Ok(_) => {}
-                // It may have been this one.
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
-    }
-
-    async fn agent_by_name(&self, context: &Context, name: &str) -> Result<Arc<str>, Error> {
-        let key = (context.credentials.owner().clone(), What::Name(name.to_owned()));
-        if let Some(id) = self.shared.owners.agents.get(&key) {
-            return Ok(id);
-        }
-        let id = match self.shared.platform.agent_id(context, name, None).await {
-            // No lookup of it will succeed in a while.
-            Err(error) if !error.is_transient() => Arc::default(),
-            id => id?,
-        };
-        self.shared.owners.agents.insert(key, Arc::clone(&id));
-        Ok(id)
-    }
-}
-
-/// Empty where the platform does not say, and then nobody's.
-fn agent_of(task: &wire::Task) -> Arc<str> {
-    task.agent_id.as_deref().unwrap_or_default().into()
-}
-
-/// A task that is not there is not told apart from one that is another's.
-fn hidden(error: platform::Error) -> Error {
-    match error {
-        platform::Error::Refused(refusal) if refusal.status == 404 && !refusal.is_gateway => {
-            Error::new(Kind::TaskForbidden)
-        }
-        error => error.into(),
     }
 }
