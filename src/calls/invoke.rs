@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use prost::Message as _;
 
-use super::{Calls, Error, create::Create, deduplicate::Once};
+use super::{
+    Calls, Error,
+    creates::{create::Create, deduplicate::Once},
+};
 use crate::{memory, platform::Context, proto, translate};
 
 /// What an invocation comes to, without its request.

@@ -1,13 +1,10 @@
 //! What each call does, in terms of the platform and of protobuf messages, without gRPC and without HTTP.
 
-mod create;
-mod deduplicate;
+mod creates;
 mod error;
 mod follow;
 mod history;
 mod invoke;
-mod known;
-mod named;
 mod owners;
 mod rights;
 mod stream_events;
@@ -19,7 +16,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 pub use error::{Error, Kind, Outcome};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{follow::Manner, named::Names, owners::Owners, wait::Waits};
+use self::{creates::named::Names, follow::Manner, owners::Owners, wait::Waits};
 use crate::{claims::Store, config, platform::Client, translate};
 
 /// The calls, with what they share. Cheap to clone.

@@ -11,7 +11,7 @@ use super::{duration, roots::with_scheme, secret::Secret};
 /// How much of a wrong value is repeated to the operator.
 const SHOWN_CHARS: usize = 80;
 
-/// What is wrong with a value, for a [`Fault`](super::Fault).
+/// What is wrong with a value, for a [`Fault`](crate::config::Fault).
 pub type Problem = String;
 
 pub fn address(text: &str) -> Result<SocketAddr, Problem> {

@@ -8,9 +8,11 @@ use prost::Message;
 use tonic::{Response, Status};
 
 use super::{
-    frames::{COMPRESSED_FROM, COMPRESSED_TO, Encoded},
     guard::Guard,
-    status::refuse,
+    response::{
+        frames::{COMPRESSED_FROM, COMPRESSED_TO, Encoded},
+        status::refuse,
+    },
 };
 use crate::{
     calls::{Error, Kind},

@@ -6,7 +6,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use http::Extensions;
 use tonic::{Request, Status, metadata::MetadataMap};
 
-use super::{attach::Attach, auth::Auth, call::Call, guard::Guard, metadata, status::refuse_at_the_door};
+use super::{
+    call::Call,
+    guard::Guard,
+    request::{attach::Attach, auth::Auth, metadata},
+    response::status::refuse_at_the_door,
+};
 use crate::{
     calls::{Error, Kind},
     config::Tasks,

@@ -22,11 +22,12 @@ use tokio::{
 use tonic::Status;
 
 use super::{
-    connection::Connection,
-    limits::Permit,
-    outgoing::Outgoing,
-    status::refuse_at_the_door,
-    traffic::{Here, UnderWay},
+    connection::{
+        Connection,
+        traffic::{Here, UnderWay},
+    },
+    request::limits::Permit,
+    response::{outgoing::Outgoing, status::refuse_at_the_door},
 };
 use crate::{
     calls::{Error, Kind},

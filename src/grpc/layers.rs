@@ -10,18 +10,21 @@ use tonic::{Status, body::Body, service::Routes};
 use tower::Service as _;
 
 use super::{
-    auth::Auth,
-    connection::Connection,
-    frames::Encoding,
+    connection::{Connection, tls::Tls},
     guard::Guard,
-    limits::{Limits, Permit},
-    metadata,
-    received::{Received, drain},
+    request::{
+        auth::Auth,
+        limits::{Limits, Permit},
+        metadata,
+        received::{Received, drain},
+        whole::{Whole, full},
+    },
+    response::{
+        frames::Encoding,
+        status::{self, refuse_at_the_door},
+    },
     sent::Sent,
     service::{SERVICE, Service},
-    status::{self, refuse_at_the_door},
-    tls::Tls,
-    whole::{Whole, full},
 };
 use crate::{
     calls::{Error, Kind},

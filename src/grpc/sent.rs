@@ -14,8 +14,10 @@ use tonic::{Code, Status, body::Body};
 
 use super::{
     guard::{Guard, catch},
-    outgoing::{Outgoing, trailers},
-    status::code_name,
+    response::{
+        outgoing::{Outgoing, trailers},
+        status::code_name,
+    },
 };
 use crate::telemetry::{Call, MethodKind};
 

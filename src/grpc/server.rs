@@ -20,14 +20,12 @@ use tonic_health::{
 use tracing::warn;
 
 use super::{
-    attach::Attach,
-    auth::Auth,
+    connection::tls::Tls,
     door::Door,
     layers::Edge,
-    limits::Limits,
+    request::{attach::Attach, auth::Auth, limits::Limits},
     service::{SERVICE, Service},
     serving,
-    tls::Tls,
 };
 use crate::{
     calls::Calls,

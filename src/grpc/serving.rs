@@ -19,14 +19,9 @@ use tokio::{
 use tracing::debug;
 
 use super::{
-    connection::Connection,
-    gathered::Gathered,
+    connection::{Connection, gathered::Gathered, malformed::Malformed, patience::Patience, peer::Peer, turn::Turns},
     guard::{Attendance, LAST_WORD},
     layers::{self, Arrival, Edge},
-    malformed::Malformed,
-    patience::Patience,
-    peer::Peer,
-    turn::Turns,
 };
 use crate::config;
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use moka::future::Cache;
 
-use super::{credentials::Credentials, error::Error};
+use super::{error::Error, pool::credentials::Credentials};
 
 /// How much is kept, in bytes: some ten thousand lookups.
 const CAPACITY: u64 = 4 << 20;

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     error::Error,
-    lanes::Share,
+    pool::lanes::Share,
     sse::{Decoder, Frame},
 };
 use crate::telemetry::Attempt;

@@ -16,12 +16,12 @@ use tokio::{
 
 use super::{
     codings::{self, Garbled},
-    credentials::Credentials,
-    error::{Cause, Error, sources},
+    error::{Cause, Error, refusal::Refusal, retry_after::retry_after, sources},
     events::EventStream,
-    lanes::{Need, Share},
-    refusal::Refusal,
-    retry_after::retry_after,
+    pool::{
+        credentials::Credentials,
+        lanes::{Need, Share},
+    },
     wire::{self, Wire},
 };
 use crate::{

@@ -7,7 +7,10 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use super::{keys::KEYS, kind::Kind, *};
+use super::{
+    keys::{KEYS, kind::Kind},
+    *,
+};
 
 mod environment;
 mod faults;

@@ -1,0 +1,192 @@
+//! The kinds of settings: how each is read, what it allows, how it is shown. Not which setting is of which: `keys` has that.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{files, lists, names};
+use crate::config::{
+    duration,
+    raw::Raw,
+    read::{self, Problem},
+    secret::{Secret, TokenHash},
+    shown::{self, NOT_SET, choices, name, quoted},
+    tree::{
+        Http2, LogFormat, Settings,
+        callers::{Tasks, TrustRequest, UserField},
+        deduplication::WhenAway,
+    },
+};
+
+const BYTES: RangeInclusive<usize> = 1..=1 << 30;
+const CALLER: &str = "a caller is 1 to 128 printable ASCII characters without , = * and spaces, a SPIFFE id, or dns: and a \
+                      DNS name";
+const TOKEN_CALLER: &str = "a caller is 1 to 128 printable ASCII characters without , = * and spaces, and begins neither \
+                            with spiffe:// nor with dns:";
+const STORE: &str =
+    "redis:// or rediss://, a host, and a user, a password, a port and the number of a database if need be";
+const IDENTIFIER: &str = "1 to 128 of the characters A-Z a-z 0-9 . _ ~ -, not . or ..";
+
+/// What kind of value a setting takes, what bounds it, and its place in the tree.
+pub enum Kind {
+    Address(Place<SocketAddr>),
+    Bytes(Place<usize>),
+    Count(Place<u32>, RangeInclusive<u32>),
+    Time(Place<Duration>, RangeInclusive<Duration>),
+    Switch(Place<bool>),
+    Identifier(Place<Option<String>>),
+    BaseUrl(Place<String>),
+    Secret(Place<Option<Secret>>),
+    /// The path and the secret that is read from there.
+    SecretFile(fn(&mut Settings) -> (&mut Option<PathBuf>, &mut Option<Secret>)),
+    /// The URL of a store, which may carry a password.
+    Store(Place<Option<Secret>>),
+    StoreFile(fn(&mut Settings) -> (&mut Option<PathBuf>, &mut Option<Secret>)),
+    WhenAway(Place<WhenAway>),
+    File(Place<Option<PathBuf>>),
+    Http2(Place<Http2>),
+    LogFormat(Place<LogFormat>),
+    Tasks(Place<Tasks>),
+    TrustRequest(Place<TrustRequest>),
+    LogFilter(Place<String>),
+    /// A version for each agent.
+    Pins(Place<BTreeMap<String, String>>),
+    /// The hashes of each caller's tokens.
+    Tokens(Place<BTreeMap<String, Vec<TokenHash>>>),
+    /// A file with more of them.
+    TokensFile(Place<Option<PathBuf>>),
+    /// SPIFFE ids and DNS names.
+    Clients(Place<BTreeSet<String>>),
+    /// The agents of each caller.
+    Rights(Place<BTreeMap<String, BTreeSet<String>>>),
+    /// A metadata key for each field of a user.
+    UserFields(Place<BTreeMap<UserField, String>>),
+    Callers(Place<BTreeSet<String>>),
+}
+
+type Place<T> = fn(&mut Settings) -> &mut T;
+
+impl Kind {
+    /// Puts what was given in its place.
+    ///
+    /// # Errors
+    /// What is wrong with it; the settings are then as they were.
+    pub fn read(&self, raw: &Raw, settings: &mut Settings) -> Result<(), Problem> {
+        match self {
+            Self::Address(place) => *place(settings) = read::address(raw.text()?)?,
+            Self::Bytes(place) => *place(settings) = read::number(raw.text()?, &BYTES)?,
+            Self::Count(place, range) => *place(settings) = read::number(raw.text()?, range)?,
+            Self::Time(place, range) => *place(settings) = read::duration(raw.text()?, range)?,
+            Self::Switch(place) => *place(settings) = read::switch(raw.text()?)?,
+            Self::Identifier(place) => *place(settings) = Some(names::identifier(raw.text()?)?),
+            Self::BaseUrl(place) => *place(settings) = read::base_url(raw.text()?)?,
+            Self::Secret(place) => *place(settings) = Some(read::secret(raw.text()?)?),
+            Self::SecretFile(places) => {
+                let secret = files::secret_from(Path::new(raw.text()?))?;
+                let (path, place) = places(settings);
+                (*path, *place) = (Some(raw.text()?.into()), Some(secret));
+            }
+            Self::Store(place) => *place(settings) = Some(read::store(raw.text()?)?),
+            Self::StoreFile(places) => {
+                let url = files::store_from(Path::new(raw.text()?))?;
+                let (path, place) = places(settings);
+                (*path, *place) = (Some(raw.text()?.into()), Some(url));
+            }
+            Self::WhenAway(place) => *place(settings) = read::choice(raw.text()?)?,
+            Self::File(place) => *place(settings) = Some(files::readable(raw.text()?)?.into()),
+            Self::Http2(place) => *place(settings) = read::choice(raw.text()?)?,
+            Self::LogFormat(place) => *place(settings) = read::choice(raw.text()?)?,
+            Self::Tasks(place) => *place(settings) = read::choice(raw.text()?)?,
+            Self::TrustRequest(place) => *place(settings) = read::choice(raw.text()?)?,
+            Self::LogFilter(place) => *place(settings) = read::log_filter(raw.text()?)?,
+            Self::Pins(place) => *place(settings) = lists::pins(raw)?,
+            Self::Tokens(place) => *place(settings) = lists::hashes(raw)?,
+            Self::TokensFile(place) => {
+                files::tokens_from(Path::new(raw.text()?))?;
+                *place(settings) = Some(raw.text()?.into());
+            }
+            Self::Clients(place) => *place(settings) = lists::clients(raw)?,
+            Self::Rights(place) => *place(settings) = lists::rights(raw)?,
+            Self::UserFields(place) => *place(settings) = lists::user_fields(raw)?,
+            Self::Callers(place) => *place(settings) = lists::callers(raw)?,
+        }
+        Ok(())
+    }
+
+    /// What [`read`](Self::read) takes, for people.
+    pub fn allowed(&self) -> String {
+        match self {
+            Self::Address(_) => "an IP address with a port, e.g. 0.0.0.0:50051 or [::1]:50051".to_owned(),
+            Self::Bytes(_) => format!("a whole number of bytes from {} to {}", BYTES.start(), BYTES.end()),
+            Self::Count(_, range) => format!("a whole number from {} to {}", range.start(), range.end()),
+            Self::Time(_, range) => format!(
+                "a number with its unit (ms, s, m or h) from {} to {}, e.g. 250ms or 5s",
+                duration::show(*range.start()),
+                duration::show(*range.end())
+            ),
+            Self::Switch(_) => "true or false".to_owned(),
+            Self::Identifier(_) => IDENTIFIER.to_owned(),
+            Self::BaseUrl(_) => "http:// or https://, a host, a port and a path if need be, nothing else".to_owned(),
+            Self::Secret(_) => "printable ASCII without spaces".to_owned(),
+            Self::SecretFile(_) => "a readable file that holds the secret, printable ASCII without spaces".to_owned(),
+            Self::Store(_) => STORE.to_owned(),
+            Self::StoreFile(_) => format!("a readable file that holds {STORE}"),
+            Self::WhenAway(_) => choices::<WhenAway>(),
+            Self::File(_) => "a readable file".to_owned(),
+            Self::Http2(_) => choices::<Http2>(),
+            Self::LogFormat(_) => choices::<LogFormat>(),
+            Self::Tasks(_) => choices::<Tasks>(),
+            Self::TrustRequest(_) => choices::<TrustRequest>(),
+            Self::LogFilter(_) => "a level or tracing filter, e.g. info or warn,xpander_grpc_proxy=debug".to_owned(),
+            Self::Pins(_) => "a map of agent id = version, 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -".to_owned(),
+            Self::Tokens(_) => format!("a map of caller = SHA-256 hashes of 64 hex digits; {TOKEN_CALLER}"),
+            Self::TokensFile(_) => {
+                format!("a readable file of lines caller=hash, SHA-256 hashes of 64 hex digits; {TOKEN_CALLER}")
+            }
+            Self::Clients(_) => "a list of spiffe://… ids and DNS names".to_owned(),
+            Self::Rights(_) => format!("a map of caller (or *) = agent ids (or *); {CALLER}"),
+            Self::UserFields(_) => format!(
+                "a map of {} = metadata key, in lower case, not grpc-… or …-bin, none of {}",
+                choices::<UserField>(),
+                names::RESERVED_KEYS.join(", ")
+            ),
+            Self::Callers(_) => format!("a list of callers, or *; {CALLER}"),
+        }
+    }
+
+    /// The value in force as TOML would have it, or a word in parentheses. Takes the settings mutably for the places only.
+    pub fn show(&self, settings: &mut Settings) -> String {
+        match self {
+            Self::Address(place) => quoted(place(settings)),
+            Self::Bytes(place) => place(settings).to_string(),
+            Self::Count(place, _) => place(settings).to_string(),
+            Self::Time(place, _) => quoted(&duration::show(*place(settings))),
+            Self::Switch(place) => place(settings).to_string(),
+            Self::Identifier(place) => place(settings).as_ref().map_or(NOT_SET.to_owned(), quoted),
+            Self::BaseUrl(place) | Self::LogFilter(place) => quoted(place(settings)),
+            Self::Secret(place) | Self::Store(place) => {
+                if place(settings).is_some() { "(set)" } else { NOT_SET }.to_owned()
+            }
+            Self::SecretFile(places) | Self::StoreFile(places) => shown::path(places(settings).0),
+            Self::WhenAway(place) => quoted(&name(place(settings))),
+            Self::File(place) | Self::TokensFile(place) => shown::path(place(settings)),
+            Self::Http2(place) => quoted(&name(place(settings))),
+            Self::LogFormat(place) => quoted(&name(place(settings))),
+            Self::Tasks(place) => quoted(&name(place(settings))),
+            Self::TrustRequest(place) => quoted(&name(place(settings))),
+            Self::Pins(place) => shown::table(place(settings).iter().map(|(agent, version)| (agent, quoted(version)))),
+            Self::Tokens(place) => shown::tokens(place(settings)),
+            Self::Clients(place) | Self::Callers(place) => shown::list(place(settings)),
+            Self::Rights(place) => {
+                shown::table(place(settings).iter().map(|(caller, agents)| (caller, shown::list(agents))))
+            }
+            Self::UserFields(place) => {
+                shown::table(place(settings).iter().map(|(field, key)| (name(field), quoted(key))))
+            }
+        }
+    }
+}

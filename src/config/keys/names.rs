@@ -1,0 +1,209 @@
+//! What names in the settings may look like: of agents, versions, callers, certificates, metadata, and hashes.
+
+use crate::config::{
+    read::{Problem, refused},
+    secret::TokenHash,
+};
+
+/// What stands before a DNS name out of a certificate where it is a caller's name, so that it is no token's.
+pub const DNS: &str = "dns:";
+/// What a SPIFFE id begins with.
+pub const SPIFFE: &str = "spiffe://";
+
+/// The longest name of a caller, unless it is one out of a certificate.
+const LONGEST_CALLER: usize = 128;
+/// By the SPIFFE specification.
+const LONGEST_SPIFFE_ID: usize = 2048;
+const LONGEST_TRUST_DOMAIN: usize = 255;
+/// By RFC 1035.
+const LONGEST_DNS_NAME: usize = 253;
+const LONGEST_LABEL: usize = 63;
+/// The metadata that means something to the proxy, to gRPC or to HTTP.
+pub const RESERVED_KEYS: [&str; 11] = [
+    "authorization",
+    "x-api-key",
+    "x-organization-id",
+    "x-request-id",
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "content-type",
+    "te",
+    "user-agent",
+    "host",
+];
+
+/// An identifier is a segment of the platform's paths, so it must need no encoding and not be a step in them.
+pub fn identifier(text: &str) -> Result<String, Problem> {
+    plain(text, 128)
+}
+
+/// A version that an agent is pinned to.
+pub fn version(text: &str) -> Result<String, Problem> {
+    plain(text, 64)
+}
+
+/// The name of any caller: one out of a certificate, or that of a token's.
+pub fn caller(text: &str) -> Result<String, Problem> {
+    match text.strip_prefix(DNS) {
+        Some(host) => dns_name(host).map(|host| format!("{DNS}{host}")).ok_or_else(|| refused(text)),
+        None => spiffe_id(text).map_or_else(|| token_caller(text), Ok),
+    }
+}
+
+/// The name of a token's caller: one that stands between the commas, spaces and equals signs of lists and maps.
+pub fn token_caller(text: &str) -> Result<String, Problem> {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b",=*".contains(&byte);
+    let fits = (1..=LONGEST_CALLER).contains(&text.len()) && text.bytes().all(is_plain);
+    if fits && !is_of_certificate(text) { Ok(text.to_owned()) } else { Err(refused(text)) }
+}
+
+/// Whether a name begins like one out of a certificate, and so is no token's.
+pub fn is_of_certificate(name: &str) -> bool {
+    name.starts_with(SPIFFE) || name.starts_with(DNS)
+}
+
+/// What a client's certificate is for: a SPIFFE id, or a DNS name in lower case.
+pub fn client(text: &str) -> Result<String, Problem> {
+    spiffe_id(text).or_else(|| dns_name(text)).ok_or_else(|| refused(text))
+}
+
+/// The key of metadata that a gateway sets, in lower case as HTTP/2 has it. Binary metadata holds no text.
+pub fn metadata_key(text: &str) -> Result<String, Problem> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    let is_free = !text.starts_with("grpc-") && !text.ends_with("-bin") && !RESERVED_KEYS.contains(&text);
+    let fits = (1..=128).contains(&text.len()) && text.bytes().all(is_plain);
+    if fits && is_free { Ok(text.to_owned()) } else { Err(refused(text)) }
+}
+
+/// A SHA-256 hash in 64 hex digits. What is none is not repeated: it may be the token.
+pub fn hash(text: &str) -> Option<TokenHash> {
+    let mut bytes = [0; 32];
+    if text.len() != 2 * bytes.len() {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let digit = |at: usize| char::from(digits[at]).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        *byte = digit(0)? << 4 | digit(1)?;
+    }
+    Some(TokenHash(bytes))
+}
+
+fn plain(text: &str, longest: usize) -> Result<String, Problem> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._~-".contains(c);
+    let fits = (1..=longest).contains(&text.len()) && text.chars().all(is_plain) && !matches!(text, "." | "..");
+    if fits { Ok(text.to_owned()) } else { Err(refused(text)) }
+}
+
+/// `spiffe://`, a trust domain, and a path if there is one; nothing else that a URI may have, and nothing encoded.
+pub fn spiffe_id(text: &str) -> Option<String> {
+    let (domain, path) = text.strip_prefix(SPIFFE).map(|rest| rest.split_once('/').unwrap_or((rest, "-")))?;
+    let in_domain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let is_segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(in_path);
+    let fits = (1..=LONGEST_TRUST_DOMAIN).contains(&domain.len()) && domain.bytes().all(in_domain);
+    let is_one = fits && path.split('/').all(is_segment);
+    (is_one && text.len() <= LONGEST_SPIFFE_ID).then(|| text.to_owned())
+}
+
+/// A DNS name in lower case, without wildcards.
+pub fn dns_name(text: &str) -> Option<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let is_label = |label: &str| (1..=LONGEST_LABEL).contains(&label.len()) && label.bytes().all(is_plain);
+    // The last label of an IP address is a number.
+    let is_address = text.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_one = text.len() <= LONGEST_DNS_NAME && text.split('.').all(is_label) && !is_address;
+    is_one.then(|| text.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_and_versions_are_plain_segments_of_a_path() {
+        for good in ["a", "A-1.b_~", &"a".repeat(64)] {
+            assert!(identifier(good).is_ok() && version(good).is_ok(), "{good}");
+        }
+        for wrong in ["", ".", "..", "a/b", "a b", "ö", "*", &"a".repeat(129)] {
+            assert!(identifier(wrong).is_err() && version(wrong).is_err(), "{wrong}");
+        }
+        assert!(version(&"1".repeat(65)).is_err());
+    }
+
+    #[test]
+    fn a_caller_is_a_short_name_or_a_spiffe_id_of_any_length() {
+        let long = format!("spiffe://cluster.local/ns/{}/sa/b", "n".repeat(200));
+        for good in ["orders", "Orders@acme.io", "team:a", &"a".repeat(128)] {
+            assert!(caller(good).is_ok() && token_caller(good).is_ok(), "{good}");
+        }
+        for of_certificate in ["spiffe://acme.io/orders", "dns:orders.acme.io", &long] {
+            assert!(caller(of_certificate).is_ok() && token_caller(of_certificate).is_err(), "{of_certificate}");
+        }
+        for wrong in ["", "*", "a*", "a=b", "a,b", "a b", "ö", "a\n", "dns:", "dns:*.acme.io", "spiffe://A/b"] {
+            assert!(caller(wrong).is_err() && token_caller(wrong).is_err(), "{wrong}");
+        }
+        assert!(caller(&"a".repeat(129)).is_err());
+        assert_eq!(caller("dns:Orders.acme.io").as_deref(), Ok("dns:orders.acme.io"));
+    }
+
+    #[test]
+    fn a_client_is_a_spiffe_id_or_a_dns_name() {
+        for (text, read) in [
+            ("spiffe://acme.io", "spiffe://acme.io"),
+            ("spiffe://acme.io/ns/Prod/sa/a_b.c", "spiffe://acme.io/ns/Prod/sa/a_b.c"),
+            ("Orders.acme.io", "orders.acme.io"),
+            ("localhost", "localhost"),
+        ] {
+            assert_eq!(client(text).as_deref(), Ok(read));
+        }
+        for wrong in [
+            "",
+            "spiffe://",
+            "spiffe://Acme.io/a",
+            "spiffe://acme.io/",
+            "spiffe://acme.io/a//b",
+            "spiffe://acme.io/a/../b",
+            "spiffe://acme.io:1/a",
+            "SPIFFE://acme.io/a",
+            "spiffe://acme.io/a%2fb",
+            "spiffe://acme.io/a?b",
+            "spiffe://acme.io/a#b",
+            "spiffe://me@acme.io/a",
+            "spiffe:///a",
+            "spiffe:acme.io/a",
+            "spiffe://acme.io/ä",
+            &format!("spiffe://{}/a", "a".repeat(256)),
+            &format!("spiffe://acme.io/{}", "a".repeat(2048)),
+            "https://acme.io",
+            "*.acme.io",
+            "acme.io.",
+            "10.0.0.1",
+            "::1",
+            "a b",
+            &format!("{}.io", "a".repeat(64)),
+        ] {
+            assert!(client(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_metadata_key_is_in_lower_case_and_nobody_elses() {
+        for good in ["x-user-email", "x.y_z", "grpcx"] {
+            assert!(metadata_key(good).is_ok(), "{good}");
+        }
+        let wrong = ["", "X-User", "x user", ":path", "x-user-bin", "grpc-timeout"];
+        for wrong in wrong.into_iter().chain(RESERVED_KEYS) {
+            assert!(metadata_key(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_hash_has_64_hex_digits_of_either_case() {
+        let hash_of = |text: &str| hash(text).map(|hash| hash.0);
+        assert_eq!(hash_of(&"0aF0".repeat(16)), Some(std::array::from_fn(|at| if at % 2 == 0 { 0x0a } else { 0xf0 })));
+        for wrong in ["", "ab", &"a".repeat(63), &"g".repeat(64), &"+f".repeat(32), &"ö".repeat(32)] {
+            assert_eq!(hash_of(wrong), None, "{wrong}");
+        }
+    }
+}

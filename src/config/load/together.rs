@@ -1,0 +1,133 @@
+//! What settings need of each other. Not whether each is right by itself: its `kind` knows that.
+
+use std::collections::BTreeMap;
+
+use crate::config::{
+    fault::Fault,
+    tree::{Settings, callers::UserField},
+};
+
+pub const API_KEY: &str = "platform.api_key";
+pub const API_KEY_FILE: &str = "platform.api_key_file";
+const ORGANIZATION: &str = "platform.organization_id";
+const CERTIFICATE: &str = "server.tls_cert_file";
+const CERTIFICATE_KEY: &str = "server.tls_key_file";
+const CLIENT_CA: &str = "server.tls_client_ca_file";
+const TOKENS: &str = "auth.tokens";
+const TOKENS_FILE: &str = "auth.tokens_file";
+
+/// All that is missing or in each other's way. `sources` has the settings that were given, also wrong ones: what was
+/// given wrongly is told as that, and not as missing.
+pub fn faults(settings: &Settings, sources: &BTreeMap<&str, &str>, sandbox: bool) -> Vec<Fault> {
+    let mut together = Together { settings, sources, faults: Vec::new() };
+    together.check_ports();
+    together.check_tls();
+    together.check_callers();
+    together.check_users();
+    if !sandbox {
+        together.check_credentials();
+    }
+    together.faults
+}
+
+struct Together<'a> {
+    settings: &'a Settings,
+    sources: &'a BTreeMap<&'a str, &'a str>,
+    faults: Vec<Fault>,
+}
+
+impl Together<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.sources.contains_key(name)
+    }
+
+    fn fault(&mut self, setting: &str, problem: impl Into<String>, allowed: impl Into<String>) {
+        let source = self.sources.get(setting).copied().unwrap_or("a default");
+        self.faults.push(Fault {
+            setting: setting.to_owned(),
+            source: source.to_owned(),
+            problem: problem.into(),
+            allowed: allowed.into(),
+        });
+    }
+
+    /// Port 0 is any free one, so two of them differ.
+    fn check_ports(&mut self) {
+        let (grpc, admin) = (self.settings.server.listen, self.settings.server.admin_listen);
+        if grpc == admin && grpc.port() != 0 {
+            let problem = format!("{admin} is server.listen already");
+            self.fault("server.admin_listen", problem, "an address or port of its own");
+        }
+    }
+
+    fn check_tls(&mut self) {
+        for (one, other) in [(CERTIFICATE, CERTIFICATE_KEY), (CERTIFICATE_KEY, CERTIFICATE)] {
+            if self.has(one) && !self.has(other) {
+                self.fault(
+                    one,
+                    format!("there is no {other}"),
+                    format!("{CERTIFICATE} and {CERTIFICATE_KEY}, or neither"),
+                );
+            }
+        }
+        if self.has(CLIENT_CA) && !self.has(CERTIFICATE) && !self.has(CERTIFICATE_KEY) {
+            let allowed = format!("with {CERTIFICATE} and {CERTIFICATE_KEY}, or not at all");
+            self.fault(CLIENT_CA, "callers' certificates are seen over TLS only", allowed);
+        }
+        if !self.settings.auth.allowed_clients.is_empty() && !self.has(CLIENT_CA) {
+            let allowed = format!("with {CLIENT_CA}, or not at all");
+            self.fault("auth.allowed_clients", "there is no authority for callers' certificates", allowed);
+        }
+    }
+
+    /// Names of callers mean nothing where nobody has one.
+    fn check_callers(&mut self) {
+        if [TOKENS, TOKENS_FILE, CLIENT_CA].iter().any(|name| self.has(name)) {
+            return;
+        }
+        let is_name = |name: &String| name != "*";
+        let (auth, users) = (&self.settings.auth, &self.settings.users);
+        let in_need = [
+            ("auth.agents", auth.agents.keys().any(is_name)),
+            ("users.callers", users.callers.iter().any(is_name)),
+            ("users.principal", users.principal),
+        ];
+        let need = format!("with {TOKENS}, {TOKENS_FILE} or {CLIENT_CA}");
+        for (name, _) in in_need.into_iter().filter(|(_, is_in_need)| *is_in_need) {
+            let allowed = if name == "users.principal" { need.clone() } else { format!("*, or names {need}") };
+            self.fault(name, "callers are not authenticated, so that nobody has a name", allowed);
+        }
+    }
+
+    fn check_users(&mut self) {
+        let metadata = &self.settings.users.metadata;
+        if !metadata.is_empty() && !metadata.contains_key(&UserField::Email) {
+            self.fault(
+                "users.metadata",
+                "there is no email, without which there is no user",
+                "with an email among them",
+            );
+        }
+    }
+
+    /// Callers who bring their own keys make the proxy's one unnecessary.
+    fn check_credentials(&mut self) {
+        let has_key = self.has(API_KEY) || self.has(API_KEY_FILE);
+        let needs_key = !self.settings.auth.pass_through;
+        if needs_key && !has_key {
+            self.fault(
+                API_KEY,
+                "there is no API key",
+                "a key in XPANDER_API_KEY or in a file that XPANDER_API_KEY_FILE names, auth.pass_through for callers with \
+                 keys of their own, or --sandbox to do without the platform",
+            );
+        }
+        if (needs_key || has_key) && !self.has(ORGANIZATION) {
+            self.fault(
+                ORGANIZATION,
+                "there is no organization, which an API key needs",
+                "the organization's id in XPANDER_ORGANIZATION_ID, or --sandbox to do without the platform",
+            );
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The settings on those who call: who may, and what is said of the people behind them. A part of the `tree`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use clap::ValueEnum;
+
+use crate::config::secret::TokenHash;
+
+/// Who may call. With neither tokens nor a client CA everybody may: then a mesh decides.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// The SHA-256 hashes of each caller's bearer tokens, by the caller's name.
+    pub tokens: BTreeMap<String, Vec<TokenHash>>,
+    /// A file with more of them, a line `name=hash` each. Re-read when it changes.
+    pub tokens_file: Option<PathBuf>,
+    /// The SPIFFE ids and DNS names whose certificates may call; empty: all that the client CA vouches for.
+    pub allowed_clients: BTreeSet<String>,
+    /// The agents that each caller may invoke, by the caller's name; `*` stands for every other caller, or for any agent.
+    pub agents: BTreeMap<String, BTreeSet<String>>,
+    /// Whether the tasks of other agents are out of reach, too.
+    pub tasks: Tasks,
+    /// Whether health checks need no right.
+    pub open_health: bool,
+    /// Whether server reflection needs no right.
+    pub open_reflection: bool,
+    /// Whether a call's own `x-api-key` and `x-organization-id` are used for the platform.
+    pub pass_through: bool,
+}
+
+/// What is said of the people and services behind a call.
+#[derive(Debug, Clone, Default)]
+pub struct Users {
+    /// The metadata keys, set by an authenticating gateway, that fields of `user_details` are taken from.
+    pub metadata: BTreeMap<UserField, String>,
+    /// The callers whose metadata is believed; `*` stands for everybody.
+    pub callers: BTreeSet<String>,
+    /// Whether a request without a principal gets one that names the authenticated caller.
+    pub principal: bool,
+    /// Whose requests may name users and principals by themselves.
+    pub trust_request: TrustRequest,
+}
+
+/// What it takes to read, follow and stop a task.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Tasks {
+    /// To know its id.
+    #[default]
+    Id,
+    /// The right to its agent, too.
+    Agent,
+}
+
+/// Whose requests may name users and principals by themselves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TrustRequest {
+    /// Everybody's.
+    #[default]
+    Always,
+    /// Those of callers that may speak for users.
+    Speakers,
+    /// Nobody's.
+    Never,
+}
+
+/// A field of `user_details` that metadata can fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum UserField {
+    /// The user's id at the caller.
+    Id,
+    /// The given name.
+    FirstName,
+    /// The family name.
+    LastName,
+    /// The e-mail address; without one there is no user.
+    Email,
+    /// The IANA name of the time zone.
+    Timezone,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        let everybody = || "*".to_owned();
+        Self {
+            tokens: BTreeMap::new(),
+            tokens_file: None,
+            allowed_clients: BTreeSet::new(),
+            agents: BTreeMap::from([(everybody(), BTreeSet::from([everybody()]))]),
+            tasks: Tasks::default(),
+            open_health: true,
+            open_reflection: false,
+            pass_through: false,
+        }
+    }
+}

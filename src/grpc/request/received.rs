@@ -1,0 +1,166 @@
+//! A request's body, watched on its way: it must arrive in time, and find room among those of all calls.
+//!
+//! One that nobody reads to its end is taken to its end all the same, within bounds: to h2, what comes for a stream that is
+//! given up counts against the connection, with everybody's calls on it.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::{
+    runtime::Handle,
+    time::{Sleep, sleep, timeout},
+};
+use tonic::Status;
+
+use super::whole::{Whole, full};
+use crate::{
+    calls::{Error, Kind},
+    grpc::response::status::refuse_at_the_door,
+    memory::{Account, Held},
+    telemetry::Record,
+};
+
+/// How much of a body is taken that nobody reads any more, in bytes, and for how long: as much as was under way when its
+/// caller learnt of the refusal.
+const UNREAD: usize = 1 << 20;
+const UNREAD_TIME: Duration = Duration::from_secs(5);
+
+/// A request's body, counted, and given up when it takes too long: a caller that sends byte by byte holds nothing for
+/// long. Not the call's deadline: that one is the caller's own, and may be far away.
+pub struct Received {
+    /// None once it was dropped.
+    body: Option<Incoming>,
+    record: Arc<Record>,
+    account: Arc<Account>,
+    /// The room of the head and of what has come of the message; none for what is no call of the API.
+    held: Option<Held>,
+    /// How large the head is, in bytes.
+    head: usize,
+    /// What has to come as a whole before it goes on.
+    whole: Option<Whole>,
+    limit: Option<Duration>,
+    /// Set when the body is waited for the first time: most have arrived by then.
+    time: Option<Pin<Box<Sleep>>>,
+}
+
+impl Received {
+    /// A body that has to be complete within `limit`, if there is one.
+    pub fn new(body: Incoming, record: Arc<Record>, account: Arc<Account>, limit: Option<Duration>) -> Self {
+        Self { body: Some(body), record, account, held: None, head: 0, whole: None, limit, time: None }
+    }
+
+    /// One that holds its bytes here, which already has those of its head.
+    #[must_use]
+    pub fn holding(mut self, held: Held, whole: Option<Whole>) -> Self {
+        self.head = held.bytes();
+        (self.held, self.whole) = (Some(held), whole);
+        self
+    }
+
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(limit) = self.limit else { return false };
+        self.time.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx).is_ready()
+    }
+
+    /// What goes on of what has come, if anything does yet.
+    fn take(&mut self, data: Bytes) -> Result<Option<Bytes>, Status> {
+        self.record.received(data.len() as u64);
+        let Some(held) = &mut self.held else { return Ok(Some(data)) };
+        if !held.resize(held.bytes() + data.len()) {
+            return Err(self.refused(full()));
+        }
+        let Some(mut whole) = self.whole.take() else { return Ok(Some(data)) };
+        if !whole.is_complete_with(data) {
+            self.whole = Some(whole);
+            return Ok(None);
+        }
+        whole.message(held).map(Some).map_err(|unfit| unfit.unwrap_or_else(|error| self.refused(error)))
+    }
+
+    fn refused(&self, error: Error) -> Status {
+        refuse_at_the_door(&self.record, error)
+    }
+}
+
+impl http_body::Body for Received {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        loop {
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            let frame = match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending if self.is_late(cx) => {
+                    return Poll::Ready(Some(Err(self.refused(Error::new(Kind::Dawdling)))));
+                }
+                Poll::Pending => return Poll::Pending,
+            };
+            return Poll::Ready(Some(match frame.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => match self.take(data) {
+                    Ok(None) => continue,
+                    Ok(Some(data)) => Ok(Frame::data(data)),
+                    Err(status) => Err(status),
+                },
+                // What is incomplete is for its decoder to refuse.
+                ended => match (self.whole.take(), ended) {
+                    (Some(whole), _) => Ok(Frame::data(whole.so_far())),
+                    (None, Some(Ok(Err(trailers)))) => Ok(trailers),
+                    (None, Some(Err(error))) => Err(Status::from_error(Box::new(error))),
+                    (None, _) => return Poll::Ready(None),
+                },
+            }));
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.whole.is_none() && self.body.as_ref().is_none_or(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        if let Some(mut held) = self.held.take() {
+            // The head has been read.
+            let _ = held.resize(held.bytes().saturating_sub(self.head));
+            self.account.bring(held);
+        }
+        if let Some(body) = self.body.take() {
+            drain(body);
+        }
+    }
+}
+
+/// Takes what is left of a body, if there is something.
+pub fn drain(mut body: Incoming) {
+    if body.is_end_stream() {
+        return;
+    }
+    let Ok(runtime) = Handle::try_current() else { return };
+    let mut left = UNREAD;
+    let to_its_end = async move {
+        poll_fn(|cx| {
+            while let Some(Ok(frame)) = ready!(Pin::new(&mut body).poll_frame(cx)) {
+                left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+                if left == 0 {
+                    break;
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+    };
+    drop(runtime.spawn(timeout(UNREAD_TIME, to_its_end)));
+}
