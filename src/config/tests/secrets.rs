@@ -112,3 +112,33 @@ fn no_output_shows_a_secret() {
         assert!(!lines(&faults).contains(KEY) && !format!("{faults:?}").contains(KEY), "{}", lines(&faults));
     }
 }
+
+#[test]
+fn a_store_that_is_no_url_of_one_is_refused_without_being_shown() {
+    for wrong in [
+        "localhost:6379",
+        "http://u:hunter2@localhost",
+        "redis://",
+        "rediss://u:hunter2@/0",
+        "redis://u:hunter2@localhost/none",
+        "redis://u:hunter2@localhost/0?protocol=resp3",
+        "rediss://u:hunter2@localhost/#insecure",
+        "hunter2",
+    ] {
+        let fault = only(sandboxed("", &[("XPANDER_PROXY_DEDUPLICATION__STORE", wrong)]));
+        assert_eq!(fault.setting, "deduplication.store", "{wrong}");
+        assert!(!fault.to_string().contains("hunter2"), "{fault}");
+        let file = Temporary::new(wrong);
+        let fault = only(sandboxed("", &[("XPANDER_PROXY_DEDUPLICATION__STORE_FILE", file.path())]));
+        assert!(fault.setting == "deduplication.store_file" && !fault.to_string().contains("hunter2"), "{fault}");
+    }
+    for right in ["redis://localhost", "rediss://user:p%40ss@[::1]:6380/3", "redis://:hunter2@10.0.0.1:6379/"] {
+        let settings = good(sandboxed("", &[("XPANDER_PROXY_DEDUPLICATION__STORE", right)]));
+        assert!(settings.deduplication.store.is_some(), "{right}");
+        assert!(!show(&settings).contains("hunter2"));
+    }
+    let both =
+        [("XPANDER_PROXY_DEDUPLICATION__STORE", "redis://a"), ("XPANDER_PROXY_DEDUPLICATION__STORE_FILE", "/none")];
+    let faults = sandboxed("", &both).expect_err("one of them");
+    assert!(faults.iter().any(|fault| fault.allowed.contains("not both")));
+}

@@ -25,7 +25,7 @@ use crate::support::{
 };
 
 /// Every label there is.
-const LABELS: [&str; 12] = [
+const LABELS: [&str; 13] = [
     "error_type",
     "http_request_method",
     "http_response_status_code",
@@ -37,6 +37,7 @@ const LABELS: [&str; 12] = [
     "server_port",
     "url_template",
     "xpander_event_type",
+    "xpander_outcome",
     "xpander_result",
 ];
 
