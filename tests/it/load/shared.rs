@@ -213,7 +213,7 @@ async fn bodies_of_refused_calls_do_not_use_up_what_the_connection_may_do_in_its
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_http2_refuses_do_not_use_up_what_the_connection_may_do_in_its_life() {
     let mut shared = Shared::with(|_| {}).await;
-    for round in 0..1_500 {
+    for round in 0..3_000 {
         let stream = shared.raw.stream();
         let head = if round % 2 == 0 { head_to("a|b", "GetTask") } else { vec![0x83, 0x86] };
         shared.raw.send(&bytes(HEADERS, END_HEADERS | END_STREAM, stream, &head)).await;
