@@ -57,3 +57,45 @@ fn the_page_on_the_settings_is_what_the_code_renders() {
     let is_same = page == xpander_grpc_proxy::config::reference();
     assert!(is_same, "docs/configuration.md is not what src/config renders: run `make docs`");
 }
+
+/// Names as the code spells them, with dots, are scraped with underscores, a unit and `_total` behind them.
+#[test]
+fn every_metric_of_the_code_is_in_the_table_for_operators() {
+    let page = fs::read_to_string("docs/operations.md").expect("the page");
+    let told = page.lines().filter(|line| line.starts_with("| `")).collect::<Vec<_>>().concat();
+    let mut count = 0;
+    for file in ["metrics", "claims"] {
+        let code = fs::read_to_string(format!("src/telemetry/{file}.rs")).expect("the code");
+        for name in code.split('"').skip(1).step_by(2).filter(|word| is_metric(word)) {
+            count += 1;
+            assert!(told.contains(&name.replace('.', "_")), "{name} is not in docs/operations.md");
+        }
+    }
+    assert!(count > 15, "only {count} metrics were found");
+}
+
+fn is_metric(word: &str) -> bool {
+    let is_ours = ["xpander.", "rpc.server.", "http.client."].iter().any(|start| word.starts_with(start));
+    is_ours && word.chars().all(|c| c.is_ascii_lowercase() || "._".contains(c))
+}
+
+/// Files by their place in src/, also several in one word.
+#[test]
+fn every_file_that_the_map_names_exists() {
+    let map = fs::read_to_string("ARCHITECTURE.md").expect("the map");
+    let mut count = 0;
+    for word in map.split('`').skip(1).step_by(2).filter(|word| word.contains('/') && word.ends_with(".rs")) {
+        let (start, names, end) =
+            match word.split_once('{').and_then(|(start, rest)| Some((start, rest.split_once('}')?))) {
+                Some((start, (names, end))) => (start, names, end),
+                None => ("", word, ""),
+            };
+        for name in names.split(',') {
+            count += 1;
+            let file = [start, name, end].concat();
+            let is_there = ["src", "."].iter().any(|root| Path::new(root).join(&file).is_file());
+            assert!(is_there, "ARCHITECTURE.md names {file}");
+        }
+    }
+    assert!(count > 30, "only {count} files are named");
+}

@@ -58,6 +58,21 @@ fn every_module_has_its_floor() {
 }
 
 #[test]
+fn the_map_has_every_room() {
+    let map = fs::read_to_string("ARCHITECTURE.md").expect("the map");
+    let named: Vec<_> = map.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | ")).collect();
+    let mut folders = vec![PathBuf::from("src")];
+    while let Some(folder) = folders.pop() {
+        let inner = fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        for folder in inner.filter(|path| path.is_dir()) {
+            let name = folder.strip_prefix("src").expect("below it").display().to_string();
+            assert!(named.iter().any(|(room, _)| *room == name), "ARCHITECTURE.md does not have the room {name}");
+            folders.push(folder);
+        }
+    }
+}
+
+#[test]
 fn a_room_has_at_most_a_dozen_files() {
     let mut folders = vec![PathBuf::from("src")];
     while let Some(folder) = folders.pop() {
