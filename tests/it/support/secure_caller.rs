@@ -10,7 +10,7 @@ use std::{
 };
 
 use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, CustomExtension, IsCa, Issuer, KeyPair, SanType};
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair, SanType};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -53,6 +53,8 @@ pub struct Files {
 #[derive(Clone)]
 pub struct Secure {
     config: Arc<ClientConfig>,
+    /// Whom it expects at the other end.
+    expects: ServerName<'static>,
     connections: Arc<AtomicUsize>,
 }
 
@@ -97,6 +99,8 @@ impl Authority {
     /// A certificate that says what it is made to say.
     pub fn issue_with(&self, change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        // One that is called as its authority would count as signed by itself.
+        params.distinguished_name.push(DnType::CommonName, "member");
         change(&mut params);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
@@ -186,15 +190,20 @@ impl Secure {
             }
         };
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        Self { config: Arc::new(config), connections: Arc::default() }
+        let expects = ServerName::try_from("localhost").expect("a name");
+        Self { config: Arc::new(config), expects, connections: Arc::default() }
+    }
+
+    /// The same, of a server with this name.
+    pub fn of_server(self, name: &str) -> Self {
+        Self { expects: ServerName::try_from(name.to_owned()).expect("a name"), ..self }
     }
 
     /// Shakes hands, as far as the caller can tell.
     pub async fn connect(&self, grpc: &str) -> io::Result<TlsStream<TcpStream>> {
         self.connections.fetch_add(1, Relaxed);
         let socket = TcpStream::connect(grpc.trim_start_matches("http://")).await?;
-        let name = ServerName::try_from("localhost").expect("a name");
-        TlsConnector::from(Arc::clone(&self.config)).connect(name, socket).await
+        TlsConnector::from(Arc::clone(&self.config)).connect(self.expects.clone(), socket).await
     }
 
     /// Shakes hands and hears the proxy's first words of HTTP/2. In TLS 1.3 it is only then that a caller knows whether
