@@ -92,7 +92,9 @@ async fn no_lookup_of_an_agent_is_shared() {
 async fn no_answer_under_a_request_id_is_shared() {
     let (platform, proxy) = passing(|request| {
         let key = request.header("x-api-key").expect("a key");
-        Reply::json(200, &task(&format!("task-of-{key}"), "completed"))
+        let mut task = of_any("completed");
+        task["id"] = json!(format!("task-of-{key}"));
+        Reply::json(200, &task)
     })
     .await;
     let named = || InvokeRequest { request_id: "r-1".to_owned(), ..invoke("echo") };

@@ -121,8 +121,9 @@ async fn a_task_whose_id_is_none_is_not_created_again() {
     let platform = Platform::with_agents(|_| Reply::json(200, &task("a/b", "pending"))).await;
     let proxy = Proxy::start(&platform.base_url()).await;
     let mut client = proxy.client();
-    assert_eq!(id(&mut client, "r-1").await, "a/b");
-    let failure = failure(client.invoke(named("r-1")).await);
-    assert_eq!((&*failure.reason, &*failure.facts["outcome"]), ("CREATE_OUTCOME_UNKNOWN", "unknown"));
+    for _ in 0..2 {
+        let failure = failure(client.invoke(named("r-1")).await);
+        assert_eq!((&*failure.reason, &*failure.facts["outcome"]), ("CREATE_OUTCOME_UNKNOWN", "unknown"));
+    }
     assert_eq!(posts(&platform), 1);
 }
