@@ -45,8 +45,9 @@ impl Calls {
             Prepared::Create(create) => create,
         };
         let continued = agents.zip(request.existing_task_id.clone());
+        let has_name = !request.request_id.is_empty();
         // All of it is written: a large one is not held twice while the platform works.
-        let once = if request.request_id.is_empty() { None } else { Some(Once::of(context, request)?) };
+        let once = Some(request).filter(|_| has_name).map(|request| Once::of(context, request)).transpose()?;
         if let Some((agents, task_id)) = continued {
             // Whatever agent the request names, the task goes on with its own.
             let agent = Box::pin(self.own_agent(context, agents, &task_id)).await?;
