@@ -117,6 +117,12 @@ impl Desk {
 }
 
 impl Failure {
+    /// Whether it names this task. A deadline that passes before the request has been read can name none.
+    pub fn is_of(&self, task_id: &str) -> bool {
+        let named = self.fact("task_id");
+        named == task_id || named.is_empty() && self.reason == "DEADLINE_EXCEEDED"
+    }
+
     pub fn fact(&self, name: &str) -> &str {
         self.facts.get(name).map_or("", String::as_str)
     }

@@ -231,7 +231,7 @@ fn judge<T>(
             }
         }
         Ended::Answer(None) => desk.wrong(format!("{name} without a task")),
-        Ended::Failed(failure) if failure.fact("task_id") != id => {
+        Ended::Failed(failure) if !failure.is_of(id) => {
             desk.wrong(format!("{name} failed without its task: {failure:?}"));
         }
         Ended::Failed(_) | Ended::Left => {}

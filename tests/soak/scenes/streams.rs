@@ -169,7 +169,7 @@ impl Scene {
 
     /// A stream that fails names its task and the last event.
     fn of_task(&self, name: &str, failure: &Failure, transcript: &Transcript<'_>) {
-        if failure.fact("task_id") != transcript.task_id() {
+        if !failure.is_of(transcript.task_id()) {
             self.desk.wrong(format!("{name} failed without its task: {failure:?}"));
         }
         if transcript.is_over {
