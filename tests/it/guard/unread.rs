@@ -102,8 +102,9 @@ async fn what_nobody_reads_is_bounded_in_bytes_and_gives_way_to_others() {
         within("a small answer", get_well(process.grpc())).await.expect("OK");
         within("a large answer", process.get("task-1")).await.expect("OK");
     }
-    // 32 MiB of answers, and three times that while they are made; all 20 would be 480 MB then.
-    assert!(process.peak() < 160 * MB, "{} MB", process.peak() / MB);
+    // 32 MiB of answers, three times that while they are made, and what the allocator has not given back of those that gave
+    // way; all 20 would be 480 MB.
+    assert!(process.peak() < 200 * MB, "{} MB", process.peak() / MB);
     callers.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
