@@ -133,16 +133,16 @@ impl Scene {
         );
         let (first, second) = Box::pin(calls).await;
         let known = self
-            .claimed(first.map(|answer| answer.task.map(|task| *task)))
-            .or(self.claimed(second.map(|answer| answer.task.map(|task| *task))));
+            .known(first.map(|answer| answer.task.map(|task| *task)))
+            .or(self.known(second.map(|answer| answer.task.map(|task| *task))));
         let limits = Limits::default();
         let mut client = self.client(limits);
         let third = self.desk.call("Invoke again", limits, client.invoke(limits.request(request))).await;
-        match (known, self.claimed(third.map(|answer| answer.task.map(|task| *task)))) {
-            (Some(known), Some(again)) if known.id != again.id => {
-                self.desk.wrong(format!("two tasks for one request id: {} and {}", known.id, again.id));
+        match (known, self.known(third.map(|answer| answer.task.map(|task| *task)))) {
+            (Some(known), Some(again)) if known != again => {
+                self.desk.wrong(format!("two tasks for one request id: {known} and {again}"));
             }
-            (Some(known), None) => self.desk.wrong(format!("the task {} of the request id is forgotten", known.id)),
+            (Some(known), None) => self.desk.wrong(format!("the task {known} of the request id is forgotten")),
             _ => {}
         }
     }
@@ -161,6 +161,15 @@ impl Scene {
             }
         }
         None
+    }
+
+    /// The id of the task that a call with a request id has told: a repeat reads it, which may fail, and tells it all the same.
+    fn known(&self, ended: Ended<Option<Task>>) -> Option<String> {
+        let told = match &ended {
+            Ended::Failed(failure) if failure.fact("outcome") == "created" => Some(failure.fact("task_id").to_owned()),
+            _ => None,
+        };
+        self.claimed(ended).map(|task| task.id).or(told)
     }
 
     /// Notes what a call that creates has brought.
@@ -188,6 +197,7 @@ impl Scene {
         let claim = match failure.fact("outcome") {
             "unknown" => Claim::Unknown,
             "not_created" => Claim::NotCreated,
+            "created" => created(failure.fact("task_id")),
             _ => return self.desk.wrong(format!("{name} failed without an outcome: {failure:?}")),
         };
         let is_unknown = claim == Claim::Unknown;
