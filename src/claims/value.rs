@@ -5,12 +5,10 @@ use std::fmt;
 use uuid::Uuid;
 
 use super::{Fingerprint, Why};
+use crate::platform::is_id;
 
 /// The version of the canonical form and of the hash that fingerprints are made with.
 const VERSION: &str = "1";
-/// The longest id of a task, in bytes.
-const MAX_ID: usize = 128;
-
 /// What stands under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
@@ -101,14 +99,6 @@ fn why(word: &str) -> Why {
             refused.or_else(unreadable).unwrap_or(Why::Abandoned)
         }
     }
-}
-
-/// Whether it may be a task's id in a path, or a word: the rule of `translate` for ids.
-fn is_id(text: &str) -> bool {
-    (1..=MAX_ID).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte))
-        && text != "."
-        && text != ".."
 }
 
 #[cfg(test)]

@@ -56,9 +56,14 @@ fn posts(platform: &Platform) -> usize {
 
 /// What a replica says of its readiness.
 async fn readiness(proxy: &Proxy) -> String {
+    admin(proxy, "readyz").await
+}
+
+/// What its admin port says.
+async fn admin(proxy: &Proxy, page: &str) -> String {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let answer = client.get(format!("{}/readyz", proxy.admin)).send().await.expect("an answer");
+    let answer = client.get(format!("{}/{page}", proxy.admin)).send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
     answer.text().await.expect("a text")
 }

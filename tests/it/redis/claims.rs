@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -14,7 +14,7 @@ use tokio::{sync::Notify, time::sleep};
 use tonic::{Code, Request};
 use xpander_grpc_proxy::proto::InvokeRequest;
 
-use super::{ask, named, pair, posts, replica};
+use super::{admin, ask, named, pair, posts, replica};
 use crate::support::{
     binary::Serving,
     live::within,
@@ -70,6 +70,35 @@ async fn a_repeat_on_another_replica_reads_the_first_ones_task_and_the_store_kno
     for secret in ["secret", "my-request-id", "key-under-test", "org-1", "agent-1"] {
         assert!(!whole.contains(secret), "{secret}");
     }
+}
+
+/// It is known which task there is, though it cannot be read: that is what is told, remembered and not counted as unknown.
+#[tokio::test]
+#[ignore = "needs redis-server: make envoy"]
+async fn a_repeat_that_cannot_be_read_on_another_replica_is_known_there_and_read_later() {
+    let is_broken = Arc::new(AtomicBool::new(true));
+    let broken = Arc::clone(&is_broken);
+    let platform = Platform::start(move |request| match &*request.method {
+        "POST" => Reply::json(200, &task("task-0", "pending")),
+        _ if request.path.starts_with("/agents/") => Reply::json(200, &json!({ "id": "agent-1" })),
+        _ if broken.load(Relaxed) => Reply::json(500, &json!({ "detail": "not now" })),
+        _ => Reply::json(200, &task(request.task_id(), "executing")),
+    })
+    .await;
+    let redis = Redis::start().await;
+    let [one, other] = pair(&platform, &redis).await;
+    ask(&mut one.client(), named("r-1")).await.expect("OK");
+    holds(&redis, "D1|task-0|1:").await;
+    for _ in 0..2 {
+        let failure = failure(ask(&mut other.client(), named("r-1")).await);
+        assert_eq!((&*failure.facts["outcome"], &*failure.facts["task_id"]), ("created", "task-0"), "{failure:?}");
+    }
+    is_broken.store(false, Relaxed);
+    assert_eq!(ask(&mut other.client(), named("r-1")).await.expect("OK").id, "task-0");
+    let metrics = admin(&other, "metrics").await;
+    let unknown = metrics.lines().find(|line| line.starts_with("xpander_creates_unknown_total"));
+    assert!(unknown.is_none_or(|line| line.ends_with(" 0")), "{unknown:?}");
+    assert_eq!(posts(&platform), 1);
 }
 
 #[tokio::test]
