@@ -120,9 +120,8 @@ async fn answers_that_are_compressed_parsed_and_written_make_nobodys_deadline_la
 /// What the platform compresses, what has no field and is read again, refusals, and one answer for many who wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn answers_that_are_unpacked_kept_and_shared_make_nobodys_deadline_late() {
-    let mut unknown = task("task-1", "new");
-    unknown["mood"] = json!(vec![text(8); 20 * MB / 11]);
-    let unknown = unknown.to_string().into_bytes();
+    let mood = format!(r#"{{"mood":[""{}],"#, format!(r#","{}""#, text(8)).repeat(20 * MB / 11));
+    let unknown = task("task-1", "new").to_string().replacen('{', &mood, 1).into_bytes();
     let blank = [&vec![b' '; 60 * MB][..], &task("task-1", "executing").to_string().into_bytes()].concat();
     let detail = json!({ "detail": text(20 * MB) }).to_string().into_bytes();
     let brief = |json: &[u8]| zstd::bulk::compress(json, 1).expect("memory");
@@ -158,8 +157,8 @@ async fn requests_that_are_unpacked_decoded_and_translated_make_nobodys_deadline
     let process = process(platform(answer).await).await;
     let prompt = InvokeRequest { prompt: text(20 * MB), ..invoke("agent-1") };
     let named = InvokeRequest { request_id: "one".to_owned(), ..prompt.clone() };
-    let json = InvokeRequest { prompt: json!(vec![0; 10 * MB]).to_string(), ..invoke("agent-1") };
-    let schema = Struct::new(json!({ "k": vec![json!({}); 8 * MB] }).to_string());
+    let json = InvokeRequest { prompt: format!("[0{}]", ",0".repeat(10 * MB - 1)), ..invoke("agent-1") };
+    let schema = Struct::new(format!(r#"{{"k":[{{}}{}]}}"#, ",{}".repeat(8 * MB - 1)));
     let free = InvokeRequest { output_schema: Some(schema), ..invoke("agent-1") };
     let streamed = InvokeStreamRequest { invocation: Some(json.clone()), heartbeat: None };
     let unsorted = [invoke("agent-1").encode_to_vec(), field(0x62, &disorder())].concat();

@@ -30,7 +30,7 @@ fn list(element: &str, size: usize) -> String {
 
 #[tokio::test]
 async fn an_answer_of_any_shape_costs_at_most_three_times_its_size() {
-    const SIZE: usize = 12 * MB;
+    const SIZE: usize = 6 * MB;
     for (at, element) in ELEMENTS.into_iter().enumerate() {
         let key = ["mood", "payload_extension"][at % 2];
         let value = list(element, SIZE);
@@ -69,7 +69,7 @@ const LISTS: [(&str, &str); 9] = [
 /// None of it is lost: what has too many elements for its type stands in `other`.
 #[tokio::test]
 async fn a_list_of_any_type_costs_at_most_three_times_its_size() {
-    const SIZE: usize = 4 * MB;
+    const SIZE: usize = 3 * MB;
     for (attribute, element) in LISTS {
         // What is no text costs its characters.
         let list = if element == "\u{80}" { "\u{80}".repeat(SIZE / 2) } else { list(element, SIZE) };
@@ -88,7 +88,7 @@ async fn a_list_of_any_type_costs_at_most_three_times_its_size() {
 /// Lists that have a type of their own, of elements that take many times their text in memory: they are kept as text.
 #[tokio::test]
 async fn an_answer_of_typed_lists_costs_at_most_three_times_its_size_and_loses_nothing() {
-    const SIZE: usize = 12 * MB;
+    const SIZE: usize = 6 * MB;
     for (name, element) in [("mcp_servers", "{}"), ("used_tools", "\"\""), ("sub_executions", "\"abcdefghijkl\"")] {
         let answer = format!("{{\"id\": \"task-2\", \"title\": \"T\", \"{name}\": {}}}", list(element, SIZE));
         let answers = move || Reply::text(200, "application/json", &answer);
@@ -118,7 +118,7 @@ async fn an_answer_of_typed_lists_costs_at_most_three_times_its_size_and_loses_n
 
 #[tokio::test]
 async fn an_event_of_any_shape_costs_at_most_three_times_its_size() {
-    const SIZE: usize = 8 * MB;
+    const SIZE: usize = 3 * MB;
     for element in ELEMENTS {
         let event = format!("data: {{\"type\": \"brand_new\", \"data\": {}}}\n\n", list(element, SIZE)).into_bytes();
         let stream = move || made(iter::once(event.clone()).chain([end()]));
@@ -147,10 +147,8 @@ pub fn field(key: u8, bytes: &[u8]) -> Vec<u8> {
     [&field, bytes].concat()
 }
 
-/// Requests whose `output_schema` is full of the smallest values there are, the largest that are taken unless that
-/// takes a test too long.
-fn requests() -> Vec<(&'static str, Vec<u8>)> {
-    const SIZE: usize = 16 * MB - 1024;
+/// Requests of about this size whose `output_schema` is full of the smallest values there are.
+fn requests(size: usize) -> Vec<(&'static str, Vec<u8>)> {
     let request = invoke("agent-1").encode_to_vec();
     let with = |name, schema: &[u8]| (name, [&request[..], &field(0x62, schema)].concat());
     let list = |value: &[u8], size| {
@@ -160,36 +158,33 @@ fn requests() -> Vec<(&'static str, Vec<u8>)> {
     let huge = [&b"\x0a\x09\x11"[..], &1e300_f64.to_le_bytes()].concat();
     let disorder =
         (0..2 * MB / 16).map(|at| field(0x0a, &field(0x0a, format!("{:012x}", at * 7_919 % 99_991).as_bytes())));
-    let mut requests: Vec<_> = VALUES.map(|(name, value)| with(name, &list(value, SIZE))).into();
+    let mut requests: Vec<_> = VALUES.map(|(name, value)| with(name, &list(value, size))).into();
     requests.extend([
-        with("huge numbers", &list(&huge, SIZE)),
-        with("one key", &b"\x0a\x00".repeat(SIZE / 2)),
+        with("huge numbers", &list(&huge, size)),
+        with("one key", &b"\x0a\x00".repeat(size / 2)),
         with("two keys in turn", &b"\x0a\x00\x0a\x03\x0a\x01a".repeat(2 * MB / 7)),
         with("keys in disorder", &disorder.collect::<Vec<_>>().concat()),
-        with("a list in pieces", &field(0x0a, &field(0x12, &b"\x32\x00".repeat(SIZE / 2)))),
-        with("a value in pieces", &field(0x0a, &b"\x12\x00".repeat(SIZE / 2))),
+        with("a list in pieces", &field(0x0a, &field(0x12, &b"\x32\x00".repeat(size / 2)))),
+        with("a value in pieces", &field(0x0a, &b"\x12\x00".repeat(size / 2))),
     ]);
     requests
 }
 
-/// The binary before a platform that makes a task of every request.
-async fn creating() -> Process {
-    creating_with(&[]).await
-}
-
-async fn creating_with(environment: &[(&str, &str)]) -> Process {
+/// The binary before a platform that makes a task of every request. With one thread, so that what has come of a request
+/// is taken however busy the machine is: what waits in the connection's window is no matter of shapes.
+async fn creating(environment: &[(&str, &str)]) -> Process {
     let platform = Platform::with_agents(|request| match request.path.contains("/well/") {
         true => Reply::json(200, &task("well", "executing")),
         false => Reply::json(200, &task("task-1", "pending")),
     });
-    Process::with(platform.await, environment).await
+    Process::with(platform.await, &[environment, &[("TOKIO_WORKER_THREADS", "1")]].concat()).await
 }
 
 #[tokio::test]
 async fn four_requests_that_are_small_until_they_are_unpacked_cost_no_more_than_their_size() {
-    let (_, request) = requests().remove(0);
+    let (_, request) = requests(16 * MB - 1024).remove(0);
     // Room for all of them: what is bounded here is what one costs.
-    let process = creating_with(&[("XPANDER_PROXY_SERVER__MAX_RECEIVING_BYTES", "268435456")]).await;
+    let process = creating(&[("XPANDER_PROXY_SERVER__MAX_RECEIVING_BYTES", "268435456")]).await;
     let zipped = zipped(&request);
     assert!(zipped.len() < MB / 10);
     let caller = Direct::to(&process.serving.grpc).await;
@@ -204,8 +199,8 @@ async fn four_requests_that_are_small_until_they_are_unpacked_cost_no_more_than_
 
 #[tokio::test]
 async fn a_request_of_any_shape_costs_at_most_three_times_its_size() {
-    for (name, request) in requests() {
-        let process = creating().await;
+    for (name, request) in requests(4 * MB) {
+        let process = creating(&[]).await;
         let mut caller = Direct::to(&process.serving.grpc).await;
         let status = caller.post("Invoke", &[], frame(&request)).await;
         let peak = process.peak();
