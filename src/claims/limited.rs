@@ -52,9 +52,8 @@ impl Place {
             (self, bytes) = match self {
                 Self::Between if byte == b'$' => (Self::Length([0; LENGTH], 0), rest),
                 Self::Between if b"+-:".contains(&byte) => (Self::Line(0, false), rest),
-                Self::Between => return Err(TooMuch),
                 Self::Line(_, true) if byte == b'\n' => (Self::Between, rest),
-                Self::Line(LONGEST.., _) => return Err(TooMuch),
+                Self::Between | Self::Line(LONGEST.., _) => return Err(TooMuch),
                 Self::Line(count, _) => (Self::Line(count + 1, byte == b'\r'), rest),
                 Self::Length(mut line, count) => {
                     *line.get_mut(count).ok_or(TooMuch)? = byte;
