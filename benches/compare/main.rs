@@ -18,6 +18,7 @@ mod platform;
 mod process;
 mod python;
 mod report;
+mod request_ids;
 mod scale;
 mod sizes;
 mod start;
@@ -52,7 +53,7 @@ const PROXY: &str = "--proxy=";
 /// Measures the official Python client, too, which `.ci/tools python` installs.
 const PYTHON: &str = "--python";
 /// What can be measured by itself.
-const SECTIONS: [&str; 6] = ["invoke", "sizes", "streams", "idle", "start", "scale"];
+const SECTIONS: [&str; 7] = ["invoke", "request-ids", "sizes", "streams", "idle", "start", "scale"];
 /// What this binary is told when it has the cores and the open files it needs.
 const READY: &str = "--ready";
 
@@ -110,6 +111,9 @@ async fn compare(words: &[&str]) -> Outcome<bool> {
     let mut report = Report::default();
     if is_wanted("invoke") {
         Box::pin(invoke::compare(&world, &mut report)).await?;
+    }
+    if is_wanted("request-ids") {
+        request_ids::compare(&world, &mut report).await?;
     }
     let pair = Pair::start(&world).await?;
     if is_wanted("sizes") {

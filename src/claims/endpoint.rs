@@ -10,6 +10,7 @@ use tokio::{net::TcpStream, task::JoinHandle};
 use tokio_rustls::TlsConnector;
 use url::Url;
 
+use super::limited::{Limited, TooMuch};
 use crate::{
     config::Secret,
     platform::{Trust, TrustError},
@@ -34,6 +35,9 @@ pub enum EndpointError {
     /// There is nobody to trust.
     #[error("deduplication.store_ca_file: {0}")]
     Trust(#[from] TrustError),
+    /// There is somebody to trust, and nobody who would show a certificate.
+    #[error("deduplication.store_ca_file: does nothing without a store behind rediss://")]
+    NoTls,
 }
 
 /// Why there is no connection.
@@ -45,6 +49,9 @@ pub enum Trouble {
     /// It says nothing.
     #[error("it does not answer")]
     Silent,
+    /// It says too much, or something else than a store.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
     /// It refuses the user or the password.
     #[error("it refuses the user or the password (deduplication.store)")]
     Password,
@@ -72,6 +79,8 @@ impl Endpoint {
             let trust = ca_file.map_or(Trust::System, Trust::File);
             let name = ServerName::try_from(host.clone()).map_err(|_| wrong())?;
             Some((TlsConnector::from(Arc::new(trust.client()?.with_no_client_auth())), name))
+        } else if ca_file.is_some() {
+            return Err(EndpointError::NoTls);
         } else {
             None
         };
@@ -89,11 +98,12 @@ impl Endpoint {
         let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
         Ok(match &self.tls {
             None => {
+                let socket = Limited::new(socket);
                 let (connection, driver) = MultiplexedConnection::new_with_config(&self.info, socket, config).await?;
                 (connection, tokio::spawn(driver))
             }
             Some((tls, name)) => {
-                let socket = tls.connect(name.clone(), socket).await?;
+                let socket = Limited::new(tls.connect(name.clone(), socket).await?);
                 let (connection, driver) = MultiplexedConnection::new_with_config(&self.info, socket, config).await?;
                 (connection, tokio::spawn(driver))
             }
@@ -106,6 +116,7 @@ impl From<RedisError> for Trouble {
     fn from(error: RedisError) -> Self {
         match error.kind() {
             ErrorKind::AuthenticationFailed => Self::Password,
+            ErrorKind::Io if error.to_string() == TooMuch.to_string() => Self::TooMuch(TooMuch),
             ErrorKind::Io => Self::Unreachable(io::Error::new(io::ErrorKind::ConnectionReset, "the connection broke")),
             kind => match error.code() {
                 Some("WRONGPASS" | "NOAUTH") => Self::Password,

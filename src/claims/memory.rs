@@ -20,6 +20,8 @@ const ID: usize = 48;
 const GRAIN: usize = 16;
 /// How many that are out of date go with one that comes: more than one, so that they grow fewer.
 const AT_ONCE: usize = 16;
+/// The most that go while others wait for the memory: that takes less than a millisecond.
+const IN_A_TURN: usize = 4096;
 
 /// What is known of creates, with a `T` for each that is under way.
 pub struct Memory<T> {
@@ -105,7 +107,7 @@ impl<T: Clone> Memory<T> {
             }
         }
         if known.bytes() + NAME + PLACE + ID > self.most {
-            known.forget(now, self.until(now), usize::MAX);
+            known.forget(now, self.until(now), IN_A_TURN);
             if known.bytes() + NAME + PLACE + ID > self.most {
                 let earliest = known.order.front().map_or(0, |(until, _)| until.saturating_sub(now));
                 return Asked::Full(Duration::from_millis(earliest.max(1)));
@@ -136,11 +138,12 @@ impl<T: Clone> Memory<T> {
         known.ids = known.ids - before + after;
     }
 
-    /// How many creates are remembered, and the bytes that this takes.
+    /// How many creates are remembered, and the bytes that this takes: also of some that are out of date, which go a few
+    /// thousand at a time, so that no call waits for who only looks.
     pub fn size(&self) -> (usize, usize) {
         let now = self.now();
         let mut known = self.lock();
-        known.forget(now, self.until(now), usize::MAX);
+        known.forget(now, self.until(now), IN_A_TURN);
         (known.entries.len(), known.bytes())
     }
 
@@ -253,8 +256,24 @@ mod tests {
         }
         assert!(memory.size().1 <= 64 << 20);
         advance(Duration::from_millis(1)).await;
+        for left in (0..400_000).rev().step_by(4096) {
+            assert_eq!(memory.size().0, (left + 1_usize).saturating_sub(4096), "a look forgets so many and no more");
+        }
         assert_eq!(memory.size(), (0, 0));
         assert!(matches!(create(&memory, 0), Asked::Claimed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_memory_has_room_again_and_forgets_a_few_for_each_that_comes() {
+        let memory = memory(3 * IN_A_TURN * (NAME + PLACE + ID));
+        for id in 0..3 * IN_A_TURN {
+            assert!(matches!(create(&memory, id), Asked::Claimed), "{id}");
+        }
+        assert!(matches!(create(&memory, 3 * IN_A_TURN), Asked::Full(_)));
+        advance(MINUTE).await;
+        // One that asks takes a few with it, whatever the room.
+        assert!(matches!(create(&memory, 3 * IN_A_TURN), Asked::Claimed));
+        assert_eq!(memory.lock().entries.len(), 3 * IN_A_TURN - AT_ONCE + 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ mod attempt;
 pub mod decide;
 mod endpoint;
 mod examine;
+mod limited;
 mod link;
 mod memory;
 mod name;

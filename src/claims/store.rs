@@ -1,7 +1,12 @@
 //! The store that all replicas share, Redis or Valkey: a claim, a look and a settle, each one command. Not what follows from
 //! their answers: that is `decide`.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    mem,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use redis::{ErrorKind, FromRedisValue, Pipeline, RedisError, cmd, pipe};
 use tokio::{
@@ -29,6 +34,18 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// After how many of its timeouts nothing is on its way any more that did not answer.
 const LATE: u32 = 4;
+/// What a store refuses with, and what that means; the rest of what it says is its own.
+const REFUSALS: [(&str, &str); 9] = [
+    ("ERR", "it does not know SET with NX and GET, or another command; Redis 7 or any Valkey is needed"),
+    ("OOM", "its memory is full (its maxmemory)"),
+    ("NOPERM", "its user may not do it (docs/operations.md has the rights that suffice)"),
+    ("READONLY", "it is a replica, which takes no writes"),
+    ("NOREPLICAS", "it has too few replicas (its min-replicas-to-write)"),
+    ("MISCONF", "it cannot write to its disk"),
+    ("LOADING", "it is loading its data"),
+    ("MOVED", "it is a node of a cluster, and another one serves the key"),
+    ("CLUSTERDOWN", "its cluster is down"),
+];
 /// The part of a claim's time that the store's replicas have.
 const FOR_REPLICAS: f64 = 0.7;
 
@@ -41,6 +58,8 @@ pub struct Store {
     settings: Deduplication,
     closing: CancellationToken,
     settling: TaskTracker,
+    /// Why the last claim was refused, where it was.
+    refusal: Mutex<Option<&'static str>>,
     pub(super) metrics: Metrics,
 }
 
@@ -55,8 +74,8 @@ pub enum Heard {
     Foreign,
     /// It has not said anything in time.
     NoAnswer,
-    /// It did not do it.
-    NotDone,
+    /// It did not do it: there is no connection, or it refuses for this reason.
+    NotDone(Option<&'static str>),
     /// Too few of its replicas have it.
     TooFew,
 }
@@ -73,12 +92,7 @@ impl Store {
         let purpose = Purpose {
             is_first: true,
             patience: settings.store_timeout,
-            meanwhile: match settings.when_away {
-                WhenAway::Refuse => "calls with a request_id are refused",
-                WhenAway::Alone => {
-                    "each replica goes on with its own memory, and two of them may create the same twice"
-                }
-            },
+            meanwhile: meanwhile(settings),
             metrics: metrics.clone(),
         };
         let of_claims = Purpose { is_first: false, ..purpose.clone() };
@@ -90,6 +104,7 @@ impl Store {
             settings: settings.clone(),
             closing: CancellationToken::new(),
             settling: TaskTracker::new(),
+            refusal: Mutex::new(None),
             metrics: metrics.clone(),
         })))
     }
@@ -108,13 +123,32 @@ impl Store {
         Ok(())
     }
 
-    /// Why it cannot be reached.
+    /// Why it cannot be reached, or refuses claims.
     pub fn trouble(&self) -> Option<Arc<str>> {
-        self.shared.trouble()
+        let refusal = || *self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.trouble().or_else(|| refusal().map(Into::into))
     }
 
     /// Sets the value where there is none.
     pub(super) async fn claim(&self, name: &Name, value: &str, time: Duration) -> Heard {
+        let heard = self.try_claim(name, value, time).await;
+        let refusal = match heard {
+            Heard::NotDone(why) => why,
+            Heard::Absent | Heard::There(..) | Heard::Foreign | Heard::TooFew => None,
+            Heard::NoAnswer => return heard,
+        };
+        let before = mem::replace(&mut *self.refusal.lock().unwrap_or_else(PoisonError::into_inner), refusal);
+        if let Some(why) = refusal.filter(|_| before != refusal) {
+            tracing::error!("deduplication.store refuses claims: {why}: {}", meanwhile(&self.settings));
+        }
+        match heard {
+            // Of two commands one may have been done.
+            Heard::NotDone(Some(_)) if self.claims.is_some() => Heard::NoAnswer,
+            heard => heard,
+        }
+    }
+
+    async fn try_claim(&self, name: &Name, value: &str, time: Duration) -> Heard {
         let remembered = millis(self.settings.remembered);
         let mut set = cmd("SET");
         set.arg(name.key()).arg(value).arg("NX").arg("GET").arg("PX").arg(remembered);
@@ -135,8 +169,6 @@ impl Store {
             Ok((there, count)) if is_own(there.as_deref(), value) && count < u64::from(replicas) => Heard::TooFew,
             Ok((None, _)) => Heard::Absent,
             Ok((Some(there), _)) => Heard::There(there, None),
-            // Of two commands one may have been done.
-            Err(Heard::NotDone) if claims.trouble().is_none() => Heard::NoAnswer,
             Err(heard) => heard,
         }
     }
@@ -202,7 +234,7 @@ impl Store {
 
     async fn ask<T: FromRedisValue>(&self, link: &Link, pipe: &Pipeline, time: Duration) -> Result<T, Heard> {
         let begun = Instant::now();
-        let Some(mut connection) = link.connection(time).await else { return Err(Heard::NotDone) };
+        let Some(mut connection) = link.connection(time).await else { return Err(Heard::NotDone(None)) };
         match timeout(time.saturating_sub(begun.elapsed()), pipe.query_async(&mut connection)).await {
             Ok(Ok(said)) => Ok(said),
             Ok(Err(error)) => {
@@ -227,8 +259,19 @@ fn heard(error: &RedisError) -> Heard {
     let code = refusals.as_ref().and_then(|refusals| Some(refusals.first()?.1.code())).or(error.code());
     match (error.kind(), code) {
         (_, Some("WRONGTYPE")) | (ErrorKind::UnexpectedReturnType, _) => Heard::Foreign,
-        (ErrorKind::Server(_) | ErrorKind::Extension, _) => Heard::NotDone,
+        (ErrorKind::Server(_) | ErrorKind::Extension, code) => {
+            let known = REFUSALS.iter().find(|(known, _)| code == Some(*known));
+            Heard::NotDone(Some(known.map_or("it refuses the command", |(_, why)| why)))
+        }
         _ => Heard::NoAnswer,
+    }
+}
+
+/// What becomes of calls while it is away, for the log.
+fn meanwhile(settings: &Deduplication) -> &'static str {
+    match settings.when_away {
+        WhenAway::Refuse => "calls with a request_id are refused",
+        WhenAway::Alone => "each replica goes on with its own memory, and two of them may create the same twice",
     }
 }
 

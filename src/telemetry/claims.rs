@@ -98,7 +98,7 @@ impl Claims {
     pub fn observe_store(&self, is_away: impl Fn() -> bool + Send + Sync + 'static) {
         let meter = &self.meter;
         let gauge = meter.u64_observable_gauge("xpander.deduplication.store.away");
-        let what = "1 while the store of request ids (deduplication.store) is away.";
+        let what = "1 while the store of request ids (deduplication.store) is away, or refuses claims.";
         gauge.with_description(what).with_callback(move |gauge| gauge.observe(is_away().into(), &[])).build();
     }
 }

@@ -1,12 +1,16 @@
 //! A create happens once in the fleet: replicas that share a real redis-server.
 //!
-//! Passed over by a plain `cargo test`: `make envoy` installs what they need and runs them.
+//! Passed over by a plain `cargo test`, but for those of `scripted`: `make envoy` installs what they need and runs them.
 
 mod away;
 mod claims;
+mod failover;
 mod hostile;
 mod replicas;
+mod requests;
+mod scripted;
 mod secure;
+mod size;
 mod soak;
 
 use std::time::Duration;

@@ -15,6 +15,9 @@ const CERTIFICATE_KEY: &str = "server.tls_key_file";
 const CLIENT_CA: &str = "server.tls_client_ca_file";
 const TOKENS: &str = "auth.tokens";
 const TOKENS_FILE: &str = "auth.tokens_file";
+const STORE: &str = "deduplication.store";
+const STORE_FILE: &str = "deduplication.store_file";
+const STORE_CA: &str = "deduplication.store_ca_file";
 
 /// All that is missing or in each other's way. `sources` has the settings that were given, also wrong ones: what was
 /// given wrongly is told as that, and not as missing.
@@ -24,6 +27,7 @@ pub fn faults(settings: &Settings, sources: &BTreeMap<&str, &str>, sandbox: bool
     together.check_tls();
     together.check_callers();
     together.check_users();
+    together.check_store();
     if !sandbox {
         together.check_credentials();
     }
@@ -107,6 +111,18 @@ impl Together<'_> {
                 "there is no email, without which there is no user",
                 "with an email among them",
             );
+        }
+    }
+
+    fn check_store(&mut self) {
+        let is_wrong = self.has(STORE) || self.has(STORE_FILE);
+        let is_secure = match &self.settings.deduplication.store {
+            Some(url) => url.expose().starts_with("rediss://"),
+            None => is_wrong,
+        };
+        if self.has(STORE_CA) && !is_secure {
+            let allowed = format!("with a {STORE} that begins with rediss://, or not at all");
+            self.fault(STORE_CA, "the store shows a certificate over TLS only", allowed);
         }
     }
 

@@ -59,3 +59,19 @@ fn metadata_of_users_needs_an_email() {
     let fault = only(sandboxed("users.metadata = {id = 'x-user-id'}", &[]));
     assert_eq!((fault.setting.as_str(), fault.allowed.as_str()), ("users.metadata", "with an email among them"));
 }
+
+#[test]
+fn an_authority_of_the_store_needs_a_store_behind_tls() {
+    let (pem, url) = (Temporary::new("pem"), Temporary::new("redis://localhost"));
+    let ca = ("XPANDER_PROXY_DEDUPLICATION__STORE_CA_FILE", pem.path());
+    let store = |url| ("XPANDER_PROXY_DEDUPLICATION__STORE", url);
+    good(sandboxed("", &[ca, store("rediss://localhost")]));
+    let from_a_file = ("XPANDER_PROXY_DEDUPLICATION__STORE_FILE", url.path());
+    for given in [&[ca][..], &[ca, store("redis://localhost")], &[ca, from_a_file]] {
+        let fault = only(sandboxed("", given));
+        assert_eq!(fault.setting, "deduplication.store_ca_file");
+        assert!(fault.allowed.contains("rediss://"), "{fault}");
+    }
+    // A wrong URL is told as that.
+    assert_eq!(only(sandboxed("", &[ca, store("localhost")])).setting, "deduplication.store");
+}

@@ -22,7 +22,11 @@ func (c *check) failure(code codes.Code, err error) failure {
 		c.fail("the call was answered, not refused with %s", code)
 	}
 	c.equal("the code of '"+err.Error()+"'", status.Code(err).String(), code.String())
+	return details(err)
+}
 
+// details is what a failed call says.
+func details(err error) failure {
 	failure := failure{text: err.Error()}
 	for _, detail := range status.Convert(err).Details() {
 		switch detail := detail.(type) {

@@ -8,12 +8,13 @@ import failing
 import following
 import invoking
 import keepalive
+import once
 import replicas
 
 
 def main() -> int:
     failed = 0
-    for module in (invoking, following, connecting, failing, keepalive, balancing, replicas):
+    for module in (invoking, following, connecting, failing, keepalive, balancing, once, replicas):
         for name, scenario in module.SCENARIOS.items():
             if sys.argv[1:] and name not in sys.argv[1:]:
                 continue

@@ -5,12 +5,22 @@ import { connecting } from "./connecting.ts";
 import { failing } from "./failing.ts";
 import { following } from "./following.ts";
 import { invoking } from "./invoking.ts";
+import { creating } from "./once.ts";
 import { parameters } from "./parameters.ts";
 import { pinging } from "./pinging.ts";
 import { closeAll } from "./world.ts";
 
 const wanted = process.argv.slice(2);
-const scenarios = { ...parameters, ...invoking, ...following, ...connecting, ...failing, ...pinging, ...balancing };
+const scenarios = {
+  ...parameters,
+  ...invoking,
+  ...following,
+  ...connecting,
+  ...failing,
+  ...pinging,
+  ...balancing,
+  ...creating,
+};
 
 for (const [id, scenario] of Object.entries(scenarios)) {
   if (wanted.length > 0 && !wanted.includes(id)) continue;

@@ -23,7 +23,8 @@ async fn platform() -> Platform {
     .await
 }
 
-fn is_away<T>(result: Result<T, tonic::Status>) {
+/// It failed since the store is away, and nothing was created.
+pub fn is_away<T>(result: Result<T, tonic::Status>) {
     let failure = failure(result);
     assert_eq!((failure.code, &*failure.reason), (Code::Unavailable, "DEDUPLICATION_UNAVAILABLE"));
     assert_eq!((&*failure.facts["outcome"], failure.retry_seconds), ("not_created", Some(1)));

@@ -1,6 +1,6 @@
 //! What stands in the store is anybody's: nothing in it makes a second task, or is repeated to anybody.
 
-use super::{ask, connected, named, pair, posts};
+use super::{ask, away::is_away, connected, named, pair, posts};
 use crate::support::{
     platform::{Platform, Reply, task},
     redis::Redis,
@@ -18,7 +18,6 @@ async fn whatever_stands_under_a_name_creates_nothing() {
     let redis = Redis::start().await;
     let [one, other] = pair(&platform, &redis).await;
     connected(&other).await;
-    let huge = "x".repeat(1 << 20);
     let hash = "0".repeat(32);
     let values = [
         String::new(),
@@ -27,7 +26,7 @@ async fn whatever_stands_under_a_name_creates_nothing() {
         format!("D9|task-1|1:{hash}"),
         "S1||".to_owned(),
         "\r\n+OK\r\n".to_owned(),
-        huge,
+        "x".repeat(64 << 10),
     ];
     for (at, value) in values.iter().enumerate() {
         let id = format!("r-{at}");
@@ -39,6 +38,13 @@ async fn whatever_stands_under_a_name_creates_nothing() {
         assert_eq!(unknown.reason, "CREATE_OUTCOME_UNKNOWN", "{at}");
         assert!(!unknown.message.contains("nonsense"));
     }
+    // What no value is as long as, is not read to its end.
+    let _: () = redis.ask(&["FLUSHALL"]).await;
+    ask(&mut one.client(), named("huge")).await.expect("OK");
+    let (key, _) = redis.content().await.remove(0);
+    let _: () = redis.ask(&["SET", &key, &"x".repeat(1 << 20)]).await;
+    is_away(ask(&mut other.client(), named("huge")).await);
+    connected(&other).await;
     // What is no text, what another version wrote, and a task that is there whatever it is about.
     let _: () = redis.ask(&["FLUSHALL"]).await;
     ask(&mut one.client(), named("list")).await.expect("OK");
@@ -52,5 +58,5 @@ async fn whatever_stands_under_a_name_creates_nothing() {
     let (key, _) = redis.content().await.remove(0);
     let _: () = redis.ask(&["SET", &key, "D1|task-1|2:of-another-version"]).await;
     assert_eq!(ask(&mut other.client(), named("version")).await.expect("OK").id, "task-1");
-    assert_eq!(posts(&platform), values.len() + 2);
+    assert_eq!(posts(&platform), values.len() + 3);
 }

@@ -1,5 +1,7 @@
 //! A primary with a replica: claims that count only when the replica has them, and a failover with and without that.
 
+use std::time::Duration;
+
 use super::{ask, connected, named, posts, replica};
 use crate::support::{
     live::within,
@@ -19,19 +21,24 @@ async fn platform() -> Platform {
 /// A primary and a replica of it that is up to date.
 async fn pair() -> (Redis, Redis) {
     let primary = Redis::start().await;
-    let port = primary.port.to_string();
-    let copy = Redis::with(&["--replicaof", "127.0.0.1", &port]).await;
+    let copy = copy_of(primary.port).await;
+    (primary, copy)
+}
+
+/// A replica of the primary at this port, up to date.
+pub async fn copy_of(port: u16) -> Redis {
+    let copy = Redis::with(&["--replicaof", "127.0.0.1", &port.to_string()]).await;
     within("the replica", async {
         loop {
             let info: String = copy.ask(&["INFO", "replication"]).await;
             if info.contains("master_link_status:up") {
                 break;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     })
     .await;
-    (primary, copy)
+    copy
 }
 
 #[tokio::test]
@@ -49,7 +56,7 @@ async fn a_claim_counts_only_when_the_replica_has_it() {
     copy.signal("CONT").await;
     within("it is given up, and the replica is back", async {
         while ask(&mut proxy.client(), named("r-2")).await.is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     })
     .await;
@@ -68,7 +75,8 @@ async fn a_failover_to_the_replica_forgets_nothing_that_it_had() {
     }
     primary.kill().await;
     // It is a replica still, which is no store.
-    let other = replica(&platform, &copy.url(), |_| {}).await;
+    let soon = Duration::from_secs(1);
+    let other = replica(&platform, &copy.url(), |settings| settings.platform.request_timeout = soon).await;
     super::says(&other, "it is a replica, which takes no writes").await;
     let _: () = copy.ask(&["REPLICAOF", "NO", "ONE"]).await;
     connected(&other).await;

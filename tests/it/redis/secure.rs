@@ -1,12 +1,29 @@
 //! TLS, users, versions and policies: what is refused, and what is said of it.
 
+use std::fs;
+
+use xpander_grpc_proxy::{app::Bound, config::Secret};
+
 use super::{ask, connected, named, replica, says};
 use crate::support::{
     binary::Serving,
     certificates::Authority,
+    folder::Folder,
     platform::{Platform, Reply, task},
+    proxy::settings,
     redis::Redis,
 };
+
+/// A server that speaks TLS alone, as `localhost`.
+async fn behind_tls(authority: &Authority) -> (Redis, String) {
+    let identity = authority.vouch_for("localhost");
+    let files = [&identity.cert_file, &identity.key_file].map(|file| file.to_str().expect("text").to_owned());
+    let arguments =
+        ["--tls-port", "PORT", "--tls-cert-file", &files[0], "--tls-key-file", &files[1], "--tls-auth-clients", "no"];
+    let redis = Redis::with(&arguments).await;
+    let url = format!("rediss://localhost:{}", redis.port);
+    (redis, url)
+}
 
 /// The smallest rights that suffice, as docs/operations.md has them.
 const RIGHTS: [&str; 11] =
@@ -20,18 +37,43 @@ async fn platform() -> Platform {
 #[ignore = "needs redis-server: make envoy"]
 async fn over_tls_the_stores_authority_is_the_one_of_the_file() {
     let (authority, stranger) = (Authority::new(), Authority::new());
-    let identity = authority.vouch_for("localhost");
-    let files = [&identity.cert_file, &identity.key_file].map(|file| file.to_str().expect("text").to_owned());
-    let arguments =
-        ["--tls-port", "PORT", "--tls-cert-file", &files[0], "--tls-key-file", &files[1], "--tls-auth-clients", "no"];
-    let redis = Redis::with(&arguments).await;
-    let url = format!("rediss://localhost:{}", redis.port);
+    let (_redis, url) = behind_tls(&authority).await;
     let platform = platform().await;
     let proxy = replica(&platform, &url, |s| s.deduplication.store_ca_file = Some(authority.ca_file.clone())).await;
     connected(&proxy).await;
     ask(&mut proxy.client(), named("once")).await.expect("OK");
     let proxy = replica(&platform, &url, |s| s.deduplication.store_ca_file = Some(stranger.ca_file.clone())).await;
     says(&proxy, "deduplication.store is away: it cannot be reached: invalid peer certificate").await;
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server: make envoy"]
+async fn an_authority_that_changes_is_read_again() {
+    let (authority, stranger, folder) = (Authority::new(), Authority::new(), Folder::new());
+    let (_redis, url) = behind_tls(&authority).await;
+    let pem = |authority: &Authority| fs::read_to_string(&authority.ca_file).expect("written");
+    let file = folder.write("ca.pem", &pem(&stranger));
+    let platform = platform().await;
+    let proxy = replica(&platform, &url, |settings| settings.deduplication.store_ca_file = Some(file)).await;
+    says(&proxy, "it cannot be reached: invalid peer certificate").await;
+    folder.replace("ca.pem", &pem(&authority));
+    connected(&proxy).await;
+    ask(&mut proxy.client(), named("once")).await.expect("OK");
+    // One that cannot be used changes nothing, and one that does not know the store lets it go.
+    folder.replace("ca.pem", "none");
+    ask(&mut proxy.client(), named("twice")).await.expect("OK");
+    folder.replace("ca.pem", &pem(&stranger));
+    says(&proxy, "it cannot be reached: invalid peer certificate").await;
+}
+
+#[tokio::test]
+async fn an_authority_without_tls_stops_the_start() {
+    let (authority, platform) = (Authority::new(), platform().await);
+    let mut settings = settings(&platform.base_url());
+    settings.deduplication.store = Some(Secret::new("redis://localhost"));
+    settings.deduplication.store_ca_file = Some(authority.ca_file.clone());
+    let Err(fault) = Bound::bind(&settings).await else { panic!("it starts") };
+    assert!(fault.to_string().starts_with("deduplication.store_ca_file: "), "{fault}");
 }
 
 #[tokio::test]

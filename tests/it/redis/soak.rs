@@ -1,25 +1,31 @@
 //! The fleet's soak: replicas behind Envoy and one store, all of which fail at random, and no create happens twice.
 //!
-//! Ten seconds, or as many as `SOAK_SECONDS` says; `SOAK_SEED` repeats what chance did.
+//! Ten seconds, or as many as `SOAK_SECONDS` says; or with `SOAK_CALLS` until so many invocations were sent. `SOAK_SEED`
+//! repeats what chance did.
 
 use std::{
     collections::HashMap,
     env,
-    net::SocketAddr,
-    sync::{Arc, Mutex},
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use fastrand::Rng;
 use serde_json::json;
 use tokio::{task::JoinSet, time::sleep};
-use tonic::Request;
+use tonic::{Request, Status};
+use tonic_types::StatusExt;
 use xpander_grpc_proxy::proto::InvokeRequest;
 
 use super::named;
 use crate::support::{
     binary::Serving,
     envoy::{Envoy, Mesh},
+    gate::Gate,
     platform::{Platform, Reply, task},
     proxy::Client,
     redis::Redis,
@@ -38,43 +44,52 @@ struct Ledger {
 
 type Shared = Arc<Mutex<Ledger>>;
 
+/// How long it goes on.
+struct Course {
+    until: Instant,
+    /// The most invocations; none means as many as there are.
+    calls: u64,
+    sent: AtomicU64,
+}
+
+impl Course {
+    fn goes_on(&self) -> bool {
+        match self.calls {
+            0 => Instant::now() < self.until,
+            most => self.sent.load(Relaxed) < most,
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Envoy and redis-server: make envoy"]
 async fn no_create_happens_twice_whatever_fails_in_the_fleet_on_redis() {
     let number = |name| env::var(name).ok().and_then(|text| text.parse().ok());
     let (seed, seconds) =
         (number("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..)), number("SOAK_SECONDS").unwrap_or(10));
-    println!("SOAK_SEED={seed} SOAK_SECONDS={seconds}");
+    let calls = number("SOAK_CALLS").unwrap_or_default();
+    println!("SOAK_SEED={seed} SOAK_SECONDS={seconds} SOAK_CALLS={calls}");
     let until = Instant::now() + Duration::from_secs(seconds);
+    let course = Arc::new(Course { until, calls, sent: AtomicU64::new(0) });
     let ledger = Shared::default();
-    let platform = platform(&ledger, seed).await;
-    let mut redis = Redis::with(&["--appendonly", "yes", "--appendfsync", "always"]).await;
-    let mut fleet = Fleet::start(&platform, &redis).await;
+    let mut fleet = Fleet::start(platform(&ledger, seed).await).await;
     let mut workers = JoinSet::new();
     for nth in 0..WORKERS {
-        workers.spawn(work(fleet.envoy.client(), Arc::clone(&ledger), Rng::with_seed(seed ^ nth as u64), nth, until));
+        let (client, rng) = (fleet.envoy.client(), Rng::with_seed(seed ^ nth as u64));
+        workers.spawn(work(client, Arc::clone(&ledger), rng, nth, Arc::clone(&course)));
     }
     let mut rng = Rng::with_seed(seed);
-    while Instant::now() < until {
+    let mut faults = [0; FAULTS.len()];
+    while course.goes_on() {
         sleep(Duration::from_millis(rng.u64(100..700))).await;
-        match rng.u8(..8) {
-            0..2 => fleet.exchange(rng.usize(..REPLICAS), &platform, &redis).await,
-            2..4 => {
-                redis.signal("STOP").await;
-                sleep(Duration::from_millis(rng.u64(50..1500))).await;
-                redis.signal("CONT").await;
-            }
-            4..6 => {
-                redis.kill().await;
-                sleep(Duration::from_millis(rng.u64(0..500))).await;
-                redis.run().await;
-            }
-            _ => drop(redis.ask::<i64>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await),
-        }
+        let fault = rng.usize(..FAULTS.len());
+        faults[fault] += 1;
+        fleet.meet(fault, &mut rng).await;
     }
     while let Some(worker) = workers.join_next().await {
         worker.expect("no panic");
     }
+    println!("{} invocations; {FAULTS:?}: {faults:?}", course.sent.load(Relaxed));
     check(&ledger.lock().expect("no panic"), seed);
 }
 
@@ -87,17 +102,19 @@ fn check(ledger: &Ledger, seed: u64) {
     for (id, tasks) in &ledger.told {
         assert!(tasks.iter().all(|task| ledger.created[id][0] == *task), "{id}: {tasks:?}, seed {seed}");
     }
+    assert!(!ledger.reasons.contains_key("Internal INTERNAL"), "a bug, seed {seed}");
     assert!(ledger.created.len() > 50 && told > ledger.created.len() / 2, "too little has happened");
 }
 
 /// Each id is sent one to five times, at once or one after the other.
-async fn work(client: Client, ledger: Shared, mut rng: Rng, nth: usize, until: Instant) {
+async fn work(client: Client, ledger: Shared, mut rng: Rng, nth: usize, course: Arc<Course>) {
     let mut at = 0;
-    while Instant::now() < until {
+    while course.goes_on() {
         at += 1;
         let id = format!("{nth}-{at}");
         let mut sent = JoinSet::new();
         for _ in 0..rng.u8(1..=5) {
+            course.sent.fetch_add(1, Relaxed);
             let (mut client, id, ledger) = (client.clone(), id.clone(), Arc::clone(&ledger));
             let (pause, patience) = (rng.u64(..300), rng.u64(100..4000));
             sent.spawn(async move {
@@ -111,7 +128,7 @@ async fn work(client: Client, ledger: Shared, mut rng: Rng, nth: usize, until: I
                         let task = answer.into_inner().task.expect("a task").id;
                         ledger.told.entry(id).or_default().push(task);
                     }
-                    Err(status) => *ledger.reasons.entry(format!("{:?}", status.code())).or_default() += 1,
+                    Err(status) => *ledger.reasons.entry(reason(&status)).or_default() += 1,
                 }
             });
             if rng.bool() {
@@ -120,6 +137,12 @@ async fn work(client: Client, ledger: Shared, mut rng: Rng, nth: usize, until: I
         }
         while sent.join_next().await.is_some() {}
     }
+}
+
+/// Its code, and the reason that the proxy gives, or what Envoy or the caller's own library says.
+fn reason(status: &Status) -> String {
+    let info = status.get_details_error_info();
+    format!("{:?} {}", status.code(), info.map_or_else(|| status.message().to_owned(), |info| info.reason))
 }
 
 /// A platform that creates, refuses, breaks off and stalls.
@@ -150,31 +173,63 @@ async fn platform(ledger: &Shared, seed: u64) -> Platform {
     .await
 }
 
+/// What the fleet meets.
+const FAULTS: [&str; 5] =
+    ["a replica is killed", "the store hangs", "it is killed", "it is cut off behind its commands", "it hangs up"];
+
 struct Fleet {
     envoy: Envoy,
     replicas: Vec<Serving>,
+    platform: Platform,
+    redis: Redis,
+    /// The replicas' way to it.
+    way: Gate,
 }
 
 impl Fleet {
-    async fn start(platform: &Platform, redis: &Redis) -> Self {
+    async fn start(platform: Platform) -> Self {
+        let redis = Redis::with(&["--appendonly", "yes", "--appendfsync", "always"]).await;
+        let way = Gate::new(Ipv4Addr::LOCALHOST.into(), (Ipv4Addr::LOCALHOST, redis.port).into()).await;
         let mut replicas = Vec::new();
         for _ in 0..REPLICAS {
-            replicas.push(serving(platform, redis).await);
+            replicas.push(serving(&platform, &way).await);
         }
         let envoy = Envoy::before(&addresses(&replicas), &Mesh::default()).await;
-        Self { envoy, replicas }
+        Self { envoy, replicas, platform, redis, way }
     }
 
-    /// Kills a replica, and starts another one in its place.
-    async fn exchange(&mut self, nth: usize, platform: &Platform, redis: &Redis) {
-        drop(self.replicas.remove(nth));
-        self.replicas.push(serving(platform, redis).await);
-        self.envoy.has(&addresses(&self.replicas));
+    /// Meets this one of the faults.
+    async fn meet(&mut self, fault: usize, rng: &mut Rng) {
+        let a_while = |rng: &mut Rng, most| sleep(Duration::from_millis(rng.u64(..most)));
+        match fault {
+            0 => {
+                drop(self.replicas.remove(rng.usize(..REPLICAS)));
+                self.replicas.push(serving(&self.platform, &self.way).await);
+                self.envoy.has(&addresses(&self.replicas));
+            }
+            1 => {
+                self.redis.signal("STOP").await;
+                a_while(rng, 1500).await;
+                self.redis.signal("CONT").await;
+            }
+            2 => {
+                self.redis.kill().await;
+                a_while(rng, 500).await;
+                self.redis.run().await;
+            }
+            3 => {
+                self.way.hold();
+                a_while(rng, 400).await;
+                self.way.cut();
+                self.way.release();
+            }
+            _ => drop(self.redis.ask::<i64>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await),
+        }
     }
 }
 
-async fn serving(platform: &Platform, redis: &Redis) -> Serving {
-    let url = redis.url();
+async fn serving(platform: &Platform, way: &Gate) -> Serving {
+    let url = format!("redis://{}", way.address());
     let environment = [
         ("XPANDER_PROXY_DEDUPLICATION__STORE", &*url),
         ("XPANDER_PROXY_PLATFORM__REQUEST_TIMEOUT", "1s"),

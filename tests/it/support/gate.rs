@@ -1,4 +1,4 @@
-//! A way to the platform that can be held: requests go on through it, answers stay away.
+//! A way to the platform, or to another server, that can be held, requests go on through it, answers stay away, and cut.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,6 +16,8 @@ use tokio::{
 pub struct Gate {
     address: SocketAddr,
     is_held: watch::Sender<bool>,
+    /// Counts the times that it was cut.
+    cuts: watch::Sender<usize>,
     accepting: JoinHandle<()>,
 }
 
@@ -25,16 +27,21 @@ impl Gate {
         let listener = TcpListener::bind((here, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (is_held, held) = watch::channel(false);
+        let (cuts, cut) = watch::channel(0);
         let accepting = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let Ok(far) = TcpStream::connect(platform).await else { continue };
                 let _ = (near.set_nodelay(true), far.set_nodelay(true));
                 let ((from_near, to_near), (from_far, to_far)) = (near.into_split(), far.into_split());
-                tokio::spawn(carry(from_near, to_far, None));
-                tokio::spawn(carry(from_far, to_near, Some(held.clone())));
+                tokio::spawn(until_cut(cut.clone(), carry(from_near, to_far, None)));
+                tokio::spawn(until_cut(cut.clone(), carry(from_far, to_near, Some(held.clone()))));
             }
         });
-        Self { address, is_held, accepting }
+        Self { address, is_held, cuts, accepting }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub fn base_url(&self) -> String {
@@ -46,6 +53,11 @@ impl Gate {
         self.is_held.send_replace(true);
     }
 
+    /// Ends all connections, with the answers that are held.
+    pub fn cut(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
     /// Lets all answers through, those that were held first.
     pub fn release(&self) {
         self.is_held.send_replace(false);
@@ -55,6 +67,16 @@ impl Gate {
 impl Drop for Gate {
     fn drop(&mut self) {
         self.accepting.abort();
+    }
+}
+
+async fn until_cut(mut cut: watch::Receiver<usize>, carrying: impl Future<Output = ()>) {
+    // Those before are not its.
+    cut.mark_unchanged();
+    tokio::select! {
+        () = carrying => {}
+        // An error is the gate's end, which ends nothing.
+        Ok(()) = cut.changed() => {}
     }
 }
 

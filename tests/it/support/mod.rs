@@ -27,4 +27,5 @@ pub mod sandbox;
 pub mod secure;
 pub mod secure_caller;
 pub mod status;
+pub mod store;
 pub mod time;

@@ -7,6 +7,7 @@ mod failure;
 mod following;
 mod invoking;
 mod json;
+mod once;
 mod world;
 
 use std::{env, pin::Pin, process::ExitCode};
@@ -33,6 +34,7 @@ async fn main() -> ExitCode {
         connecting::scenarios(),
         failing::scenarios(),
         balancing::scenarios(),
+        once::scenarios(),
     ];
     for (id, run) in all.into_iter().flatten() {
         if !asked_for.is_empty() && !asked_for.iter().any(|name| name == id) {

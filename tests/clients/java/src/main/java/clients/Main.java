@@ -22,7 +22,8 @@ public final class Main {
                         Following.SCENARIOS,
                         Connecting.SCENARIOS,
                         Failing.SCENARIOS,
-                        Balancing.SCENARIOS)
+                        Balancing.SCENARIOS,
+                        Once.SCENARIOS)
                 .flatMap(List::stream)
                 .toList();
     }

@@ -1,0 +1,103 @@
+//! Stores that no redis-server of today is: too old, too full, and those that say more than they are asked. Scripted, over
+//! real TCP; these tests need nothing.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use super::{ask, away::is_away, connected, named, posts, replica, says};
+use crate::support::{
+    calls::invoke,
+    platform::{Platform, Reply, task},
+    store::{ENOUGH, Said, Store, info, line},
+};
+
+async fn platform() -> Platform {
+    Platform::with_agents(|_| Reply::json(200, &task("task-1", "pending"))).await
+}
+
+#[tokio::test]
+async fn a_store_that_is_too_old_is_named_and_nothing_is_created_by_an_id() {
+    let store = Store::start(|command| info(command, "6.2.14").unwrap_or_else(|| line("$-1"))).await;
+    let platform = platform().await;
+    let proxy = replica(&platform, &store.url(), |_| {}).await;
+    says(&proxy, "deduplication.store is away: its version is 6, and Redis 7 or any Valkey is needed").await;
+    is_away(ask(&mut proxy.client(), named("once")).await);
+    assert_eq!(posts(&platform), 0);
+    ask(&mut proxy.client(), invoke("agent-1")).await.expect("OK");
+}
+
+#[tokio::test]
+async fn what_a_store_refuses_a_claim_with_is_told_until_it_refuses_no_more() {
+    for (refusal, told) in [
+        // A Redis 6 that does not say its version, since its user may not ask.
+        ("-ERR syntax error", "it does not know SET with NX and GET"),
+        ("-OOM command not allowed when used memory > 'maxmemory'.", "its memory is full"),
+        ("-NOPERM User proxy has no permissions to run the 'set' command", "its user may not do it"),
+        ("-HUNTER2 hunter2", "it refuses the command"),
+    ] {
+        for replicas in [0, 1] {
+            let refuses = Arc::new(AtomicBool::new(true));
+            let still = Arc::clone(&refuses);
+            let store = Store::start(move |command| match &*command[0] {
+                "INFO" => line("-NOPERM User proxy has no permissions to run the 'info' command"),
+                "SET" if still.load(Relaxed) => line(refusal),
+                "SET" => line("$-1"),
+                _ => line(":1"),
+            })
+            .await;
+            let platform = platform().await;
+            let proxy = replica(&platform, &store.url(), |settings| {
+                settings.deduplication.store_replicas = replicas;
+            })
+            .await;
+            connected(&proxy).await;
+            is_away(ask(&mut proxy.client(), named("once")).await);
+            says(&proxy, &format!("ready\ndeduplication.store is away: {told}")).await;
+            assert_eq!(posts(&platform), 0);
+            refuses.store(false, Relaxed);
+            ask(&mut proxy.client(), named("once")).await.expect("OK");
+            connected(&proxy).await;
+            assert_eq!(posts(&platform), 1);
+        }
+    }
+}
+
+/// Texts, lines and lists without an end, and lists in lists: what was read of them is bounded, and nothing is created.
+#[tokio::test]
+async fn a_store_that_says_too_much_is_hung_up_on() {
+    let many = |text: &str| text.repeat(64 << 10 >> 2).into_bytes();
+    for (first, again) in [
+        ("$4294967296\r\n", many("xxxx")),
+        ("$9223372036854775807\r\n", many("xxxx")),
+        ("+", many("xxxx")),
+        ("-", many("xxxx")),
+        (":", many("1111")),
+        ("*9223372036854775807\r\n", many(":1\r\n")),
+        ("", many("*1\r\n")),
+        ("=4294967296\r\n", many("xxxx")),
+        (">1000000000\r\n", many("+x\r\n")),
+    ] {
+        let endless = again.clone();
+        let store = Store::start(move |command| {
+            info(command, "7.2.0").unwrap_or_else(|| Said::Endless(first.into(), endless.clone()))
+        })
+        .await;
+        let platform = platform().await;
+        let proxy = replica(&platform, &store.url(), |_| {}).await;
+        connected(&proxy).await;
+        is_away(ask(&mut proxy.client(), named("once")).await);
+        assert_eq!(posts(&platform), 0, "{first}");
+        ask(&mut proxy.client(), invoke("agent-1")).await.expect("OK");
+        // What the sockets take by themselves is some MiB.
+        assert!(store.written() < ENOUGH / 4, "{first}: {}", store.written());
+
+        // The same of what it says of itself.
+        let store = Store::start(move |_| Said::Endless(first.into(), again.clone())).await;
+        let proxy = replica(&platform, &store.url(), |_| {}).await;
+        says(&proxy, "deduplication.store is away: it says more than a store of request ids has to say").await;
+        assert!(store.written() < ENOUGH / 4, "{first}: {}", store.written());
+        assert_eq!(posts(&platform), 1, "{first}");
+    }
+}
