@@ -1,8 +1,25 @@
 {{/* What the values of monitoring, gateway and meshes need of each other: a line for each that is in another's way. */}}
 
+{{/* A duration of Prometheus: hours, minutes, seconds and milliseconds, in this order. */}}
+{{- define "xpander-grpc-proxy.milliseconds" -}}
+{{- $all := 0 }}
+{{- range regexFindAll "[0-9]+(ms|h|m|s)" . -1 }}
+{{- $unit := regexFind "[a-z]+" . }}
+{{- $all = add $all (mul (trimSuffix $unit . | int) (get (dict "h" 3600000 "m" 60000 "s" 1000 "ms" 1) $unit)) }}
+{{- end }}
+{{- $all }}
+{{- end }}
+
 {{- define "xpander-grpc-proxy.guard.monitoring" -}}
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled }}
 metrics.serviceMonitor.enabled and metrics.podMonitor.enabled: each replica would be scraped twice; take one.
+{{- end }}
+{{- range $monitor := list "serviceMonitor" "podMonitor" }}
+{{- with get $.Values.metrics $monitor }}
+{{- if and .enabled .scrapeTimeout (gt (include "xpander-grpc-proxy.milliseconds" .scrapeTimeout | int) (include "xpander-grpc-proxy.milliseconds" .interval | int)) }}
+metrics.{{ $monitor }}.scrapeTimeout is above metrics.{{ $monitor }}.interval.
+{{- end }}
+{{- end }}
 {{- end }}
 {{- with .Values.metrics.prometheusRule.thresholds }}
 {{- if gt (float64 .errorShare) (float64 .manyErrorsShare) }}

@@ -90,6 +90,27 @@ initContainers:
 {{- else }}{{ int .Values.replicaCount }}{{ end }}
 {{- end }}
 
+{{/*
+How many the Deployment asks for. Under an autoscaler as many as there are: without a number Kubernetes would go back to one
+at once. Where nobody can look (helm template, GitOps) there is none.
+*/}}
+{{- define "xpander-grpc-proxy.replicasNow" -}}
+{{- if .Values.autoscaling.enabled }}
+{{- with lookup "apps/v1" "Deployment" (include "xpander-grpc-proxy.namespace" .) (include "xpander-grpc-proxy.fullname" .) }}
+{{- int .spec.replicas }}
+{{- end }}
+{{- else }}
+{{- include "xpander-grpc-proxy.replicas" . }}
+{{- end }}
+{{- end }}
+
+{{/* Callers that balance over the headless Service learn of a new replica when they ask for its name again: before an old one goes. */}}
+{{- define "xpander-grpc-proxy.minReadySeconds" -}}
+{{- with .Values.service.headless }}
+{{- max (int $.Values.minReadySeconds) (ternary (int .resolveSeconds) 0 .enabled) }}
+{{- end }}
+{{- end }}
+
 {{/* Longer than all that happens before the process ends: the preStop sleep, the drain, and the telemetry's last words. */}}
 {{- define "xpander-grpc-proxy.gracePeriod" -}}
 {{- with .Values.drain }}{{ add (mul 2 (int .delaySeconds)) (int .timeoutSeconds) 10 }}{{ end }}

@@ -43,6 +43,21 @@ WRONG = {
     "a secret in the settings file": ({"config": {"platform": {"api_key": "xp-1"}}}, ["config.platform.api_key", "credentials.apiKey"]),
     "hashes in the settings file": ({"config": {"auth": {"tokens": {"a": HASH}}}}, ["config.auth.tokens", "tokens.hashes"]),
     "the drain in the settings file": ({"config": {"server": {"drain_delay": "1s"}}}, ["drain.delaySeconds"]),
+    "a rollout that can never count as done": ({"minReadySeconds": 700}, ["progressDeadlineSeconds", "minReadySeconds"]),
+    "a rollout that waits for callers longer than it may": (
+        {"progressDeadlineSeconds": 30, "service": {"headless": {"enabled": True}}},
+        ["progressDeadlineSeconds", "service.headless.resolveSeconds"],
+    ),
+    "a memory request above the limit": ({"resources": {"requests": {"memory": "2Gi"}}}, ["resources.requests.memory", "2Gi", "1Gi"]),
+    "a processor request above the limit": (
+        {"resources": {"requests": {"cpu": 1.5}, "limits": {"cpu": "1200m"}}},
+        ["resources.requests.cpu", "resources.limits.cpu"],
+    ),
+    "no DNS at all": ({"dnsPolicy": "None"}, ["dnsPolicy", "dnsConfig.nameservers"]),
+    "a scrape that takes longer than the next one comes": (
+        {"metrics": {"serviceMonitor": {"enabled": True, "interval": "30s", "scrapeTimeout": "1m"}}},
+        ["metrics.serviceMonitor.scrapeTimeout", "metrics.serviceMonitor.interval"],
+    ),
     "a node port inside the cluster": ({"service": {"nodePort": 30000}}, ["service.nodePort"]),
 }
 

@@ -37,6 +37,14 @@ def test_probes_are_grpcs_own_on_a_plain_port():
     assert [each for probe in probes for each in ("httpGet", "exec") if each in probe] in ([], ["httpGet"])
 
 
+def test_a_new_replica_is_ready_for_as_long_as_callers_of_the_headless_service_take_to_find_it():
+    ready = lambda values: helm.sandboxed(values).one("Deployment")["spec"]["minReadySeconds"]  # noqa: E731
+    assert ready({}) == 5
+    assert ready({"service": {"headless": {"enabled": True}}}) == 30
+    assert ready({"service": {"headless": {"enabled": True, "resolveSeconds": 10}}}) == 10
+    assert ready({"service": {"headless": {"enabled": True}}, "minReadySeconds": 40}) == 40
+
+
 @pytest.mark.parametrize("values", [TLS, MTLS, {"probes": {"type": "http"}}], ids=["tls", "mtls", "by hand"])
 def test_probes_ask_the_admin_port_where_the_kubelet_cannot_speak_to_the_grpc_port(values):
     container = helm.sandboxed(values).container
