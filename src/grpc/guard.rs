@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     calls::{Error, Kind},
-    memory::{self, Account, LARGE},
+    memory::{self, Account, LARGE, Place},
     telemetry::{MethodKind, Record},
 };
 
@@ -53,6 +53,8 @@ pub struct Guard {
     /// What ended it from outside; nothing where its stream had ended by itself.
     end: OnceLock<Option<Kind>>,
     answer: Mutex<Outgoing>,
+    /// Its place among the health checks, where it is one.
+    place: OnceLock<Arc<Place>>,
     /// Whether its request is compressed.
     is_packed: AtomicBool,
     _here: Here,
@@ -68,8 +70,20 @@ impl Guard {
     ) -> Arc<Self> {
         let under_way = Mutex::new(Some(connection.traffic.begin()));
         let here = connection.traffic.enter();
-        let (share, answer, end, is_packed) = Default::default();
-        Arc::new(Self { record, connection, deadline, account, share, under_way, end, answer, is_packed, _here: here })
+        let (share, answer, end, place, is_packed) = Default::default();
+        Arc::new(Self {
+            record,
+            connection,
+            deadline,
+            account,
+            share,
+            under_way,
+            end,
+            answer,
+            place,
+            is_packed,
+            _here: here,
+        })
     }
 
     /// Serves the call to its end, or until its time is up; then its caller is told, and not cut off.
@@ -79,6 +93,7 @@ impl Guard {
             () = &mut serving => return,
             kind = self.time_is_up() => kind,
         };
+        let is_displaced = matches!(kind, Kind::Overloaded(_));
         // Dropped now, also where the caller takes nothing: the platform's stream with it.
         let is_cut = self.answer().give_up();
         self.account.offer(0);
@@ -87,7 +102,10 @@ impl Guard {
         self.release();
         // Noted already: a caller who reads nothing does not hear of it.
         let _ = self.ended();
-        let _ = timeout(LAST_WORD, serving).await;
+        // Who dawdled for so long has dropped it, or wants to be waited for.
+        if !is_displaced {
+            let _ = timeout(LAST_WORD, serving).await;
+        }
     }
 
     /// Comes when the call has to end, and says why.
@@ -111,9 +129,16 @@ impl Guard {
                 }
             }
         };
+        let displaced = async {
+            match self.place.get() {
+                Some(place) => place.gives_way().await,
+                None => future::pending().await,
+            }
+        };
         tokio::select! {
             () = deadline => Kind::Deadline,
             kind = closing => kind,
+            () = displaced => Kind::Overloaded("server.max_other_streams"),
             () = self.account.gives_way() => Kind::Unread,
         }
     }
@@ -159,6 +184,11 @@ impl Guard {
     /// Takes its share, which it has from its admission on.
     pub fn admit(&self, share: Option<Permit>) {
         *self.share.lock().unwrap_or_else(PoisonError::into_inner) = share;
+    }
+
+    /// Takes its place among the health checks, which the next ones may need.
+    pub fn take_place(&self, place: Arc<Place>) {
+        let _ = self.place.set(place);
     }
 
     /// Its share, for what it begins.

@@ -108,6 +108,9 @@ pub async fn answer(edge: Arc<Edge>, arrival: Arrival) -> Result<Response<Sent>,
     let mut response = match admitted {
         Ok(share) => {
             guard.admit(share);
+            if let Some(place) = edge.limits.check(record.method()) {
+                guard.take_place(place);
+            }
             match guard.race(serve(&edge, &guard, request, head)).await {
                 Ok(response) => response?,
                 Err(status) => status.into_http(),

@@ -10,7 +10,10 @@ use super::{
     pool::lanes::Share,
     sse::{Decoder, Frame},
 };
-use crate::telemetry::Attempt;
+use crate::{memory::Growing, telemetry::Attempt};
+
+/// How long an event waits for room among all answers before it is left out.
+const ROOM_TIME: Duration = Duration::from_secs(5);
 
 /// An open event stream. Reads from the platform only when asked for an event, so a slow caller slows the platform;
 /// dropping it closes the connection.
@@ -19,6 +22,9 @@ pub struct EventStream {
     /// Held as long as the response.
     share: Share,
     decoder: Decoder,
+    /// What the event that is under way holds, and since when it waits for more.
+    room: Growing,
+    waits: Option<Instant>,
     idle_timeout: Duration,
     opened: Instant,
     /// When its last bytes arrived.
@@ -35,12 +41,25 @@ impl EventStream {
         response: Response,
         share: Share,
         attempt: Attempt,
+        room: Growing,
         idle_timeout: Duration,
         max_event_bytes: usize,
     ) -> Self {
         let decoder = Decoder::new(max_event_bytes);
         let (opened, arrived) = (Instant::now(), SystemTime::now());
-        Self { response, share, decoder, idle_timeout, opened, arrived, left: None, is_over: false, attempt }
+        Self {
+            response,
+            share,
+            decoder,
+            room,
+            waits: None,
+            idle_timeout,
+            opened,
+            arrived,
+            left: None,
+            is_over: false,
+            attempt,
+        }
     }
 
     /// The next event; None at the stream's end. May be dropped while it waits: nothing is lost.
@@ -57,6 +76,7 @@ impl EventStream {
         while !self.is_over {
             let silent = alive + self.idle_timeout;
             let until = self.left.map_or(silent, |left| silent.min(asked + left));
+            self.find_room().await;
             match timeout_at(until, self.response.chunk()).await {
                 Ok(Ok(Some(bytes))) => {
                     self.arrived = SystemTime::now();
@@ -84,6 +104,20 @@ impl EventStream {
             }
         }
         Ok(None)
+    }
+
+    /// Finds room for what there is of the next event, or leaves it out.
+    async fn find_room(&mut self) {
+        let held = self.decoder.held();
+        if self.room.has_room(held) {
+            self.waits = None;
+            return;
+        }
+        let until = *self.waits.get_or_insert_with(Instant::now) + ROOM_TIME;
+        if timeout_at(until, self.room.make_room(held)).await.is_err() {
+            self.decoder.skip();
+        }
+        self.waits = None;
     }
 
     fn failed(&mut self, error: Error) -> Error {

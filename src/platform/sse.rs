@@ -103,6 +103,17 @@ impl Decoder {
         self.pending.len() + self.event.held()
     }
 
+    /// Gives up the event that is under way: there is no room for it.
+    #[cold]
+    pub fn skip(&mut self) {
+        if self.pending.len() > BEFORE_DATA {
+            self.give_up(&[]);
+        }
+        if self.event.has_data() {
+            self.event.digest(&[]);
+        }
+    }
+
     /// Whether the bytes so far end in the middle of an event, and not between two or in a comment.
     #[must_use]
     pub fn is_in_event(&self) -> bool {

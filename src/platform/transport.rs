@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     config,
-    memory::{self, Account, Budget, Held, make_room},
+    memory::{self, Account, Budget, Growing, Held, UNCOUNTED, make_room},
     telemetry::{Attempt, Record, Route, Sending, X_REQUEST_ID},
 };
 
@@ -38,8 +38,6 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 /// since the platform's framework echoes the request beside its complaint.
 const MAX_REFUSAL: usize = 64 << 10;
 const MAX_JSON_REFUSAL: usize = 32 << 20;
-/// The largest answer that is not counted while it is read, in bytes: most are smaller.
-const UNCOUNTED: usize = 64 << 10;
 const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
 /// What an operator has to know of one: nobody else can mend it.
@@ -117,7 +115,9 @@ impl Transport {
             Err(why) => Err(unreadable(sending, &response, why.to_owned())),
         };
         let (response, attempt, share) = Box::pin(self.exchange(context, request, sending, read)).await?;
-        Ok(EventStream::new(response, share, attempt, self.limits.idle_timeout, self.limits.max_event_bytes))
+        let limits = &self.limits;
+        let room = Growing::new(Arc::clone(&limits.budget));
+        Ok(EventStream::new(response, share, attempt, room, limits.idle_timeout, limits.max_event_bytes))
     }
 
     /// Sends a request and has the JSON of its answer parsed, both within the time limit. What `check` does not take is
@@ -175,7 +175,7 @@ impl Transport {
             share.heard(Some(response.version()));
             attempt.answered(response.status().as_u16());
             let response = decoded(response, sending)?;
-            read(accepted(context, response, sending).await?, &share).await
+            read(self.accepted(context, response, sending).await?, &share).await
         };
         match self.in_time(context, exchange).await {
             Ok(answer) => {
@@ -229,6 +229,27 @@ impl Transport {
         }
     }
 
+    /// A success with a body; any other answer is an error.
+    async fn accepted(&self, context: &Context, mut response: Response, sending: Sending) -> Result<Response, Error> {
+        let status = response.status();
+        if status.is_client_error() || status.is_server_error() {
+            let retry_after = retry_after(response.headers());
+            let (mut body, mut room) = (Vec::new(), Growing::new(Arc::clone(&self.limits.budget)));
+            // A refusal is one however little of its body can be read.
+            let _ = timeout(REFUSAL_TIME, read_head(&mut response, &mut body, &mut room)).await;
+            let read = || Refusal::read(status.as_u16(), &body, retry_after, context.credentials.secret());
+            let refusal = memory::aside(body.len(), read);
+            return Err(Error::Refused(Box::new(refusal)));
+        }
+        if status.is_redirection() {
+            return Err(unreadable(sending, &response, REDIRECT.to_owned()));
+        }
+        if !status.is_success() || status == StatusCode::NO_CONTENT {
+            return Err(unreadable(sending, &response, "it is no success with a body".to_owned()));
+        }
+        Ok(response)
+    }
+
     /// Bounds an exchange by the proxy's own limit and by the caller's deadline.
     async fn in_time<T>(
         &self,
@@ -253,27 +274,6 @@ fn decoded(response: Response, sending: Sending) -> Result<Response, Error> {
         Err(_) if !is_good => Ok(response),
         Err(why) => Err(unreadable(sending, &response, why.to_owned())),
     }
-}
-
-/// A success with a body; any other answer is an error.
-async fn accepted(context: &Context, mut response: Response, sending: Sending) -> Result<Response, Error> {
-    let status = response.status();
-    if status.is_client_error() || status.is_server_error() {
-        let retry_after = retry_after(response.headers());
-        let mut body = Vec::new();
-        // A refusal is one however little of its body can be read.
-        let _ = timeout(REFUSAL_TIME, read_head(&mut response, &mut body)).await;
-        let read = || Refusal::read(status.as_u16(), &body, retry_after, context.credentials.secret());
-        let refusal = memory::aside(body.len(), read);
-        return Err(Error::Refused(Box::new(refusal)));
-    }
-    if status.is_redirection() {
-        return Err(unreadable(sending, &response, REDIRECT.to_owned()));
-    }
-    if !status.is_success() || status == StatusCode::NO_CONTENT {
-        return Err(unreadable(sending, &response, "it is no success with a body".to_owned()));
-    }
-    Ok(response)
 }
 
 fn unreadable(sending: Sending, response: &Response, why: String) -> Error {
@@ -303,9 +303,10 @@ async fn piece(response: &mut Response, before: usize) -> reqwest::Result<Option
     Ok(piece)
 }
 
-/// The body's first bytes, as far as they come.
-async fn read_head(response: &mut Response, body: &mut Vec<u8>) {
+/// The body's first bytes, as far as they come and there is room for them.
+async fn read_head(response: &mut Response, body: &mut Vec<u8>, room: &mut Growing) {
     while let Ok(Some(chunk)) = piece(response, body.len()).await {
+        room.make_room(body.len() + chunk.len()).await;
         body.extend_from_slice(&chunk);
         let is_json = body.trim_ascii_start().starts_with(b"{");
         if body.len() > if is_json { MAX_JSON_REFUSAL } else { MAX_REFUSAL } {

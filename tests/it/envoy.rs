@@ -4,6 +4,7 @@
 
 mod account;
 mod cut_off;
+mod harm;
 mod health;
 mod idle;
 mod kill;

@@ -5,6 +5,7 @@ mod bytes;
 pub mod free_json;
 mod receiving;
 pub mod requests;
+mod unfinished;
 
 pub use requests::zipped;
 

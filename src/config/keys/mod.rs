@@ -53,7 +53,8 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
          its bytes."),
     ("server.max_other_streams", Kind::Count(|s| &mut s.server.max_other_streams, MANY),
         "Calls that are not the API's at once, over all connections: so many of `Health.Watch` and of reflection together, and \
-         so many of `Health.Check`. One more is refused with RESOURCE_EXHAUSTED."),
+         so many of `Health.Check`. One more is refused with RESOURCE_EXHAUSTED; a check is not, the oldest gives way to \
+         it."),
     ("server.max_connections", Kind::Count(|s| &mut s.server.max_connections, MANY),
         "Connections at once, those in their handshakes too; one more is closed at once."),
     ("server.max_metadata_bytes", Kind::Count(|s| &mut s.server.max_metadata_bytes, 1 << 10..=1 << 20),

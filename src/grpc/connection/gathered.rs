@@ -13,7 +13,7 @@ use std::{
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 
-use super::{malformed::Malformed, turn::Turn};
+use super::{arriving::Arriving, malformed::Malformed, turn::Turn};
 
 /// How much is gathered at most, in bytes.
 const MOST: usize = 64 << 10;
@@ -37,13 +37,15 @@ pub struct Gathered<I> {
     /// How much was read since there was no room left.
     ahead: usize,
     turn: Turn,
+    arriving: Arriving,
     malformed: Malformed,
 }
 
 impl<I: Write + Unpin> Gathered<I> {
     /// A connection that nothing was written to yet, what looks at all that is, and the turns of its task.
     pub fn new(io: I, malformed: Malformed, turn: Turn) -> Self {
-        Self { io, bytes: Vec::new(), gone: 0, is_due: false, is_called: false, ahead: 0, turn, malformed }
+        let arriving = Arriving::default();
+        Self { io, bytes: Vec::new(), gone: 0, is_due: false, is_called: false, ahead: 0, turn, arriving, malformed }
     }
 
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -73,6 +75,9 @@ impl<I: Write + Unpin> Gathered<I> {
 
 impl<I: Read + Write + Unpin> Read for Gathered<I> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if self.arriving.poll_gives_way(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         let gone = if self.is_due { self.poll_out(cx)? } else { Poll::Ready(()) };
         // A socket that takes no more calls by itself once it does.
         self.is_called = gone.is_pending();
@@ -85,7 +90,8 @@ impl<I: Read + Write + Unpin> Read for Gathered<I> {
         let mut space = [const { MaybeUninit::uninit() }; PIECE];
         let mut read = ReadBuf::uninit(&mut space[..most.min(buf.remaining())]);
         ready!(Pin::new(&mut self.io).poll_read(cx, read.unfilled()))?;
-        self.turn.read(read.filled().len());
+        let others = self.arriving.look(read.filled());
+        self.turn.read(read.filled().len(), others);
         if is_full {
             self.ahead += read.filled().len();
         }

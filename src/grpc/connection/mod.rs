@@ -1,6 +1,7 @@
 //! What the calls of one connection share: who is at the other end, what goes on, and when it ends. Not the loop that serves
 //! it: that is `serving`.
 
+pub mod arriving;
 pub mod gathered;
 pub mod malformed;
 pub mod patience;

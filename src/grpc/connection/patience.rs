@@ -15,7 +15,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 /// The length of HTTP/2's preface.
-const PREFACE: usize = 24;
+pub const PREFACE: usize = 24;
 
 /// A connection to somebody who may be slow, on purpose or not.
 pub struct Patience<I> {

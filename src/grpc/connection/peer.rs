@@ -13,7 +13,7 @@ use x509_parser::{
     prelude::{ASN1Time, FromDer as _},
 };
 
-use crate::config::{self, DNS};
+use crate::config::{self, DNS, SPIFFE};
 
 /// The caller at the other end.
 #[derive(Default)]
@@ -79,7 +79,18 @@ fn names(certificate: &X509Certificate<'_>) -> Option<Vec<Arc<str>>> {
     let is_spiffe = |uri: &&str| uri.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("spiffe:"));
     if uris.iter().any(is_spiffe) {
         let [id] = uris[..] else { return None };
-        hosts.insert(0, config::spiffe_id(id)?.into());
+        if is_signing(certificate)? {
+            return None;
+        }
+        // The id of a trust domain itself is an authority's, and no caller's.
+        let id = config::spiffe_id(id).filter(|id| id[SPIFFE.len()..].contains('/'))?;
+        hosts.insert(0, id.into());
     }
     Some(hosts)
+}
+
+/// Whether a certificate may vouch for others; None where that cannot be read.
+fn is_signing(certificate: &X509Certificate<'_>) -> Option<bool> {
+    let usage = certificate.key_usage().ok()?;
+    Some(usage.is_some_and(|usage| usage.value.key_cert_sign() || usage.value.crl_sign()))
 }

@@ -19,13 +19,14 @@ use super::traffic::Traffic;
 /// How much that is, in bytes: some 2,000 frames of one byte, or a thousand requests that
 /// are reset at once, each with a head of three bytes.
 const MOST: usize = 16 << 10;
-/// The same where the other end has reset too much, and how long a turn takes then at least: what it goes on sending costs
-/// little, and the calls under way go on.
+/// How much of what is no data is read at once where the other end has reset too much, and how long that takes then at
+/// least: what it goes on sending costs little, and the calls under way go on, their bodies as fast as they come.
 const FEW: usize = 2 << 10;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The turns of one connection's task.
 pub struct Turns {
+    /// In the turn that goes on.
     read: Arc<AtomicUsize>,
     traffic: Arc<Traffic>,
 }
@@ -34,6 +35,8 @@ pub struct Turns {
 pub struct Turn {
     read: Arc<AtomicUsize>,
     traffic: Arc<Traffic>,
+    /// How much was read since the last pause that is no data, and the pause.
+    others: usize,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
@@ -45,15 +48,13 @@ impl Turns {
 
     /// What looks after each of them, for the one who reads.
     pub fn turn(&self) -> Turn {
-        Turn { read: Arc::clone(&self.read), traffic: Arc::clone(&self.traffic), pause: None }
+        Turn { read: Arc::clone(&self.read), traffic: Arc::clone(&self.traffic), others: 0, pause: None }
     }
 
     /// Polls the connection to its end, each time in a turn of its own.
     pub async fn each<F: Future>(&self, mut connection: Pin<&mut F>) -> F::Output {
         poll_fn(|cx| {
-            if !self.traffic.is_abused() {
-                self.read.store(0, Relaxed);
-            }
+            self.read.store(0, Relaxed);
             connection.as_mut().poll(cx)
         })
         .await
@@ -61,24 +62,27 @@ impl Turns {
 }
 
 impl Turn {
-    /// Notes so many bytes.
-    pub fn read(&self, bytes: usize) {
+    /// Notes so many bytes, and how many of them are no data.
+    pub fn read(&mut self, bytes: usize, others: usize) {
         self.read.fetch_add(bytes, Relaxed);
+        if self.traffic.is_abused() {
+            self.others += others;
+        }
     }
 
     /// How many more bytes may be read, once it is some; until then another turn is certain.
     pub fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
-        let most = if self.traffic.is_abused() { FEW } else { MOST };
-        if let Some(more @ 1..) = most.checked_sub(self.read.load(Relaxed)) {
-            return Poll::Ready(more);
-        }
-        if !self.traffic.is_abused() {
+        let Some(more @ 1..) = MOST.checked_sub(self.read.load(Relaxed)) else {
             cx.waker().wake_by_ref();
             return Poll::Pending;
+        };
+        if !self.traffic.is_abused() {
+            return Poll::Ready(more);
         }
-        ready!(self.pause.get_or_insert_with(|| Box::pin(sleep(PAUSE))).as_mut().poll(cx));
-        self.pause = None;
-        self.read.store(0, Relaxed);
-        Poll::Ready(most)
+        if self.others >= FEW {
+            ready!(self.pause.get_or_insert_with(|| Box::pin(sleep(PAUSE))).as_mut().poll(cx));
+            (self.pause, self.others) = (None, 0);
+        }
+        Poll::Ready(more.min(FEW))
     }
 }

@@ -24,7 +24,7 @@ use super::whole::{Whole, full};
 use crate::{
     calls::{Error, Kind},
     grpc::response::status::refuse_at_the_door,
-    memory::{Account, Held},
+    memory::{Account, Few, Held},
     telemetry::Record,
 };
 
@@ -32,6 +32,9 @@ use crate::{
 /// caller learnt of the refusal.
 const UNREAD: usize = 1 << 20;
 const UNREAD_TIME: Duration = Duration::from_secs(5);
+
+/// The bodies that are taken to their end, over all connections: each keeps its stream here, some kilobytes.
+static UNREAD_BODIES: Few = Few::new(1_024);
 
 /// A request's body, counted, and given up when it takes too long: a caller that sends byte by byte holds nothing for
 /// long. Not the call's deadline: that one is the caller's own, and may be far away.
@@ -162,5 +165,11 @@ pub fn drain(mut body: Incoming) {
         })
         .await;
     };
-    drop(runtime.spawn(timeout(UNREAD_TIME, to_its_end)));
+    let place = UNREAD_BODIES.enter();
+    drop(runtime.spawn(async move {
+        tokio::select! {
+            _ = timeout(UNREAD_TIME, to_its_end) => {}
+            () = place.gives_way() => {}
+        }
+    }));
 }

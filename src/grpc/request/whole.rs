@@ -49,6 +49,8 @@ impl Whole {
         if self.bytes.is_empty() {
             self.bytes = BytesMut::from(data);
         } else {
+            // As it comes, and not as it was announced.
+            memory::make_room(&mut self.bytes, data.len(), PREFIX + self.most);
             self.bytes.extend_from_slice(&data);
         }
         match self.prefix() {
@@ -56,7 +58,6 @@ impl Whole {
             Some((_, length)) if length > self.most => true,
             Some((_, length)) => {
                 let missing = (PREFIX + length).saturating_sub(self.bytes.len());
-                self.bytes.reserve(missing);
                 missing == 0
             }
             None => false,

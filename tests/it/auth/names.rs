@@ -1,5 +1,6 @@
 //! The names in callers' certificates: which are taken, and that names of one kind never meet those of another.
 
+use rcgen::{KeyUsagePurpose, SanType};
 use serde_json::Value;
 use tonic::Code;
 use xpander_grpc_proxy::{config::Settings, proto::InvokeRequest};
@@ -50,6 +51,8 @@ async fn a_name_that_spiffes_rules_or_dnss_do_not_allow_names_nobody() {
     let bad_ids = [
         "spiffe://",
         "spiffe:///a",
+        // A trust domain's own, which is an authority's.
+        "spiffe://acme.io",
         "spiffe://acme.io/",
         "spiffe://acme.io/a//b",
         "spiffe://acme.io/a/",
@@ -105,6 +108,23 @@ async fn a_name_that_spiffes_rules_or_dnss_do_not_allow_names_nobody() {
         assert!(!may_call(&files, &proxy, &shows).await, "{:.80}", String::from_utf8_lossy(host));
     }
     assert_eq!(platform.paths(), Vec::<String>::new());
+}
+
+/// By SPIFFE's rules who may vouch for others is no caller (X.509-SVID, 5.2).
+#[tokio::test]
+async fn a_certificate_that_may_vouch_for_others_names_nobody() {
+    let (platform, proxy, files) = mutual(|_| {}).await;
+    let shows = |usage: &[KeyUsagePurpose]| {
+        files.authority.issue_with(|params| {
+            params.key_usages = [&[KeyUsagePurpose::DigitalSignature], usage].concat();
+            params.subject_alt_names = vec![SanType::URI("spiffe://acme.io/a".try_into().expect("ASCII"))];
+        })
+    };
+    for usage in [KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign] {
+        assert!(!may_call(&files, &proxy, &shows(&[usage])).await, "{usage:?}");
+    }
+    assert_eq!(platform.paths(), Vec::<String>::new());
+    assert!(may_call(&files, &proxy, &shows(&[])).await);
 }
 
 #[tokio::test]
@@ -178,7 +198,7 @@ async fn names_of_different_kinds_are_different_callers_and_principals() {
         "dns:orders.acme.io",
     ];
     let callers = tokens.map(Shows::Token).into_iter().chain(
-        ["spiffe://acme.io", "spiffe://acme.io/x", "spiffe://orders.acme.io", "orders.acme.io", "acme.io"]
+        ["spiffe://acme.io/y", "spiffe://acme.io/x", "spiffe://orders.acme.io/x", "orders.acme.io", "acme.io"]
             .map(Shows::Name),
     );
     let callers: Vec<_> = callers.collect();

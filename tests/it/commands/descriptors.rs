@@ -3,11 +3,15 @@
 use std::{fs, time::Duration};
 
 use tokio::{net::TcpStream, time::sleep};
-use xpander_grpc_proxy::{proto::GetTaskRequest, sandbox::Sandbox};
+use tonic::Code;
+use xpander_grpc_proxy::{
+    proto::{GetTaskRequest, InvokeStreamRequest},
+    sandbox::Sandbox,
+};
 
 use crate::{
-    load::metric,
-    support::{binary::Serving, live::within, sandbox::asking},
+    load::{metric, until},
+    support::{binary::Serving, live::within, sandbox::asking, status::failure},
 };
 
 /// The binary before a sandbox, with so many open files at first and at most.
@@ -94,6 +98,35 @@ async fn idle_connections_leave_descriptors_to_probes() {
         assert_ne!(metric(&serving.admin, "xpander_connections_refused_total", "").await, "0");
         within("an answer", before.invoke(asking("echo", "hi"))).await.expect("OK");
     }
+}
+
+/// Streams have connections of their own to the platform over HTTP/1.1: those for which there is none are refused.
+#[tokio::test]
+async fn streams_leave_descriptors_to_probes() {
+    let sandbox = sandbox().await;
+    let serving = serving(&sandbox, 160, 160, &[]).await;
+    let mut client = serving.client();
+    let mut open = Vec::new();
+    let mut refused = 0;
+    for _ in 0..200 {
+        let request = InvokeStreamRequest { invocation: Some(asking("slow", "86400000")), heartbeat: None };
+        match within("an answer", client.invoke_stream(request)).await {
+            Ok(stream) => open.push(stream),
+            Err(status) => {
+                let refusal = failure::<()>(Err(status));
+                assert_eq!((refusal.code, &*refusal.reason), (Code::ResourceExhausted, "PROXY_OVERLOADED"));
+                assert!(refusal.message.contains("open files"), "{}", refusal.message);
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 50 && open.len() > 50, "{refused} of {}", open.len() + refused);
+    // What is left serves probes, and nobody waits for it.
+    for _ in 0..20 {
+        assert_ne!(metric(&serving.admin, "xpander_streams_active", "").await, "");
+    }
+    drop(open);
+    until("a descriptor", async || client.clone().invoke(asking("echo", "hi")).await.is_ok()).await;
 }
 
 /// The processor time it has used, in hundredths of a second.

@@ -67,6 +67,26 @@ async fn requests_that_never_end_hold_no_more_than_there_is_room_and_keep_no_sma
     until("room", async || metric(admin, "xpander_requests_size_bytes", "").await == "0").await;
 }
 
+/// What is announced costs nothing before it comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_announced_takes_no_room_before_it_comes() {
+    const CALLERS: usize = 100;
+    let process = Process::before(platform(|| Reply::Silence, || Reply::Silence).await).await;
+    let before = process.memory("VmSize");
+    let gzip = [("grpc-encoding", "gzip".to_owned())];
+    let mut open = Vec::new();
+    for _ in 0..CALLERS {
+        open.push(begin(process.grpc(), &gzip, 16 * MB - 1).await);
+    }
+    let admin = process.admin();
+    until("heads", async || {
+        metric(admin, "xpander_calls_active", "").await.parse::<usize>().is_ok_and(|calls| calls >= CALLERS)
+    })
+    .await;
+    let more = process.memory("VmSize").saturating_sub(before);
+    assert!(more < CALLERS * 4 * MB, "{} MB", more / MB);
+}
+
 /// Heads count too: calls whose message never comes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn heads_hold_no_more_than_there_is_room() {

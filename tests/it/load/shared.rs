@@ -1,7 +1,7 @@
 //! A connection that many callers share, as a mesh opens it: what one of them does ends no other's calls. Each guard of the
 //! HTTP/2 library that would end the connection, in one burst and over its life; ARCHITECTURE.md lists them.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tonic::{Code, Status};
@@ -11,11 +11,12 @@ use super::Busy;
 use crate::{
     hostile::{MB, Process},
     support::{
+        callers::hash,
         direct::frame,
         platform::{Platform, Reply, task},
         raw::{
-            CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Heard, Manners, PING, PREFACE, RST_STREAM,
-            Raw, SETTINGS, bytes, head, head_to, reset,
+            CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, Heard, Manners, PING, PREFACE,
+            RST_STREAM, Raw, SETTINGS, bytes, head, head_to, head_with, reset,
         },
     },
 };
@@ -23,6 +24,8 @@ use crate::{
 /// An invocation of `agent-1` with the prompt `hi`, and one whose create takes as long as the test likes.
 const INVOCATION: &[u8] = b"\x0a\x07agent-1\x12\x02hi";
 const HELD: &[u8] = b"\x0a\x04held\x12\x02hi";
+
+const TOKEN: &str = "a-token-that-is-right";
 
 /// The connection, with a create on it that is under way.
 struct Shared {
@@ -37,6 +40,21 @@ impl Shared {
         let mut raw = Raw::connect(&busy.proxy, Manners::Good).await;
         let (neighbour, call) = raw.call("Invoke", HELD);
         raw.send(&call).await;
+        busy.has_seen("POST", 1).await;
+        Self { busy, raw, neighbour }
+    }
+
+    /// The same where callers have tokens.
+    async fn with_a_token() -> Self {
+        let change = |settings: &mut Settings| {
+            settings.auth.tokens = [("orders".to_owned(), vec![hash(TOKEN)])].into();
+            settings.server.max_streams = 1;
+        };
+        let busy = Busy::with(change).await;
+        let mut raw = Raw::connect(&busy.proxy, Manners::Good).await;
+        let neighbour = raw.stream();
+        let head = bytes(HEADERS, END_HEADERS, neighbour, &head_with(TOKEN, "Invoke"));
+        raw.send(&[head, bytes(DATA, END_STREAM, neighbour, &frame(HELD))].concat()).await;
         busy.has_seen("POST", 1).await;
         Self { busy, raw, neighbour }
     }
@@ -186,28 +204,65 @@ async fn frames_of_one_byte_end_nobody_elses_call() {
     }
 }
 
-/// Refused while their bodies of 64 KiB are under way, again and again on one connection: by a wrong token, an unknown
-/// method, and a share that is not there.
+/// Refused while their bodies of 64 KiB and more are under way, again and again on one connection: for a wrong token, an
+/// unknown method, a share that is not there. Refused with their heads, so that most of a body comes for what is over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_of_refused_calls_do_not_use_up_what_the_connection_may_do_in_its_life() {
-    let mut shared = Shared::with(|settings| settings.server.max_streams = 1).await;
-    let (follow, call) = shared.raw.call("StreamEvents", b"\x0a\x06task-1");
-    shared.raw.send(&call).await;
+    const EACH: usize = 1_200;
+    let mut shared = Shared::with_a_token().await;
+    let (follow, call) = (shared.raw.stream(), frame(b"\x0a\x06task-1"));
+    let head = bytes(HEADERS, END_HEADERS, follow, &head_with(TOKEN, "StreamEvents"));
+    shared.raw.send(&[head, bytes(DATA, END_STREAM, follow, &call)].concat()).await;
     shared.raw.until("a stream", |heard| heard.of(HEADERS, follow) > 0).await;
-    let piece = Arc::new(vec![0; 16_384]);
-    for round in 0..1_300 {
+    let heads = [head_with("wrong", "Invoke"), head_with(TOKEN, "Nope"), head_with(TOKEN, "StreamEvents")];
+    let pieces = vec![0; 16_384];
+    for round in 0..EACH * heads.len() {
         let stream = shared.raw.stream();
-        let method = ["Nope", "StreamEvents"][round % 2];
-        shared.raw.send(&bytes(HEADERS, END_HEADERS, stream, &head(method))).await;
+        shared.raw.send(&bytes(HEADERS, END_HEADERS, stream, &heads[round % heads.len()])).await;
         shared.refusal(stream).await;
-        for _ in 0..4 {
-            shared.raw.send(&bytes(DATA, 0, stream, &piece)).await;
-        }
+        let body = (0..4 + round % 5).flat_map(|_| bytes(DATA, 0, stream, &pieces));
         // Most callers reset a call that was answered; some send their last byte; small frames count more than large ones.
-        let last = if round % 3 == 0 { reset(stream) } else { bytes(DATA, END_STREAM, stream, b"x") };
-        shared.raw.send(&[bytes(DATA, 0, stream, b"x"), bytes(DATA, 0, stream, b"y"), last].concat()).await;
+        let last = if round % 4 == 0 { reset(stream) } else { bytes(DATA, END_STREAM, stream, b"x") };
+        let small = [bytes(DATA, 0, stream, b"x"), bytes(DATA, 0, stream, b"y"), last].concat();
+        shared.raw.send(&body.chain(small).collect::<Vec<_>>()).await;
     }
     shared.stays_unharmed().await;
+}
+
+/// Told to leave for one caller's resets, the connection goes on with the others' calls, their bodies too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_goes_on_to_come_on_a_connection_that_another_caller_has_reset_too_much_on() {
+    const MOST: usize = 900_000;
+    let limits = |settings: &mut Settings| {
+        settings.server.max_resets_per_connection = 5;
+        // Forty kilobytes a second would not do.
+        settings.server.receive_timeout = Duration::from_secs(8);
+    };
+    let mut shared = Shared::with(limits).await;
+    let length = [b"\x0a\x07agent-1\x12", &*varint(MOST)].concat();
+    let message = frame(&[length, vec![b'x'; MOST]].concat());
+    let upload = shared.raw.stream();
+    let head = bytes(HEADERS, END_HEADERS, upload, &head("Invoke"));
+    let (first, rest) = message.split_at(16_384);
+    shared.raw.send(&[head, bytes(DATA, 0, upload, first)].concat()).await;
+    for _ in 0..50 {
+        let (stream, call) = shared.raw.call("Invoke", INVOCATION);
+        shared.raw.send(&[call, reset(stream)].concat()).await;
+    }
+    shared.raw.heard(GOAWAY).await;
+    let pieces = rest.chunks(16_384).flat_map(|piece| bytes(DATA, 0, upload, piece));
+    shared.raw.send(&pieces.chain(bytes(DATA, END_STREAM, upload, &[])).collect::<Vec<_>>()).await;
+    let is_last = |(kind, flags, stream, _): &Frame| (*kind, *stream, flags & END_STREAM) == (HEADERS, upload, 1);
+    let heard = shared.raw.until("an answer", |heard| heard.frames.iter().any(is_last) || heard.is_over).await;
+    // A refusal has a head alone.
+    assert_eq!((heard.of(DATA, upload), heard.is_over), (1, false), "{:?}", goaways(&heard));
+    shared.stays_unharmed().await;
+}
+
+fn varint(number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    prost::encoding::encode_varint(number as u64, &mut bytes);
+    bytes
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

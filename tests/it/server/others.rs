@@ -22,7 +22,7 @@ use crate::{
         live::within,
         platform::{Platform, Reply, task},
         proxy::{Proxy, settings},
-        raw::closed,
+        raw::{DATA, END_HEADERS, END_STREAM, HEADERS, Manners, RST_STREAM, Raw, SETTINGS, bytes, closed, head_of},
         status::failure,
     },
 };
@@ -59,6 +59,34 @@ async fn watches_and_reflection_have_a_share_of_their_own() {
     drop(watched);
     until("room", async || watch(&proxy).await.is_ok()).await;
     drop(reflected);
+}
+
+/// Whoever sends half of a check, or does not take the answer, holds no place that a probe needs.
+#[tokio::test]
+async fn a_check_is_never_refused_and_the_oldest_gives_way() {
+    const MOST: u32 = 20;
+    let (_platform, proxy) = start(|settings| settings.server.max_other_streams = MOST).await;
+    let half = |raw: &mut Raw| {
+        let stream = raw.stream();
+        (stream, bytes(HEADERS, END_HEADERS, stream, &head_of("proxy", "/grpc.health.v1.Health/Check")))
+    };
+    let mut raw = Raw::connect(&proxy, Manners::Good).await;
+    let (first, head) = half(&mut raw);
+    raw.send(&head).await;
+    for _ in 0..5 * MOST {
+        let (_, head) = half(&mut raw);
+        raw.send(&head).await;
+    }
+    // A window of nothing: a head comes, and no message.
+    raw.send(&bytes(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])).await;
+    for _ in 0..5 * MOST {
+        let (stream, head) = half(&mut raw);
+        raw.send(&[head, bytes(DATA, END_STREAM, stream, &[0; 5])].concat()).await;
+    }
+    raw.until("the oldest's end", |heard| heard.of(RST_STREAM, first) > 0 || heard.of(HEADERS, first) > 0).await;
+    for _ in 0..3 * MOST {
+        within("a check", HealthClient::new(proxy.channel()).check(everything())).await.expect("OK");
+    }
 }
 
 /// Nobody counts the bytes of what asks for them, so a name is all that they may hold.

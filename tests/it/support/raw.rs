@@ -148,13 +148,24 @@ pub fn head(method: &str) -> Vec<u8> {
 
 /// The same with this `:authority`.
 pub fn head_to(authority: &str, method: &str) -> Vec<u8> {
-    let path = format!("/xpander.agent.v1.AgentService/{method}");
+    head_of(authority, &format!("/xpander.agent.v1.AgentService/{method}"))
+}
+
+/// The same with this `:path`.
+pub fn head_of(authority: &str, path: &str) -> Vec<u8> {
     // `:method: POST`, `:scheme: http`, then names from the static table with values of their own.
     let mut head = vec![0x83, 0x86];
-    literal(&mut head, &[0x04], &path);
+    literal(&mut head, &[0x04], path);
     literal(&mut head, &[0x01], authority);
     literal(&mut head, &[0x0f, 0x10], "application/grpc");
     literal(&mut head, &[0x00, 0x02, b't', b'e'], "trailers");
+    head
+}
+
+/// The head of a call with this token.
+pub fn head_with(token: &str, method: &str) -> Vec<u8> {
+    let mut head = head(method);
+    literal(&mut head, &[0x0f, 0x08], &format!("Bearer {token}"));
     head
 }
 

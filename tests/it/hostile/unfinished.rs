@@ -1,0 +1,102 @@
+//! What is begun and never finished, on many connections and streams at once: it is bounded over all of them, and keeps
+//! nobody else out.
+
+use std::{
+    iter,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use futures_util::future::join_all;
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::mpsc};
+use tonic::Code;
+use xpander_grpc_proxy::proto::EventType;
+
+use super::{MB, Process, end, platform};
+use crate::{
+    load::until,
+    support::{
+        live::{Followed, within},
+        platform::Reply,
+        raw::{CONTINUATION, HEADERS, PREFACE, SETTINGS, bytes, head},
+        status::failure,
+    },
+};
+
+/// A connection on which this is said behind the first words.
+async fn saying(process: &Process, words: &[u8]) -> TcpStream {
+    let mut socket = TcpStream::connect(process.grpc().trim_start_matches("http://")).await.expect("connects");
+    // The other end may have closed it already.
+    let _ = socket.write_all(&[PREFACE, &bytes(SETTINGS, 0, 0, &[]), words].concat()).await;
+    socket
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heads_without_an_end_hold_no_more_than_there_is_room() {
+    const CONNECTIONS: usize = 400;
+    let process = Process::before(platform(|| Reply::Silence, || Reply::Silence).await).await;
+    // Five fields of 16,000 bytes.
+    let field = |nth: u8| [&[0x00, 0x02, b'x', b'0' + nth, 0x7f, 0x81, 0x7c], &*vec![b'x'; 16_000]].concat();
+    let block = iter::once(head("GetTask")).chain((0..5).map(field)).collect::<Vec<_>>().concat();
+    let frames = block.chunks(16_384).enumerate();
+    let frames = frames.flat_map(|(at, piece)| bytes(if at == 0 { HEADERS } else { CONTINUATION }, 0, 1, piece));
+    let words: Vec<_> = frames.collect();
+    let mut open = Vec::new();
+    for _ in 0..CONNECTIONS {
+        open.push(saying(&process, &words).await);
+        if open.len() % 40 == 0 {
+            assert_eq!(process.get("well").await.expect("it serves").id, "well");
+        }
+    }
+    // Each would keep 160 KB.
+    assert!(process.peak() < 40 * MB, "{} MB", process.peak() / MB);
+}
+
+/// Streams that each bring most of a large event: what there is no room for is left out, told as a gap.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_without_an_end_hold_no_more_than_there_is_room() {
+    const STREAMS: usize = 20;
+    const SIZE: usize = 12;
+    let (streams, taken) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
+    let (open, count) = (Arc::clone(&streams), Arc::clone(&taken));
+    let stream = move || {
+        let (send, pieces) = mpsc::unbounded_channel();
+        open.lock().expect("no panic").push(send);
+        Reply::Counted(pieces, Arc::clone(&count))
+    };
+    let process = Process::before(platform(stream, || Reply::Silence).await).await;
+    let mut followed = join_all((0..STREAMS).map(|_| async { Followed::begin(&mut process.client()).await })).await;
+    let reading = join_all(followed.iter_mut().map(Followed::next));
+    let filled = async {
+        let begin = b"data: {\"type\": \"chunk\", \"data\": \"".to_vec();
+        for piece in iter::once(begin).chain(iter::repeat_n(vec![b'x'; MB], SIZE)) {
+            for stream in streams.lock().expect("no panic").iter() {
+                stream.send(piece.clone()).expect("open");
+            }
+        }
+        until("all of it is taken", async || taken.load(Relaxed) > STREAMS * SIZE * MB).await;
+        assert!(process.peak() < 130 * MB, "{} MB", process.peak() / MB);
+        for stream in streams.lock().expect("no panic").iter() {
+            stream.send([b"\"}\n\n", &*end()].concat()).expect("open");
+        }
+    };
+    let (first, ()) = within("an event of each", async { tokio::join!(reading, filled) }).await;
+    let left_out = first.iter().filter(|event| event.r#type() == EventType::StreamGap).count();
+    assert!(left_out >= STREAMS / 2, "{left_out}");
+}
+
+/// A refusal in JSON is read to its end, since it may repeat the request, within the room that there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_refusals_hold_no_more_than_there_is_room() {
+    const CALLS: usize = 12;
+    let words = Arc::new([&b"{\"detail\": \"no\", \"echo\": \""[..], &*vec![b'x'; 20 * MB], b"\"}"].concat());
+    let refusal = move || Reply::Http(422, vec![("content-type", "application/json".into())], words.to_vec());
+    let process = Process::before(platform(|| Reply::Silence, refusal).await).await;
+    let refused = within("refusals", join_all((0..CALLS).map(|_| process.get("task-2")))).await;
+    for refused in refused {
+        assert_eq!(failure(refused).code, Code::InvalidArgument);
+    }
+    assert!(process.peak() < 150 * MB, "{} MB", process.peak() / MB);
+}
