@@ -140,6 +140,10 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
          counts as its own agent's."),
     ("auth.tasks", Kind::Tasks(|s| &mut s.auth.tasks),
         "What it takes to read, follow, wait for and stop a task: to know its `id`, or the right to invoke its `agent`, too."),
+    ("auth.list_tasks", Kind::Callers(|s| &mut s.auth.list_tasks),
+        "The callers that may list tasks (`ListTasks`): a list shows what others did. `*` stands for everybody, authenticated or \
+         not; nobody may unless set. Of agents that a caller may not invoke it sees no tasks, and lists by user alone are for \
+         those of `users.callers`."),
     ("auth.open_health", Kind::Switch(|s| &mut s.auth.open_health),
         "Whether `grpc.health.v1` answers callers without a right, too."),
     ("auth.open_reflection", Kind::Switch(|s| &mut s.auth.open_reflection),
@@ -189,6 +193,12 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
         "JSON lines or text for people, on standard error."),
     ("telemetry.log_filter", Kind::LogFilter(|s| &mut s.telemetry.log_filter),
         "Which lines are logged: a level, or a filter by module."),
+    ("telemetry.agents", Kind::Agents(|s| &mut s.telemetry.agents),
+        "The ids of the agents that the metrics of tasks and tokens name; all others together are `other`. Each one is a series \
+         more of each of these metrics."),
+    ("telemetry.gen_ai", Kind::Switch(|s| &mut s.telemetry.gen_ai),
+        "Whether calls that create or follow tasks are told by OpenTelemetry's conventions for generative AI, too: their spans as \
+         `invoke_agent`, and three metrics `gen_ai.client.*`. Callers that are instrumented themselves would count twice."),
 ];
 
 /// The kind of the setting called `name`.

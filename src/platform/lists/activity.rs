@@ -1,0 +1,162 @@
+//! A task's activity log, entry by entry as its bytes come.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::elements::{Elements, Part};
+use crate::{
+    platform::{error::Error, pool::lanes::Share, transport::Unread},
+    proto::json::Reader,
+    telemetry::{Attempt, Route},
+};
+
+/// The attribute that holds the entries.
+const ENTRIES: &str = "messages";
+
+/// An open activity log. Reads from the platform only when asked for an entry, so that a slow caller slows the platform;
+/// dropping it closes the connection.
+pub struct ActivityStream {
+    unread: Unread,
+    /// Held as long as the response.
+    share: Share,
+    elements: Elements,
+    thread: Thread,
+    has_begun: bool,
+    /// The most bytes of an entry, and of the thread.
+    most: usize,
+    /// The request; its span is as long as the log.
+    attempt: Attempt,
+}
+
+/// What a log says of itself so far, its entries aside.
+#[derive(Default)]
+struct Thread {
+    /// As an object's text without its last bracket.
+    text: String,
+    is_new: bool,
+}
+
+impl ActivityStream {
+    pub(super) fn new(unread: Unread, share: Share, attempt: Attempt, most: usize) -> Self {
+        let elements = Elements::new(Some(ENTRIES), most);
+        Self { unread, share, elements, thread: Thread::default(), has_begun: false, most, attempt }
+    }
+
+    /// Reads what stands before the entries.
+    pub(super) async fn begin(&mut self) -> Result<(), Error> {
+        while !self.has_begun {
+            if let Some(entry) = self.step().await? {
+                // None comes before they begin.
+                drop(entry);
+            } else if !self.has_begun {
+                return Err(self.unreadable("it has no list of messages".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the log says of itself that was not given before, as an object with all of it.
+    pub fn thread(&mut self) -> Option<String> {
+        let thread = &mut self.thread;
+        std::mem::take(&mut thread.is_new)
+            .then(|| if thread.text.is_empty() { "{}".to_owned() } else { format!("{}}}", thread.text) })
+    }
+
+    /// The next entry, as JSON; None at the log's end. May be dropped while it waits: nothing is lost.
+    ///
+    /// # Errors
+    /// When the connection breaks, nothing arrives in time, or the log is none.
+    pub async fn next(&mut self) -> Result<Option<String>, Error> {
+        loop {
+            match self.step().await? {
+                Some(Some(entry)) => return Ok(Some(entry)),
+                Some(None) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// One step further; an entry where that was one, None at the end.
+    async fn step(&mut self) -> Result<Option<Option<String>>, Error> {
+        let asked = Instant::now();
+        loop {
+            let part = match self.elements.next_part() {
+                Ok(part) => part,
+                Err(fault) => return Err(self.unreadable(fault.to_string())),
+            };
+            if let Some(part) = part {
+                let taken = match part {
+                    Part::Begin => {
+                        self.thread.is_new |= !self.has_begun;
+                        self.has_begun = true;
+                        Some(None)
+                    }
+                    Part::Attribute(name, value) if self.thread.text.len() + value.len() > self.most => {
+                        let why = format!("what it says beside its messages is larger than {} bytes", self.most);
+                        drop((name, value));
+                        return Err(self.unreadable(why));
+                    }
+                    Part::Attribute(name, value) => self.thread.add(name, &value).map(|()| None),
+                    Part::Element(entry) => is_json(&entry).then(|| Some(entry.into_owned())),
+                };
+                return match taken {
+                    Some(taken) => Ok(Some(taken)),
+                    None => Err(self.unreadable("it is no JSON".to_owned())),
+                };
+            }
+            let limit = self.unread.time_limit();
+            let holding = self.elements.size() + self.thread.text.len();
+            let piece = match timeout_at(asked + limit, self.unread.piece(holding)).await {
+                Ok(piece) => piece,
+                Err(_) => return Err(self.given_up(asked, limit)),
+            };
+            match piece {
+                Ok(Some(Ok(bytes))) => {
+                    self.share.heard(None);
+                    self.elements.push(&bytes);
+                }
+                Ok(Some(Err(why))) => return Err(self.unreadable(why.to_owned())),
+                Ok(None) => {
+                    return match self.elements.end() {
+                        Ok(()) => Ok(None),
+                        Err(fault) => Err(self.unreadable(fault.to_string())),
+                    };
+                }
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+    }
+
+    fn given_up(&mut self, asked: Instant, limit: Duration) -> Error {
+        self.share.given_up(asked);
+        self.failed(Error::Timeout(limit))
+    }
+
+    fn unreadable(&mut self, why: String) -> Error {
+        self.failed(Error::Unreadable { what: Route::ReadActivity.what(), why, status: 200 })
+    }
+
+    fn failed(&mut self, error: Error) -> Error {
+        self.attempt.failed(error.name(), error.cause());
+        error
+    }
+}
+
+impl Thread {
+    /// Adds an attribute; None where its value is no JSON.
+    fn add(&mut self, name: &str, value: &str) -> Option<()> {
+        is_json(value).then_some(())?;
+        self.text.push(if self.text.is_empty() { '{' } else { ',' });
+        self.text.push_str(&serde_json::Value::from(name).to_string());
+        self.text.push(':');
+        self.text.push_str(value);
+        self.is_new = true;
+        Some(())
+    }
+}
+
+fn is_json(text: &str) -> bool {
+    let mut json = Reader::new(text);
+    json.skip().is_some() && json.is_at_end()
+}
