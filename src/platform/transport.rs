@@ -262,6 +262,11 @@ impl Unread {
         Self { response, limits: Arc::clone(&transport.limits), size: 0, held: None }
     }
 
+    /// Whether its head says how long it is, and that is little.
+    pub(super) fn is_small(&self) -> bool {
+        self.response.content_length().is_some_and(|length| length <= UNCOUNTED as u64)
+    }
+
     /// How long the next piece may take.
     pub(super) fn time_limit(&self) -> Duration {
         self.limits.request_timeout

@@ -114,7 +114,8 @@ impl Call {
 
     /// What a failure is called by the conventions for generative AI: the call's, or the task's.
     fn error(&self, code: &'static str) -> Option<&'static str> {
-        let failed = self.record.cost.get().filter(|cost| matches!(cost.status, TaskStatus::Error | TaskStatus::Failed));
+        let failed =
+            self.record.cost.get().filter(|cost| matches!(cost.status, TaskStatus::Error | TaskStatus::Failed));
         if code == "OK" { failed.map(Cost::word) } else { Some(code) }
     }
 

@@ -67,7 +67,8 @@ impl Cost {
             return None;
         }
         let tokens = task.tokens.unwrap_or_default();
-        let count = |tokens: Option<i64>| tokens.and_then(|tokens| tokens.try_into().ok()).filter(|n| *n <= MOST_TOKENS);
+        let count =
+            |tokens: Option<i64>| tokens.and_then(|tokens| tokens.try_into().ok()).filter(|n| *n <= MOST_TOKENS);
         Some(Self {
             status,
             input: count(tokens.prompt_tokens),

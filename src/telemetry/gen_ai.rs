@@ -8,6 +8,7 @@ use std::time::Duration;
 use opentelemetry::{
     KeyValue,
     metrics::{Histogram, Meter},
+    trace::TraceContextExt as _,
 };
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -98,13 +99,18 @@ impl Facts {
 }
 
 /// Tells a call's span what the call is by the conventions. `agent` is the loaded agent's id and name.
-pub(super) fn tell(span: &Span, facts: &Facts, agent: Option<(&str, &str)>, cost: Option<&Cost>, error: Option<&'static str>) {
+pub(super) fn tell(
+    span: &Span,
+    facts: &Facts,
+    agent: Option<(&str, &str)>,
+    cost: Option<&Cost>,
+    error: Option<&'static str>,
+) {
     let name = agent.filter(|(id, _)| facts.agent_id.as_deref().is_none_or(|known| known == *id)).map(|(_, name)| name);
     let name = name.filter(|name| (1..=MOST).contains(&name.len()));
-    match name {
-        Some(name) => span.record("otel.name", format!("{INVOKE_AGENT} {name}")),
-        None => span.record("otel.name", INVOKE_AGENT),
-    };
+    // Recorded as `otel.name` it would change nothing: the span has begun.
+    let context = span.context();
+    context.span().update_name(name.map_or(INVOKE_AGENT.to_owned(), |name| format!("{INVOKE_AGENT} {name}")));
     let texts = [
         (OPERATION_NAME, Some(INVOKE_AGENT)),
         (PROVIDER_NAME, Some(PROVIDER)),

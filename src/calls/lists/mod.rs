@@ -101,8 +101,7 @@ impl Calls {
 fn bound(context: &Context, wanted: &Wanted<'_>, include_results: bool) -> Binding {
     let Wanted { agent_id, user_id, status, internal_status, parent_task_id, triggering_agent_id, page_size: _ } =
         wanted;
-    let texts =
-        [*agent_id, *user_id, status.as_deref(), *internal_status, *parent_task_id, *triggering_agent_id];
+    let texts = [*agent_id, *user_id, status.as_deref(), *internal_status, *parent_task_id, *triggering_agent_id];
     let results = if include_results { "results" } else { "" };
     let binding = Binding::begin("tasks", context);
     texts.into_iter().chain([Some(results)]).fold(binding, |binding, text| binding.with(text.unwrap_or_default()))

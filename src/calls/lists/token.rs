@@ -20,8 +20,8 @@ pub struct Binding(Sha256);
 impl Binding {
     /// Of a list of this organization.
     pub fn begin(what: &str, context: &Context) -> Self {
-        let [base_url, organization, _] = context.credentials.identity();
-        Self(Sha256::new_with_prefix([VERSION])).with(what).with(base_url).with(organization)
+        let [_, organization, _] = context.credentials.identity();
+        Self(Sha256::new_with_prefix([VERSION])).with(what).with(organization)
     }
 
     /// Also of this.
@@ -53,7 +53,10 @@ impl Binding {
             return Ok(None);
         }
         let place = self.read(token).ok_or_else(|| {
-            Error::invalid("page_token", "is none of this list: begin with the first page, or ask as for the page before")
+            Error::invalid(
+                "page_token",
+                "is none of this list: begin with the first page, or ask as for the page before",
+            )
         })?;
         Ok(Some(place))
     }

@@ -258,11 +258,6 @@ impl Default for Events {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self {
-            log_format: LogFormat::Json,
-            log_filter: "info".to_owned(),
-            agents: BTreeSet::new(),
-            gen_ai: false,
-        }
+        Self { log_format: LogFormat::Json, log_filter: "info".to_owned(), agents: BTreeSet::new(), gen_ai: false }
     }
 }

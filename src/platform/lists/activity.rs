@@ -1,7 +1,6 @@
 //! A task's activity log, entry by entry as its bytes come.
 
-use std::time::Duration;
-
+use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
 use super::elements::{Elements, Part};
@@ -11,6 +10,8 @@ use crate::{
     telemetry::{Attempt, Route},
 };
 
+/// Why a log is none.
+const NO_JSON: &str = "it is no JSON";
 /// The attribute that holds the entries.
 const ENTRIES: &str = "messages";
 
@@ -35,6 +36,8 @@ struct Thread {
     /// As an object's text without its last bracket.
     text: String,
     is_new: bool,
+    /// Whether all of it is known, so that what is read of it now was read before.
+    is_complete: bool,
 }
 
 impl ActivityStream {
@@ -43,8 +46,11 @@ impl ActivityStream {
         Self { unread, share, elements, thread: Thread::default(), has_begun: false, most, attempt }
     }
 
-    /// Reads what stands before the entries.
+    /// Reads what stands before the entries; of a small log, what stands behind them, too.
     pub(super) async fn begin(&mut self) -> Result<(), Error> {
+        if self.unread.is_small() {
+            self.read_whole().await?;
+        }
         while !self.has_begun {
             if let Some(entry) = self.step().await? {
                 // None comes before they begin.
@@ -53,6 +59,29 @@ impl ActivityStream {
                 return Err(self.unreadable("it has no list of messages".to_owned()));
             }
         }
+        Ok(())
+    }
+
+    /// Reads a log that is there already, whoever wrote it: so its thread is complete before its first entry.
+    async fn read_whole(&mut self) -> Result<(), Error> {
+        let mut whole = Elements::new(Some(ENTRIES), self.most);
+        while let Some(bytes) = self.piece().await? {
+            whole.push(&bytes);
+            self.elements.push(&bytes);
+            loop {
+                match whole.next_part() {
+                    Ok(Some(Part::Attribute(name, value))) => {
+                        if self.thread.add(name, &value).is_none() {
+                            return Err(self.unreadable(NO_JSON.to_owned()));
+                        }
+                    }
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(fault) => return Err(self.unreadable(fault.to_string())),
+                }
+            }
+        }
+        self.thread.is_complete = true;
         Ok(())
     }
 
@@ -79,7 +108,6 @@ impl ActivityStream {
 
     /// One step further; an entry where that was one, None at the end.
     async fn step(&mut self) -> Result<Option<Option<String>>, Error> {
-        let asked = Instant::now();
         loop {
             let part = match self.elements.next_part() {
                 Ok(part) => part,
@@ -102,35 +130,39 @@ impl ActivityStream {
                 };
                 return match taken {
                     Some(taken) => Ok(Some(taken)),
-                    None => Err(self.unreadable("it is no JSON".to_owned())),
+                    None => Err(self.unreadable(NO_JSON.to_owned())),
                 };
             }
-            let limit = self.unread.time_limit();
-            let holding = self.elements.size() + self.thread.text.len();
-            let piece = match timeout_at(asked + limit, self.unread.piece(holding)).await {
-                Ok(piece) => piece,
-                Err(_) => return Err(self.given_up(asked, limit)),
-            };
-            match piece {
-                Ok(Some(Ok(bytes))) => {
-                    self.share.heard(None);
-                    self.elements.push(&bytes);
-                }
-                Ok(Some(Err(why))) => return Err(self.unreadable(why.to_owned())),
-                Ok(None) => {
+            match self.piece().await? {
+                Some(bytes) => self.elements.push(&bytes),
+                None => {
                     return match self.elements.end() {
                         Ok(()) => Ok(None),
                         Err(fault) => Err(self.unreadable(fault.to_string())),
                     };
                 }
-                Err(error) => return Err(self.failed(error)),
             }
         }
     }
 
-    fn given_up(&mut self, asked: Instant, limit: Duration) -> Error {
-        self.share.given_up(asked);
-        self.failed(Error::Timeout(limit))
+    /// The next bytes; None at the end.
+    async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
+        // From now on: what a slow caller has left unread is no silence of the platform's.
+        let (asked, limit) = (Instant::now(), self.unread.time_limit());
+        let holding = self.elements.size() + self.thread.text.len();
+        match timeout_at(asked + limit, self.unread.piece(holding)).await {
+            Ok(Ok(Some(Ok(bytes)))) => {
+                self.share.heard(None);
+                Ok(Some(bytes))
+            }
+            Ok(Ok(Some(Err(why)))) => Err(self.unreadable(why.to_owned())),
+            Ok(Ok(None)) => Ok(None),
+            Ok(Err(error)) => Err(self.failed(error)),
+            Err(_) => {
+                self.share.given_up(asked);
+                Err(self.failed(Error::Timeout(limit)))
+            }
+        }
     }
 
     fn unreadable(&mut self, why: String) -> Error {
@@ -147,6 +179,9 @@ impl Thread {
     /// Adds an attribute; None where its value is no JSON.
     fn add(&mut self, name: &str, value: &str) -> Option<()> {
         is_json(value).then_some(())?;
+        if self.is_complete {
+            return Some(());
+        }
         self.text.push(if self.text.is_empty() { '{' } else { ',' });
         self.text.push_str(&serde_json::Value::from(name).to_string());
         self.text.push(':');

@@ -5,11 +5,7 @@ use serde::{
     de::value::{self, StrDeserializer},
 };
 
-use super::{
-    Secret, TaskStatus, Time, ToolCallReasoning, User, Wire,
-    object::objects,
-    task::words,
-};
+use super::{Secret, TaskStatus, Time, ToolCallReasoning, User, Wire, object::objects, task::words};
 use crate::proto::json::{Reader, Struct, Value};
 
 /// An agent, as far as a list shows it.

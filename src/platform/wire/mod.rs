@@ -16,8 +16,8 @@ pub use event::{
     AuthEvent, Envelope, Identity, Reasoning, SubAgentTrigger, ToolCallReasoning, ToolCallRequest, ToolCallResult,
 };
 pub use listed::{
-    ActivityAuth, ActivityContent, ActivityMessage, ActivityReasoning, ActivityRole, ActivitySubAgent, ActivityThread, ActivityToolCall,
-    AgentRow, TaskRow, TaskRowWithoutResult,
+    ActivityAuth, ActivityContent, ActivityMessage, ActivityReasoning, ActivityRole, ActivitySubAgent, ActivityThread,
+    ActivityToolCall, AgentRow, TaskRow, TaskRowWithoutResult,
 };
 pub use object::{Object, Rest, Unreadable, Wire, read, text};
 pub use task::{

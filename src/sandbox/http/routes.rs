@@ -190,7 +190,7 @@ fn list_tasks(platform: &Platform, target: &Target) -> Answer {
 
 fn read_activity(platform: &Platform, target: &Target) -> Answered {
     let turn = platform.tasks.find(&target.id).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "Log not found"))?;
-    Ok(reply::json(StatusCode::OK, &turn.activity()))
+    Ok(reply::with_body(StatusCode::OK, "application/json", turn.activity()))
 }
 
 /// The version of the agent that the request pins, or the current one.

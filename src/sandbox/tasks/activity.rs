@@ -39,9 +39,7 @@ impl Activity {
             "think" | "analyze" => {
                 part(&["type", "title", "confidence", "thought", "action", "result", "analysis", "plan_task_id"])
             }
-            "tool_call_result" => {
-                part(&["tool_name", "payload", "is_error", "reasoning", "result", "plan_task_id"])
-            }
+            "tool_call_result" => part(&["tool_name", "payload", "is_error", "reasoning", "result", "plan_task_id"]),
             "sub_agent_trigger" => part(&["agent_id", "query", "files", "reasoning"]),
             "auth_event" => part(&["type", "data"]),
             "agent_gateway_decision" => json!({ "action": data["decision"], "confidence": data["confidence"] }),
@@ -51,12 +49,12 @@ impl Activity {
     }
 
     /// The whole log, as the platform answers with it.
-    pub fn to_json(&self, attributes: &Attributes) -> Value {
+    pub fn to_json(&self, attributes: &Attributes) -> String {
         let attribute = |name: &str| attributes.get(name).cloned().unwrap_or_default();
-        json!({
-            "id": attribute("id"), "created_at": attribute("created_at"), "user": attribute("input")["user"],
-            "messages": self.entries,
-        })
+        let (id, created, user) = (attribute("id"), attribute("created_at"), &attribute("input")["user"]);
+        let entries = Value::from(self.entries.clone());
+        // In the platform's order.
+        format!(r#"{{"id":{id},"created_at":{created},"user":{user},"messages":{entries}}}"#)
     }
 
     fn add(&mut self, task: &str, mut entry: Value) -> usize {

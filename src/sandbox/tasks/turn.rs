@@ -77,7 +77,7 @@ impl Turn {
     }
 
     /// What has happened in the task so far.
-    pub fn activity(&self) -> Value {
+    pub fn activity(&self) -> String {
         let state = locked(&self.state);
         state.activity.to_json(&state.attributes)
     }

@@ -182,7 +182,7 @@ mod tests {
         let entry = entry(json, false);
         assert_eq!((entry.id.as_deref(), entry.time.map(|time| time.seconds)), (Some("m"), Some(1_775_847_695)));
         let extra = entry.extra.expect("more").fields();
-        assert_eq!((&extra["mood"], &extra["content"]["tone"]), (&1.0.into(), &"kind".into()));
+        assert_eq!((&extra["mood"], &extra["content"]["tone"]), (&1.into(), &"kind".into()));
         let Some(Entry::Message(message)) = entry.entry else { panic!("a message is expected") };
         assert_eq!((message.role(), message.text()), (proto::ActivityRole::Agent, "hi"));
     }
@@ -193,7 +193,7 @@ mod tests {
         let entry = entry(json, false);
         assert_eq!(entry.id.as_deref(), Some("m"));
         let Some(Entry::Other(other)) = entry.entry else { panic!("free JSON is expected") };
-        let whole = serde_json::json!({"id": "m", "tool_name": ["a"], "payload": 1.0});
+        let whole = serde_json::json!({"id": "m", "tool_name": ["a"], "payload": 1});
         assert_eq!(other.json(), whole);
     }
 

@@ -245,7 +245,10 @@ mod tests {
         let with = summary(row, true).expect("a row");
         let other = with.other.expect("more").fields();
         assert_eq!(with.status, 0);
-        assert_eq!((&other["status"], &other["cost"], &other["result"]["a"]), (&"levitating".into(), &3.0.into(), &1.0.into()));
+        assert_eq!(
+            (&other["status"], &other["cost"], &other["result"]["a"]),
+            (&"levitating".into(), &3.into(), &1.into())
+        );
         let without = summary(row, false).expect("a row").other.expect("more");
         assert!(without.has("cost") && !without.has("result"));
         assert_eq!(summary(r#"{"id": "t"}"#, false).expect("a row").status(), proto::TaskStatus::Pending);
@@ -256,7 +259,10 @@ mod tests {
         let row = r#"{"id": "a", "name": ["n"], "icon": null, "status": "ACTIVE", "type": 7, "description": "d",
             "instructions": {"role": ["secret"]}, "api_key": "secret", "created_at": "soon"}"#;
         let agent = agent(row).expect("an agent");
-        assert_eq!((&*agent.id, agent.status.as_deref(), agent.description.as_deref()), ("a", Some("ACTIVE"), Some("d")));
+        assert_eq!(
+            (&*agent.id, agent.status.as_deref(), agent.description.as_deref()),
+            ("a", Some("ACTIVE"), Some("d"))
+        );
         assert_eq!((agent.name, agent.icon, agent.r#type, agent.created_at), (None, None, None, None));
     }
 }

@@ -6,8 +6,7 @@ use bytes::Bytes;
 use tonic::{Request, body::Body, client::GrpcService, codegen::StdError};
 use xpander_grpc_proxy::proto::{
     GetTaskActivityRequest, GetTaskRequest, InvokeRequest, InvokeStreamRequest, ListTasksRequest, StopTaskRequest,
-    StreamEventsRequest, WaitTaskRequest,
-    agent_service_client::AgentServiceClient,
+    StreamEventsRequest, WaitTaskRequest, agent_service_client::AgentServiceClient,
 };
 
 use super::{

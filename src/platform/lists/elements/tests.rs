@@ -54,7 +54,8 @@ fn what_is_no_such_list_is_refused() {
     for wrong in ["{}", "1", "\"[]\"", "[,]", "[1,]", "[1 2]", "[1]]", "[1]x", "<html>", "[1}"] {
         assert_eq!(taken(None, wrong.as_bytes()), Err(Fault::NoList), "{wrong}");
     }
-    for wrong in ["[]", "{,}", "{1:2}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"messages\":null}", "{\"messages\":{}}"] {
+    for wrong in ["[]", "{,}", "{1:2}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"messages\":null}", "{\"messages\":{}}"]
+    {
         assert_eq!(taken(Some("messages"), wrong.as_bytes()), Err(Fault::NoList), "{wrong}");
     }
     for cut in ["", " ", "[", "[1", "[1,", "[\"a", "[\"a\\", "[{", "\u{feff}"] {
