@@ -26,6 +26,8 @@ pub struct Elements {
     buffer: BytesMut,
     /// How much of it has been given out.
     given: usize,
+    /// How much white space there was since the last token.
+    blank: usize,
     value: Value,
     state: State,
     key: String,
@@ -95,10 +97,10 @@ impl Elements {
     #[must_use]
     pub fn new(within: Option<&'static str>, most: usize) -> Self {
         let (buffer, key) = Default::default();
-        Self { within, most, buffer, given: 0, value: Value::default(), state: State::Start, key }
+        Self { within, most, buffer, given: 0, blank: 0, value: Value::default(), state: State::Start, key }
     }
 
-    /// Takes the bytes that come next.
+    /// Takes the bytes that come next, once all of those before have been looked at.
     pub fn push(&mut self, bytes: &[u8]) {
         self.forget();
         make_room(&mut self.buffer, bytes.len(), self.most);
@@ -143,7 +145,7 @@ impl Elements {
             if self.state == State::Start && !self.skip_mark() {
                 return Ok(None);
             }
-            let Some(byte) = self.peek() else { return Ok(None) };
+            let Some(byte) = self.peek()? else { return Ok(None) };
             self.state = match (self.state, byte) {
                 (State::Start, b'[') if self.within.is_none() => self.pass(State::FirstElement),
                 (State::Start, b'{') if self.within.is_some() => self.pass(State::FirstKey),
@@ -188,13 +190,22 @@ impl Elements {
         !BYTE_ORDER_MARK.starts_with(&self.buffer)
     }
 
-    /// The first byte of the next token, which stays, without the white space before it.
-    fn peek(&mut self) -> Option<u8> {
+    /// The first byte of the next token, which stays, without the white space before it: that has a limit, too, since there
+    /// may be no end of it in a few packed bytes.
+    fn peek(&mut self) -> Result<Option<u8>, Fault> {
         if self.value.at == 0 {
             let blank = self.buffer.iter().take_while(|byte| is_blank(**byte)).count();
             self.buffer.advance(blank);
+            self.blank += blank;
         }
-        self.buffer.first().copied()
+        let byte = self.buffer.first().copied();
+        if self.blank > self.most {
+            return Err(Fault::TooLarge(self.most));
+        }
+        if byte.is_some() {
+            self.blank = 0;
+        }
+        Ok(byte)
     }
 
     fn pass(&mut self, next: State) -> State {

@@ -33,8 +33,8 @@ pub fn thread(json: &str) -> Option<proto::ActivityThread> {
 /// Translates an entry. Of an auth event only what is harmless is kept unless `forward_access_tokens` is set.
 #[must_use]
 pub fn entry(json: &str, forward_access_tokens: bool) -> proto::ActivityEntry {
-    let names = ["id", "created_at", "role", "tool_name", "type", "agent_id", "query", "data"];
-    let [id, time, role, tool, kind, agent, query, data] = attributes(json, names).unwrap_or_default();
+    let names = ["id", "created_at", "role", "tool_name", "type", "agent_id", "query", "data", "action"];
+    let [id, time, role, tool, kind, agent, query, data, action] = attributes(json, names).unwrap_or_default();
     let mut extra = None;
     let kind = kind.and_then(text);
     let known = if role.is_some() {
@@ -43,7 +43,7 @@ pub fn entry(json: &str, forward_access_tokens: bool) -> proto::ActivityEntry {
         fitting(json, &mut extra).map(|entry| Entry::ToolCall(tool_call(entry).into()))
     } else if matches!(kind.as_deref(), Some("think" | "analyze")) {
         fitting(json, &mut extra).map(|entry| Entry::Reasoning(reasoning(entry).into()))
-    } else if agent.is_some() && query.is_some() {
+    } else if agent.is_some() && query.is_some() && action.is_none() {
         fitting(json, &mut extra).map(|entry: wire::ActivitySubAgent| {
             let wire::ActivitySubAgent { id: _, created_at: _, agent_id, query, files, reasoning, rest } = entry;
             let trigger = wire::SubAgentTrigger { agent_id, query, files, reasoning, rest };
@@ -165,7 +165,7 @@ mod tests {
             (r#"{"type": "token_ready", "data": {}}"#, "auth"),
             (r#"{"type": "refresh", "data": {"accessToken": "x"}}"#, "auth"),
             (r#"{"type": "poll", "data": {"a": 1}}"#, "other"),
-            (r#"{"action": "create_execution", "agent_id": "a"}"#, "other"),
+            (r#"{"action": "create_execution", "agent_id": "a", "query": "q"}"#, "other"),
             (r#"{"role": "oracle", "content": {"text": "hi"}}"#, "other"),
             (r#"{"role": "user", "content": "hi"}"#, "other"),
             ("17", "other"),

@@ -26,7 +26,6 @@ use crate::{
 async fn world(rows: Arc<Mutex<Vec<Value>>>, change: impl FnOnce(&mut Settings)) -> (Platform, Proxy) {
     let platform = Platform::start(move |_| Reply::json(200, &json!(*rows.lock().expect("no panic")))).await;
     let mut settings = settings(&platform.base_url());
-    settings.auth.list_tasks = ["*".to_owned()].into();
     change(&mut settings);
     let proxy = Proxy::with(&settings).await;
     (platform, proxy)

@@ -13,7 +13,6 @@ use crate::support::{
 
 async fn world() -> World {
     World::with(|settings| {
-        settings.auth.list_tasks = ["*".to_owned()].into();
         settings.users.callers = ["*".to_owned()].into();
     })
     .await

@@ -24,7 +24,6 @@ async fn a_list_or_an_activity_log_is_on_the_wire_what_the_official_client_reads
         let name = text(&recording["name"]).to_owned();
         let platform = Platform::start(script(&recording)).await;
         let mut settings = crate::support::proxy::settings(&platform.base_url());
-        settings.auth.list_tasks = ["*".to_owned()].into();
         settings.users.callers = ["*".to_owned()].into();
         let proxy = Proxy::with(&settings).await;
         let answer = ask(&mut proxy.client(), &recording).await;

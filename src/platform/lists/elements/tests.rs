@@ -70,6 +70,9 @@ fn one_value_has_a_limit_and_all_together_have_none() {
     assert_eq!(taken(None, list.as_bytes()).map(|parts| parts.len()), Ok(2));
     assert_eq!(taken(None, format!("[{}]", one(MOST + 1)).as_bytes()), Err(Fault::TooLarge(MOST)));
     assert_eq!(taken(None, "[".repeat(2 * MOST).as_bytes()), Err(Fault::TooLarge(MOST)));
+    let blank = |size: usize| format!("[1,{}2,{}3]", " ".repeat(size), " ".repeat(size));
+    assert_eq!(parts(None, blank(MOST).as_bytes(), 100).map(|parts| parts.len()), Ok(3));
+    assert_eq!(parts(None, blank(MOST + 1).as_bytes(), 100), Err(Fault::TooLarge(MOST)));
 }
 
 fn json() -> impl Strategy<Value = Json> {

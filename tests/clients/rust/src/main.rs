@@ -4,6 +4,7 @@ mod balancing;
 mod connecting;
 mod failing;
 mod failure;
+mod finding;
 mod following;
 mod invoking;
 mod json;
@@ -32,6 +33,7 @@ async fn main() -> ExitCode {
         following::scenarios(),
         connecting::scenarios(),
         failing::scenarios(),
+        finding::scenarios(),
         balancing::scenarios(),
     ];
     for (id, run) in all.into_iter().flatten() {
