@@ -67,7 +67,7 @@ async function lists(): Promise<void> {
 async function findAgain(): Promise<void> {
   const [client, title, since] = [agents(), randomUUID(), new Date(Date.now() - 60_000)];
   const unknown = await fails(status.DEADLINE_EXCEEDED, created(client, { agentId: "http-504", title }));
-  equal("the reason", unknown.info.reason, "CREATE_OUTCOME_UNKNOWN");
+  equal("the reason", unknown.info?.reason, "CREATE_OUTCOME_UNKNOWN");
   // It is not there: it is safe to create again, under a new request_id.
   equal("a task that was not created", await find(client, "http-504", title, since), undefined);
   const task = await created(client, { agentId: "echo", title, requestId: randomUUID() });
