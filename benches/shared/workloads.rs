@@ -112,7 +112,7 @@ pub fn lists() -> [Workload; 4] {
             for piece in black_box(bytes.as_bytes()).chunks(PIECE) {
                 whole.extend_from_slice(piece);
             }
-            drop(black_box(wire::text(&whole).len()));
+            black_box(wire::text(&whole).len());
         }
     };
     [

@@ -148,7 +148,7 @@ mod tests {
                             let moved = rows.remove(at.index(rows.len()));
                             let id: usize = moved["id"].as_str().expect("an id")[5..].parse().expect("a number");
                             match what {
-                                _ if id % 2 == 0 => rows.insert(at.index(rows.len() + 1), moved),
+                                _ if id.is_multiple_of(2) => rows.insert(at.index(rows.len() + 1), moved),
                                 1 => rows.push(row(id, second)),
                                 _ => {}
                             }
@@ -156,7 +156,7 @@ mod tests {
                     }
                 }
             });
-            for (id, _) in seconds.iter().enumerate().filter(|(id, _)| id % 2 == 0) {
+            for (id, _) in seconds.iter().enumerate().filter(|(id, _)| id.is_multiple_of(2)) {
                 let id = format!("task-{id:03}");
                 prop_assert_eq!(seen.iter().filter(|seen| **seen == id).count(), 1, "{}", id);
             }

@@ -23,7 +23,7 @@ pub fn agent_table(agents: &[Agent], look: Look) -> String {
         let text = |text: &Option<String>| one_line(text.as_deref().unwrap_or_default());
         [one_line(&agent.id), text(&agent.name), text(&agent.status), text(&agent.r#type), text(&agent.description)]
     };
-    table(["ID", "NAME", "STATUS", "TYPE", "DESCRIPTION"], agents.iter().map(row).collect(), look)
+    table(["ID", "NAME", "STATUS", "TYPE", "DESCRIPTION"], &agents.iter().map(row).collect::<Vec<_>>(), look)
 }
 
 /// Tasks as a table.
@@ -35,7 +35,7 @@ pub fn task_table(tasks: &[TaskSummary], look: Look) -> String {
         let agent = one_line(&task.agent_id);
         [one_line(&task.id), status(&whole, Look::PLAIN), created, agent, one_line(task.title())]
     };
-    table(["ID", "STATUS", "CREATED", "AGENT", "TITLE"], tasks.iter().map(row).collect(), look)
+    table(["ID", "STATUS", "CREATED", "AGENT", "TITLE"], &tasks.iter().map(row).collect::<Vec<_>>(), look)
 }
 
 /// An entry of an activity log as lines, each with its end.
@@ -49,7 +49,7 @@ pub fn activity_lines(entry: &ActivityEntry, look: Look) -> String {
                 ActivityRole::Agent => (Colour::Green, "agent"),
                 ActivityRole::Unspecified => (Colour::Bold, "somebody"),
             };
-            let files = message.files.iter().map(|file| format!("\n  {}", one_line(file))).collect::<String>();
+            let files = message.files.iter().fold(String::new(), |files, file| files + "\n  " + &one_line(file));
             let said = clean(message.text()).trim_end().replace('\n', "\n  ");
             format!("{} {said}{files}", look.paint(colour, &format!("{who}:")))
         }
@@ -82,7 +82,7 @@ pub fn activity_lines(entry: &ActivityEntry, look: Look) -> String {
 }
 
 /// Rows under their names, in columns that are as wide as they need; the last one takes what is left.
-fn table<const N: usize>(names: [&str; N], rows: Vec<[String; N]>, look: Look) -> String {
+fn table<const N: usize>(names: [&str; N], rows: &[[String; N]], look: Look) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([names[column].len()]).max().unwrap_or_default().min(WIDEST)

@@ -29,18 +29,19 @@ impl Wire for AgentRow {
     fn read(json: &mut Reader<'_>) -> Option<Self> {
         let mut row = Self::default();
         json.object(|json, key| {
+            let value = json.skip()?;
             match &*key.text() {
-                "id" => row.id = fitting(json)?.unwrap_or_default(),
-                "name" => row.name = fitting(json)?,
-                "icon" => row.icon = fitting(json)?,
-                "status" => row.status = fitting(json)?,
-                "description" => row.description = fitting(json)?,
-                "organization_id" => row.organization_id = fitting(json)?,
-                "created_at" => row.created_at = fitting(json)?,
-                "created_by" => row.created_by = fitting(json)?,
-                "access_scope" => row.access_scope = fitting(json)?,
-                "type" => row.r#type = fitting(json)?,
-                _ => drop(json.skip()?),
+                "id" => row.id = fitting(value).unwrap_or_default(),
+                "name" => row.name = fitting(value),
+                "icon" => row.icon = fitting(value),
+                "status" => row.status = fitting(value),
+                "description" => row.description = fitting(value),
+                "organization_id" => row.organization_id = fitting(value),
+                "created_at" => row.created_at = fitting(value),
+                "created_by" => row.created_by = fitting(value),
+                "access_scope" => row.access_scope = fitting(value),
+                "type" => row.r#type = fitting(value),
+                _ => {}
             }
             Some(())
         })?;
@@ -48,14 +49,9 @@ impl Wire for AgentRow {
     }
 }
 
-/// The value that is next, where it fits; None where the JSON is broken.
-fn fitting<T: Wire>(json: &mut Reader<'_>) -> Option<Option<T>> {
-    let before = *json;
-    if let Some(value) = T::read(json) {
-        return Some(Some(value));
-    }
-    *json = before;
-    json.skip().map(|_| None)
+/// A value, where it fits.
+fn fitting<T: Wire>(value: &str) -> Option<T> {
+    T::read(&mut Reader::new(value))
 }
 
 words! {
