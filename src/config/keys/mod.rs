@@ -94,7 +94,8 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
     ("platform.request_timeout", Kind::Time(|s| &mut s.platform.request_timeout, SOME_TIME),
         "How long a request to the platform may take, connection and answer included; an event stream: until its headers."),
     ("platform.max_answer_bytes", Kind::Bytes(|s| &mut s.platform.max_answer_bytes),
-        "The platform's largest answer, after decompression."),
+        "The platform's largest answer, after decompression. Lists and activity logs may be of any length: of them it is the \
+         largest row, or entry."),
     ("platform.pool_idle_timeout", Kind::Time(|s| &mut s.platform.pool_idle_timeout, SOME_TIME),
         "How long an unused connection is kept; to stay below the platform's own keep-alive. What is sent once, such as a \
          create, takes none that was unused for a second."),

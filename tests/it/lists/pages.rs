@@ -151,6 +151,23 @@ async fn a_token_of_another_list_or_of_nothing_is_refused_before_the_platform_is
     page(&mut client, list(5, &token)).await;
 }
 
+#[tokio::test]
+async fn a_list_that_breaks_off_is_asked_for_again_and_no_row_of_it_is_there_twice() {
+    let asked = AtomicUsize::new(0);
+    let rows = json!([row(1), row(2), row(3)]).to_string();
+    let platform = Platform::start(move |_| match asked.fetch_add(1, Relaxed) {
+        0 => Reply::Raw(format!("HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n{}", &rows[..rows.len() - 9]).into()),
+        _ => Reply::text(200, "application/json", &rows),
+    })
+    .await;
+    let mut settings = settings(&platform.base_url());
+    settings.platform.retries = 1;
+    let proxy = Proxy::with(&settings).await;
+    let answer = page(&mut proxy.client(), list(2, "")).await;
+    let ids: Vec<_> = answer.tasks.iter().map(|task| &*task.id).collect();
+    assert_eq!((ids, platform.paths().len()), (vec!["task-03", "task-01"], 2));
+}
+
 /// A list of 50,000 rows of 2 KB, made as it is written.
 fn huge(count: usize, written: &Arc<AtomicUsize>) -> Reply {
     let filling = "x".repeat(1_850);
