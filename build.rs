@@ -4,10 +4,12 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const PROTOS: [&str; 4] = [
+const PROTOS: [&str; 6] = [
+    "xpander/agent/v1/activity.proto",
     "xpander/agent/v1/agent_service.proto",
     "xpander/agent/v1/event.proto",
     "xpander/agent/v1/invocation.proto",
+    "xpander/agent/v1/listing.proto",
     "xpander/agent/v1/task.proto",
 ];
 
@@ -29,6 +31,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         .boxed(".xpander.agent.v1.TaskEvent.data.reasoning")
         .boxed(".xpander.agent.v1.TaskEvent.data.sub_agent_trigger")
         .boxed(".xpander.agent.v1.InvokeStreamResponse.item.task")
+        .boxed(".xpander.agent.v1.ActivityEntry.entry.message")
+        .boxed(".xpander.agent.v1.ActivityEntry.entry.tool_call")
+        .boxed(".xpander.agent.v1.ActivityEntry.entry.reasoning")
+        .boxed(".xpander.agent.v1.ActivityEntry.entry.sub_agent_trigger")
+        .boxed(".xpander.agent.v1.GetTaskActivityResponse.item.thread")
+        .boxed(".xpander.agent.v1.GetTaskActivityResponse.item.entry")
         .boxed(".xpander.agent.v1.InvokeResponse.task")
         .boxed(".xpander.agent.v1.GetTaskResponse.task")
         .boxed(".xpander.agent.v1.WaitTaskResponse.task")

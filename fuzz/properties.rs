@@ -10,11 +10,15 @@ use xpander_grpc_proxy::{
     cli::proto_json::{from_json, to_json},
     platform::{
         Refusal,
+        lists::elements::{Elements, Fault, Part},
         sse::{Decoder, Frame, Payload},
         wire,
     },
-    proto::{EventType, InvokeRequest, Task, TaskEvent, json, task_event::Data},
-    translate,
+    proto::{
+        Agent, EventType, GetTaskActivityResponse, InvokeRequest, ListTasksResponse, Task, TaskEvent,
+        activity_entry::Entry, get_task_activity_response::Item, json, task_event::Data,
+    },
+    translate::{self, lists},
 };
 
 /// What no caller may see, as the seeds and the dictionary have it.
@@ -245,4 +249,84 @@ fn depth(value: &Value) -> usize {
 
 fn count(data: &[u8], text: &str) -> usize {
     data.windows(text.len()).filter(|window| *window == text.as_bytes()).count()
+}
+
+/// However a list's bytes are cut, the same rows come out, none larger than the cap; each is what any protobuf reader can
+/// read. What is a list to any JSON reader is one here. The first byte is the cap, the second says where to cut.
+pub fn list(bytes: &[u8]) {
+    for row in parts_of(None, bytes).into_iter().flatten() {
+        let place = lists::place(&row);
+        let plain: Option<Map<String, Value>> = serde_json::from_str(&row).ok();
+        let has_id = plain.is_some_and(|row| row["id"].as_str().is_some_and(|id| (1..=256).contains(&id.len())));
+        assert!(place.is_some() || !has_id || count(row.as_bytes(), "id") > 1, "a row was refused");
+        for with_results in [false, true] {
+            let tasks = lists::summary(&row, with_results).into_iter().collect();
+            let answer = ListTasksResponse { tasks, next_page_token: String::new() };
+            goes_there_and_back::<ListTasksResponse>(&answer.encode_to_vec());
+            to_json(&answer).expect("within every reader's depth, and nothing that JSON cannot say");
+        }
+        if let Some(agent) = lists::agent(&row) {
+            goes_there_and_back::<Agent>(&agent.encode_to_vec());
+        }
+    }
+}
+
+/// The same for an activity log, whose entries carry no token.
+pub fn activity(bytes: &[u8]) {
+    for json in parts_of(Some("messages"), bytes).into_iter().flatten() {
+        let entry = lists::entry(&json, false);
+        let auth = match &entry.entry {
+            Some(Entry::Auth(auth)) => Some(auth.data.as_ref().map(json::Struct::fields).unwrap_or_default()),
+            _ => None,
+        };
+        if let Some(data) = auth {
+            assert!(!has_key(&data, &TOKENS, !json.contains('\\')), "a token's name is left");
+        }
+        let answer = GetTaskActivityResponse { item: Some(Item::Entry(Box::new(entry))) };
+        goes_there_and_back::<GetTaskActivityResponse>(&answer.encode_to_vec());
+        to_json(&answer).expect("within every reader's depth, and nothing that JSON cannot say");
+    }
+}
+
+/// The elements of a list, which are the same however its bytes are cut.
+fn parts_of(within: Option<&'static str>, bytes: &[u8]) -> Option<Vec<String>> {
+    let [cap, seed, list @ ..] = bytes else { return None };
+    let cap = usize::from(*cap) * 4 + 1;
+    let (mut rest, mut step) = (list, usize::from(*seed));
+    let pieces = iter::from_fn(|| {
+        step = (step * 31 + 7) % 251;
+        let (piece, after) = rest.split_at_checked(step % 19 + 1).unwrap_or((rest, &[]));
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    });
+    let (parts, end) = taken(within, cap, iter::once(list));
+    assert_eq!(taken(within, cap, pieces), (parts.clone(), end), "cut somewhere");
+    assert_eq!(taken(within, cap, list.chunks(1)), (parts.clone(), end), "cut everywhere");
+    if within.is_none() && list.len() <= cap {
+        let plain: Option<Vec<Box<RawValue>>> = serde_json::from_slice(list).ok();
+        assert!(plain.is_none_or(|plain| end.is_ok() && plain.len() == parts.len()), "a list was refused");
+    }
+    Some(parts)
+}
+
+fn taken<'a>(
+    within: Option<&'static str>,
+    cap: usize,
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> (Vec<String>, Result<(), Fault>) {
+    let (mut elements, mut parts) = (Elements::new(within, cap), Vec::new());
+    for piece in pieces {
+        elements.push(piece);
+        loop {
+            match elements.next_part() {
+                Ok(Some(Part::Element(element))) => parts.push(element.into_owned()),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(fault) => return (parts, Err(fault)),
+            }
+        }
+        assert!(elements.size() <= cap + piece.len(), "more is held than the cap");
+    }
+    let end = elements.end();
+    (parts, end)
 }

@@ -4,15 +4,21 @@ use std::hint::black_box;
 
 use prost::Message as _;
 use xpander_grpc_proxy::{
-    platform::{sse::Decoder, wire},
-    proto::{InvokeRequest, InvokeResponse, json::Struct},
-    translate,
+    platform::{
+        lists::elements::{Elements, Part},
+        sse::Decoder,
+        wire,
+    },
+    proto::{InvokeRequest, InvokeResponse, ListTasksResponse, json::Struct},
+    translate::{self, lists as rows},
 };
 
 use crate::samples;
 
 /// As the settings have it.
 const MAX_EVENT: usize = 16 << 20;
+/// How much of a list or a log comes at a time.
+const PIECE: usize = 64 << 10;
 /// Events in one piece of work of the event decoder.
 pub const EVENTS: u32 = 64;
 
@@ -85,6 +91,61 @@ fn events() -> [Workload; 2] {
             drop(black_box(event.map(|event| event.encode_to_vec())));
         })
     })
+}
+
+/// A list of 1,000 rows and an activity log of 1 MB as they come, in pieces of 64 KiB, each behind its floor: the same
+/// bytes, put together and looked at as text.
+#[allow(dead_code, reason = "only timed")]
+pub fn lists() -> [Workload; 4] {
+    let row = |at: usize| samples::task_json(&format!("task-{at:04}"), "completed", None);
+    let rows = (0..1_000).map(row).collect::<Vec<_>>().join(",");
+    let list = format!("[{rows}]");
+    let text = "word ".repeat(180);
+    let entry = |at: usize| {
+        format!(r#"{{"id":"m-{at}","created_at":"2026-04-10T19:01:35Z","role":"agent","content":{{"text":"{text}"}}}}"#)
+    };
+    let entries = (0..1_024).map(entry).collect::<Vec<_>>().join(",");
+    let log = format!(r#"{{"id":"task-1","messages":[{entries}]}}"#);
+    let floor = |bytes: String| {
+        move || {
+            let mut whole = Vec::new();
+            for piece in black_box(bytes.as_bytes()).chunks(PIECE) {
+                whole.extend_from_slice(piece);
+            }
+            black_box(wire::text(&whole).len());
+        }
+    };
+    [
+        workload("the bytes of 1,000 rows read", floor(list.clone())),
+        workload("1,000 rows read into a page of tasks", move || {
+            let mut tasks = Vec::new();
+            taken(None, black_box(list.as_bytes()), |row| {
+                black_box(rows::place(row));
+                tasks.extend(rows::summary(row, false));
+            });
+            drop(black_box(ListTasksResponse { tasks, next_page_token: String::new() }.encode_to_vec()));
+        }),
+        workload("the bytes of 1 MB of activity read", floor(log.clone())),
+        workload("1 MB of activity read into entries", move || {
+            taken(Some("messages"), black_box(log.as_bytes()), |entry| {
+                drop(black_box(rows::entry(entry, false).encode_to_vec()));
+            });
+        }),
+    ]
+}
+
+#[allow(dead_code, reason = "as above")]
+fn taken(within: Option<&'static str>, bytes: &[u8], mut each: impl FnMut(&str)) {
+    let mut elements = Elements::new(within, MAX_EVENT);
+    for piece in bytes.chunks(PIECE) {
+        elements.push(piece);
+        while let Ok(Some(part)) = elements.next_part() {
+            if let Part::Element(element) = part {
+                each(&element);
+            }
+        }
+    }
+    assert!(elements.end().is_ok(), "a sample that is no list");
 }
 
 /// A Struct off the wire, and JSON text onto it.

@@ -52,6 +52,9 @@ pub enum Kind {
     /// The task is of an agent that the caller may not invoke, or is not there.
     #[error("there is no such task, or it is of an agent that this caller may not invoke")]
     TaskForbidden,
+    /// The caller may not see what others did; the words say which setting lets it.
+    #[error("this caller may not list tasks: {0}")]
+    ListsForbidden(&'static str),
     /// The proxy has as much to do as it may, of this.
     #[error("the proxy is at its limit: {0}; come back a moment later")]
     Overloaded(&'static str),

@@ -5,6 +5,7 @@ mod error;
 mod follow;
 mod history;
 mod invoke;
+mod lists;
 mod owners;
 mod rights;
 mod stream_events;

@@ -84,6 +84,23 @@ impl Calls {
         Err(failure)
     }
 
+    /// The ids of these agents, which may be given by their names, too.
+    ///
+    /// # Errors
+    /// When the platform cannot be asked.
+    pub(super) async fn agents_by_id(
+        &self,
+        context: &Context,
+        agents: &BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, Error> {
+        let mut ids = agents.clone();
+        for name in agents {
+            ids.insert(self.agent_by_name(context, name).await?.as_ref().to_owned());
+        }
+        ids.remove("");
+        Ok(ids)
+    }
+
     async fn agent_by_name(&self, context: &Context, name: &str) -> Result<Arc<str>, Error> {
         let key = (context.credentials.owner().clone(), What::Name(name.to_owned()));
         if let Some(id) = self.shared.owners.agents.get(&key) {

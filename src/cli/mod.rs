@@ -9,6 +9,7 @@ mod failure;
 mod health;
 mod invocation;
 mod invoke;
+mod lists;
 pub mod proto_json;
 mod proxy;
 pub mod render;
@@ -58,6 +59,12 @@ enum Command {
     Wait(tasks::WaitArgs),
     /// Stop a running task
     Stop(tasks::StopArgs),
+    /// List the agents that may be invoked
+    Agents(lists::AgentsArgs),
+    /// List tasks of an agent or of a user, the newest first
+    Tasks(lists::TasksArgs),
+    /// Print what happened in a task so far
+    Activity(lists::ActivityArgs),
     /// Ask a running proxy whether it serves
     Health(health::HealthArgs),
 }
@@ -74,6 +81,9 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Get(args) => tasks::get(args).await,
         Command::Wait(args) => tasks::wait(args).await,
         Command::Stop(args) => tasks::stop(args).await,
+        Command::Agents(args) => lists::agents(args).await,
+        Command::Tasks(args) => lists::tasks(args).await,
+        Command::Activity(args) => lists::activity(args).await,
         Command::Health(args) => health::health(args).await,
     };
     match result {
@@ -115,6 +125,9 @@ mod tests {
             "x get t --json",
             "x wait t --for 30s --timeout 1m",
             "x stop t --server localhost:1",
+            "x agents --limit 3",
+            "x tasks --agent a --user u --status failed --json --results",
+            "x activity t",
             "x health --service xpander.agent.v1.AgentService",
             "x get t --server https://p --ca-file c --cert-file c --key-file k --server-name n --token-file t",
         ] {

@@ -76,6 +76,8 @@ macro_rules! names {
 names! {
     InvokeRequest InvokeResponse StreamEventsRequest StreamEventsResponse InvokeStreamRequest InvokeStreamResponse
     GetTaskRequest GetTaskResponse WaitTaskRequest WaitTaskResponse StopTaskRequest StopTaskResponse
+    ListAgentsRequest ListAgentsResponse ListTasksRequest ListTasksResponse GetTaskActivityRequest
+    GetTaskActivityResponse
     Task TaskEvent
 }
 

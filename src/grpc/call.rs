@@ -17,7 +17,7 @@ use super::{
 use crate::{
     calls::{Error, Kind},
     platform::Context,
-    proto::{EventType, Task, TaskEvent},
+    proto::{EventType, Task, TaskEvent, task_event::Data},
     telemetry::Record,
     translate,
 };
@@ -45,6 +45,13 @@ impl Call {
     pub fn with(&self, task: Box<Task>) -> Box<Task> {
         self.of_agent(&task.agent_id);
         self.of_task(&task.id);
+        self.context.record.task(&task);
+        task
+    }
+
+    /// Notes the task that the call has waited for or stopped, and its end where that was seen.
+    pub fn ending(&self, task: Box<Task>) -> Box<Task> {
+        self.context.record.task_ended(&task);
         task
     }
 
@@ -81,6 +88,9 @@ impl Call {
                 record.event(event.r#type());
                 if event.r#type() == EventType::TaskFinished && event.task_id.as_deref() == record.task_id() {
                     record.complete();
+                    if let Some(Data::Task(task)) = &event.data {
+                        record.task_ended(task);
+                    }
                 }
             }
             message.map_err(|error| refuse(&record, &error))

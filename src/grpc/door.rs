@@ -16,8 +16,9 @@ use crate::{
     calls::{Error, Kind},
     config::Tasks,
     platform::{Context, Credentials, Keys},
-    proto::InvokeRequest,
+    proto::{InvokeRequest, ListTasksRequest},
     telemetry::Record,
+    translate,
 };
 
 /// The way in.
@@ -30,6 +31,8 @@ pub struct Door {
     pub auth: Arc<Auth>,
     /// What it takes to reach a task.
     pub tasks: Tasks,
+    /// Who may see lists of tasks.
+    pub list_tasks: BTreeSet<String>,
     /// What is attached to invocations.
     pub attach: Attach,
     /// The agent of invocations that name none.
@@ -65,6 +68,36 @@ impl Door {
             prepared.map_err(|error| refuse_at_the_door(&call.context.record, error))?;
         }
         Ok((call, message))
+    }
+
+    /// Begins a call that lists tasks, where its caller may see them.
+    ///
+    /// # Errors
+    /// When its metadata is wrong or its caller may not; the platform has not been touched.
+    pub fn begin_list(&self, request: Request<ListTasksRequest>) -> Result<(Call, ListTasksRequest), Status> {
+        let (call, request) = self.begin(request)?;
+        let record = &call.context.record;
+        self.may_list(record, &request).map_err(|error| refuse_at_the_door(record, error))?;
+        Ok((call, request))
+    }
+
+    fn may_list(&self, record: &Record, request: &ListTasksRequest) -> Result<(), Error> {
+        let caller = record.caller().map(|caller| &**caller);
+        if !self.auth.is_among(caller, &self.list_tasks) {
+            return Err(Error::new(Kind::ListsForbidden("auth.list_tasks does not name it")));
+        }
+        match translate::lists::listed_agent(request, self.default_agent.as_deref()) {
+            Some(agent) => self.auth.check_agent(record, agent),
+            None if request.user_id.is_empty() || self.attach.lets_speak(&self.auth, caller) => Ok(()),
+            None => Err(Error::new(Kind::ListsForbidden(
+                "a user's own list is for those who may speak for users (users.callers)",
+            ))),
+        }
+    }
+
+    /// The agents that a call's caller may invoke; None for every one.
+    pub fn invocable(&self, call: &Call) -> Option<&BTreeSet<String>> {
+        self.auth.agents(call.context.record.caller().map(|caller| &**caller))
     }
 
     /// The agents whose tasks are in reach of a call, where that matters: a create that goes on with a task always needs the

@@ -91,6 +91,7 @@ impl Server {
             auth: Arc::clone(&auth),
             tasks: settings.auth.tasks,
             attach: Attach::new(&settings.users),
+            list_tasks: settings.auth.list_tasks.clone(),
             default_agent: settings.agents.default_id.clone(),
             max_response_bytes: settings.server.max_response_bytes,
         };

@@ -1,4 +1,4 @@
-//! The six calls: metadata in, a call of [`Calls`], a response or a status out.
+//! The calls: metadata in, a call of [`Calls`], a response or a status out.
 
 use std::sync::Arc;
 
@@ -11,9 +11,11 @@ use super::{
 use crate::{
     calls::Calls,
     proto::{
-        GetTaskRequest, GetTaskResponse, InvokeRequest, InvokeResponse, InvokeStreamRequest, InvokeStreamResponse,
-        StopTaskRequest, StopTaskResponse, StreamEventsRequest, StreamEventsResponse, WaitTaskRequest,
-        WaitTaskResponse, agent_service_server::AgentService, invoke_stream_response::Item,
+        GetTaskActivityRequest, GetTaskActivityResponse, GetTaskRequest, GetTaskResponse, InvokeRequest,
+        InvokeResponse, InvokeStreamRequest, InvokeStreamResponse, ListAgentsRequest, ListAgentsResponse,
+        ListTasksRequest, ListTasksResponse, StopTaskRequest, StopTaskResponse, StreamEventsRequest,
+        StreamEventsResponse, WaitTaskRequest, WaitTaskResponse, agent_service_server::AgentService,
+        invoke_stream_response::Item,
     },
 };
 
@@ -30,6 +32,7 @@ pub struct Service {
 impl AgentService for Service {
     type StreamEventsStream = Responses<StreamEventsResponse>;
     type InvokeStreamStream = Responses<InvokeStreamResponse>;
+    type GetTaskActivityStream = Responses<GetTaskActivityResponse>;
 
     async fn invoke(&self, request: Request<InvokeRequest>) -> Result<Response<InvokeResponse>, Status> {
         let (call, request) = self.door.begin_create(request, |invocation| Some(invocation))?;
@@ -57,6 +60,7 @@ impl AgentService for Service {
         let message = move |item| {
             if let Item::Task(task) = &item {
                 note_task(&record, &task.id);
+                record.task(task);
             }
             InvokeStreamResponse { item: Some(item) }
         };
@@ -77,13 +81,36 @@ impl AgentService for Service {
         let (call, request) = self.door.begin(request)?;
         call.of_task(&request.task_id);
         let task = self.calls.wait_task(&call.context, self.door.agents(&call), &request).await;
-        call.answer(task, |task| WaitTaskResponse { task: Some(task) })
+        call.answer(task, |task| WaitTaskResponse { task: Some(call.ending(task)) })
     }
 
     async fn stop_task(&self, request: Request<StopTaskRequest>) -> Result<Response<StopTaskResponse>, Status> {
         let (call, request) = self.door.begin(request)?;
         call.of_task(&request.task_id);
         let task = self.calls.stop_task(&call.context, self.door.agents(&call), &request.task_id).await;
-        call.answer(task, |task| StopTaskResponse { task: Some(task) })
+        call.answer(task, |task| StopTaskResponse { task: Some(call.ending(task)) })
+    }
+
+    async fn list_agents(&self, request: Request<ListAgentsRequest>) -> Result<Response<ListAgentsResponse>, Status> {
+        let (call, request) = self.door.begin(request)?;
+        let agents = self.calls.list_agents(&call.context, self.door.invocable(&call), &request).await;
+        call.answer(agents, |agents| agents)
+    }
+
+    async fn list_tasks(&self, request: Request<ListTasksRequest>) -> Result<Response<ListTasksResponse>, Status> {
+        let (call, request) = self.door.begin_list(request)?;
+        call.of_agent(&request.agent_id);
+        let tasks = self.calls.list_tasks(&call.context, self.door.invocable(&call), &request).await;
+        call.answer(tasks, |tasks| tasks)
+    }
+
+    async fn get_task_activity(
+        &self,
+        request: Request<GetTaskActivityRequest>,
+    ) -> Result<Response<Self::GetTaskActivityStream>, Status> {
+        let (call, request) = self.door.begin(request)?;
+        call.of_task(&request.task_id);
+        let items = self.calls.activity(&call.context, self.door.agents(&call), &request.task_id).await;
+        call.stream(items, |item| GetTaskActivityResponse { item: Some(item) }, |_| None)
     }
 }

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, header};
 use reqwest::{RequestBuilder, Response};
 
 use super::{
-    agents::Agents,
+    agents::{Agents, Loaded},
     codings,
     error::Error,
     events::EventStream,
@@ -29,9 +29,9 @@ use crate::{
 /// Speaks to the platform. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
-    transport: Transport,
+    pub(super) transport: Transport,
     agents: Agents,
-    retries: Retries,
+    pub(super) retries: Retries,
 }
 
 impl Client {
@@ -58,7 +58,9 @@ impl Client {
                 let request = context.credentials.http.builder().get(context.credentials.rest(&["agents", agent])?);
                 match self.transport.json(&context, request, attempts.next(), |_| Ok(())).await {
                     Err(error) if error.is_worth_repeating() && attempts.again(&error).await => {}
-                    Ok::<Box<wire::Agent>, _>(agent) if is_id(&agent.id) => return Ok(agent.id.into()),
+                    Ok::<Box<wire::Agent>, _>(agent) if is_id(&agent.id) => {
+                        return Ok(Loaded { id: agent.id.into(), name: agent.name.into() });
+                    }
                     // Nothing of it is kept.
                     Ok(_) => {
                         return Err(unreadable(Route::LoadAgent, "its agent has an id that cannot stand in a path"));
@@ -68,9 +70,11 @@ impl Client {
             }
         };
         let loading = self.agents.get_or_load(&context.credentials, agent, version, load);
-        let agent_id = until(context.deadline, loading).await.unwrap_or(Err(Error::Deadline));
+        let agent = until(context.deadline, loading).await.unwrap_or(Err(Error::Deadline));
         context.record.looked_up(is_known.load(Relaxed));
-        agent_id
+        let Loaded { id, name } = agent?;
+        context.record.agent_loaded(&id, &name);
+        Ok(id)
     }
 
     /// Creates a task from an encoded [`wire::CreateTask`], and notes in `progress` when it is on its way. Sent again only

@@ -6,6 +6,7 @@ mod codings;
 mod error;
 mod events;
 mod ids;
+pub mod lists;
 mod pool;
 mod progress;
 mod retry;

@@ -58,6 +58,15 @@ struct Limits {
     budget: Arc<Budget>,
 }
 
+/// The body of an answer that is read piece by piece; what is held of it is counted.
+pub(super) struct Unread {
+    response: Response,
+    limits: Arc<Limits>,
+    /// How much has come.
+    size: usize,
+    held: Option<Held>,
+}
+
 /// What every request of one call shares.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -152,7 +161,7 @@ impl Transport {
     }
 
     /// Sends a request once and reads its answer, within the time limit; tells how that went.
-    async fn exchange<T>(
+    pub(super) async fn exchange<T>(
         &self,
         context: &Context,
         request: RequestBuilder,
@@ -250,6 +259,11 @@ impl Transport {
         Ok(response)
     }
 
+    /// The most bytes of an answer, or of a part of one that is read part by part.
+    pub(super) fn most(&self) -> usize {
+        self.limits.max_answer_bytes
+    }
+
     /// Bounds an exchange by the proxy's own limit and by the caller's deadline.
     async fn in_time<T>(
         &self,
@@ -260,6 +274,43 @@ impl Transport {
         match context.deadline {
             Some(deadline) if deadline < limit => until(Some(deadline), exchange).await.unwrap_or(Err(Error::Deadline)),
             _ => until(Some(limit), exchange).await.unwrap_or(Err(Error::Timeout(self.limits.request_timeout))),
+        }
+    }
+}
+
+impl Unread {
+    pub(super) fn new(response: Response, transport: &Transport) -> Self {
+        Self { response, limits: Arc::clone(&transport.limits), size: 0, held: None }
+    }
+
+    /// Whether its head says how long it is, and that is little.
+    pub(super) fn is_small(&self) -> bool {
+        self.response.content_length().is_some_and(|length| length <= UNCOUNTED as u64)
+    }
+
+    /// How long the next piece may take.
+    pub(super) fn time_limit(&self) -> Duration {
+        self.limits.request_timeout
+    }
+
+    /// The next piece, once there is room for so many bytes that are held of what came before; None at the end, and why
+    /// not where its compression is broken. May be dropped while it waits.
+    pub(super) async fn piece(&mut self, holding: usize) -> Result<Option<Result<Bytes, &'static str>>, Error> {
+        if holding <= UNCOUNTED {
+            self.held = None;
+        } else {
+            let room = holding.next_power_of_two();
+            let held = self.held.get_or_insert_with(|| self.limits.budget.begin());
+            held.grow(room).await;
+        }
+        match piece(&mut self.response, self.size).await {
+            Ok(Some(bytes)) => {
+                self.size += bytes.len();
+                Ok(Some(Ok(bytes)))
+            }
+            Ok(None) => Ok(None),
+            Err(error) if is_garbled(&error) => Ok(Some(Err("its compression is broken"))),
+            Err(error) => Err(Error::lost(error)),
         }
     }
 }

@@ -35,7 +35,9 @@ macro_rules! opaque_debug {
 opaque_debug! {
     InvokeRequest InvokeResponse StreamEventsRequest StreamEventsResponse InvokeStreamRequest InvokeStreamResponse
     GetTaskRequest GetTaskResponse WaitTaskRequest WaitTaskResponse StopTaskRequest StopTaskResponse
-    Task TaskEvent
+    ListAgentsRequest ListAgentsResponse ListTasksRequest ListTasksResponse GetTaskActivityRequest
+    GetTaskActivityResponse
+    Task TaskEvent Agent TaskSummary ActivityThread ActivityEntry
 }
 
 /// Enums say nothing secret: their Debug is the name in the proto.
@@ -50,5 +52,5 @@ macro_rules! named_debug {
 }
 
 named_debug! {
-    AttachmentKind EventType LlmReasoningEffort OutputFormat PrincipalKind TaskStatus ThinkMode
+    ActivityRole AttachmentKind EventType LlmReasoningEffort OutputFormat PrincipalKind TaskStatus ThinkMode
 }

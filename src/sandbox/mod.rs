@@ -14,6 +14,10 @@
 //! | `GET /agent-execution/{task id}/status` | the task |
 //! | `DELETE /agent-execution/{task id}` | stops the task |
 //! | `GET /agent-execution/{task id}/events` | its events, as server-sent events |
+//! | `GET /agents/list` | the agents, but for `http-NNN` and `lookup-NNN` |
+//! | `GET /agent-execution/executions/history/{agent id}` | the agent's tasks, oldest first, by the filters of the query |
+//! | `GET /agent-execution/executions/history/user/{user id}` | a user's tasks |
+//! | `GET /activity/{agent id}/{task id}` | what happened in the task, as far as the platform keeps it |
 //!
 //! Each also below `/{organization}` and `/agent-controller/{organization}`, since the roots differ by base URL. Any
 //! `x-api-key` that is not empty is accepted. Creating takes an agent's id only, never its name: a client has to load
@@ -26,6 +30,7 @@
 //! | id | what it does |
 //! |---|---|
 //! | `echo` | says the prompt word by word; with output format `json` and a schema, the result is JSON of that schema |
+//! | `chat` | the same; a task of it that is continued gets a turn with an id of its own, whose `conversation_id` is the first one's |
 //! | `tools` | plans, thinks, calls tools, delegates, logs in: every event type, and one of tomorrow, `quantum_leap` |
 //! | `slow` | talks every 100 ms for 30 s, or for as many milliseconds as the prompt says |
 //! | `human` | pauses until its task is continued or stopped; a prompt containing `auth` waits for a login instead |

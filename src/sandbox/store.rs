@@ -5,12 +5,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::agents::{Agent, script};
+use super::agents::{Agent, CHAT, script};
 use super::lock::locked;
 use super::tasks::{
+    activity::Activity,
     attributes::{self, Attributes},
     memory::Total,
     turn::Turn,
@@ -82,9 +84,18 @@ impl Store {
 
     /// Creates a task and sets its agent to work.
     pub fn create(&self, order: &Order<'_>) -> Result<Arc<Turn>, Refusal> {
+        self.begin(order, None)
+    }
+
+    /// Creates a task, or a turn of this conversation.
+    fn begin(&self, order: &Order<'_>, conversation: Option<&str>) -> Result<Arc<Turn>, Refusal> {
         let id = Uuid::now_v7().to_string();
-        let attributes = attributes::new(&id, &order.agent.id, order.organization, order.version, order.body);
-        let turn = self.turn(attributes, 1, order);
+        let mut attributes = attributes::new(&id, &order.agent.id, order.organization, order.version, order.body);
+        if let Some(head) = conversation {
+            attributes.insert("conversation_id".to_owned(), head.into());
+            attributes.insert("conversation_kind".to_owned(), Value::Null);
+        }
+        let turn = self.turn(attributes, (Activity::default(), 1), order);
         let mut tasks = locked(&self.tasks);
         tasks.forget_finished(&self.memory);
         if tasks.turns.len() >= TASKS {
@@ -97,8 +108,14 @@ impl Store {
         Ok(turn)
     }
 
-    /// Continues a task: a paused one goes on with its turn, a finished one gets a new turn.
+    /// Continues a task: a paused one goes on with its turn, a finished one gets a new turn. In a conversation that is a
+    /// task of its own.
     pub fn resume(&self, id: &str, order: &Order<'_>) -> Result<Arc<Turn>, Refusal> {
+        let current = self.find(id).ok_or(Refusal::Unknown)?;
+        if current.attribute("agent_id") == CHAT {
+            let head = current.attribute("conversation_id");
+            return if current.is_over() { self.begin(order, head.as_str()) } else { Err(Refusal::Running) };
+        }
         let (agent, version) = (order.agent.id.as_str(), order.version);
         // The lock is held throughout, so that of two continuations at a time one finds the task running.
         let mut tasks = locked(&self.tasks);
@@ -106,16 +123,16 @@ impl Store {
         if current.resume(agent, version, order.body) {
             return Ok(Arc::clone(current));
         }
-        let (attributes, first_id) = current.next(agent, version, order.body).ok_or(Refusal::Running)?;
-        let turn = self.turn(attributes, first_id, order);
+        let (attributes, before) = current.next(agent, version, order.body).ok_or(Refusal::Running)?;
+        let turn = self.turn(attributes, before, order);
         *current = Arc::clone(&turn);
         drop(tasks);
         script::start(Arc::clone(&turn), order.agent.behaviour);
         Ok(turn)
     }
 
-    fn turn(&self, attributes: Attributes, first_id: u64, order: &Order<'_>) -> Arc<Turn> {
-        Arc::new(Turn::new(attributes, first_id, self.stop.child_token(), self.memory.share(order.bytes)))
+    fn turn(&self, attributes: Attributes, before: (Activity, u64), order: &Order<'_>) -> Arc<Turn> {
+        Arc::new(Turn::new(attributes, before, self.stop.child_token(), self.memory.share(order.bytes)))
     }
 }
 

@@ -10,11 +10,14 @@ use tracing::{Span, debug, field::Empty, info};
 
 use super::{
     Metrics,
+    cost::Cost,
+    gen_ai,
     method::{Kind, Method},
     metrics::is_error,
     record::{Attached, End, Record},
     trace,
 };
+use crate::proto::TaskStatus;
 
 /// The header that carries a call's request id, to callers and to the platform.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -74,6 +77,7 @@ impl Call {
         }
         let count = |count: u64| (count > 0).then_some(count);
         let status = record.platform_status.load(Relaxed);
+        let cost = record.cost.get();
         info!(
             target: "xpander_grpc_proxy::access",
             method,
@@ -92,6 +96,12 @@ impl Call {
             skipped = count(record.skipped.load(Relaxed)),
             gaps = count(record.gaps.load(Relaxed)),
             reconnects = count(record.reconnects.load(Relaxed).into()),
+            task_status = cost.map(Cost::word),
+            task_duration_ms = cost.and_then(|cost| cost.duration).map(milliseconds),
+            tokens_input = cost.and_then(|cost| cost.input),
+            tokens_output = cost.and_then(|cost| cost.output),
+            tokens_cache_read = cost.and_then(|cost| cost.cache_read),
+            tokens_cache_write = cost.and_then(|cost| cost.cache_write),
             bytes_in = record.bytes_in.load(Relaxed),
             bytes_out = record.bytes_out.load(Relaxed),
             attached = Attached::words(record.attached.load(Relaxed)),
@@ -100,6 +110,13 @@ impl Call {
             end = end.word(),
             "call"
         );
+    }
+
+    /// What a failure is called by the conventions for generative AI: the call's, or the task's.
+    fn error(&self, code: &'static str) -> Option<&'static str> {
+        let failed =
+            self.record.cost.get().filter(|cost| matches!(cost.status, TaskStatus::Error | TaskStatus::Failed));
+        if code == "OK" { failed.map(Cost::word) } else { Some(code) }
     }
 
     fn trace(&self, code: &'static str, end: End) {
@@ -125,6 +142,12 @@ impl Call {
                 span.record(name, value);
             }
         }
+        if record.follows_gen_ai() {
+            let loaded = record.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let loaded = loaded.as_ref().map(|(id, name)| (&**id, &**name));
+            let facts = record.facts.lock().unwrap_or_else(PoisonError::into_inner);
+            gen_ai::tell(span, &facts, loaded, record.cost.get(), self.error(code));
+        }
         if record.method.kind == Kind::Streaming {
             span.record("xpander.events", i64::try_from(record.events.load(Relaxed)).unwrap_or(i64::MAX));
         }
@@ -136,6 +159,11 @@ impl Drop for Call {
         let (code, end) = self.end();
         let duration = self.record.begun.elapsed();
         self.record.metrics.call_ended(self.record.method, code, duration);
+        if self.record.follows_gen_ai()
+            && let Some(gen_ai) = self.record.metrics.gen_ai()
+        {
+            gen_ai.call_ended(duration, self.error(code));
+        }
         self.trace(code, end);
         self.log(code, end, duration);
     }

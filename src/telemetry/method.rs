@@ -27,13 +27,16 @@ pub enum Kind {
 }
 
 /// Every method there is; the last one stands for those there are not.
-static METHODS: [Method; 11] = [
+static METHODS: [Method; 14] = [
     Method::create("xpander.agent.v1.AgentService/Invoke", Kind::Unary),
     Method::new("xpander.agent.v1.AgentService/StreamEvents", Kind::Streaming),
     Method::create("xpander.agent.v1.AgentService/InvokeStream", Kind::Streaming),
     Method::new("xpander.agent.v1.AgentService/GetTask", Kind::Unary),
     Method::new("xpander.agent.v1.AgentService/WaitTask", Kind::Unary),
     Method::new("xpander.agent.v1.AgentService/StopTask", Kind::Unary),
+    Method::new("xpander.agent.v1.AgentService/ListAgents", Kind::Unary),
+    Method::new("xpander.agent.v1.AgentService/ListTasks", Kind::Unary),
+    Method::new("xpander.agent.v1.AgentService/GetTaskActivity", Kind::Streaming),
     Method::new("grpc.health.v1.Health/Check", Kind::Health),
     Method::new("grpc.health.v1.Health/Watch", Kind::Health),
     Method::new("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Kind::Reflection),

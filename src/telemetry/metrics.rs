@@ -14,12 +14,17 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use super::{
     claims::Claims,
+    cost::{Cost, Costs},
+    gen_ai::GenAi,
     logs,
     method::{Kind, Method},
     otlp::{self, ExportError},
     route::Route,
 };
-use crate::{config::Export, proto::EventType};
+use crate::{
+    config::{self, Export},
+    proto::{EventType, Task},
+};
 
 /// Upper ends of the durations' buckets, in seconds: from answers out of a cache to streams of half an hour.
 const BUCKETS: [f64; 19] = [
@@ -54,6 +59,8 @@ struct Instruments {
     refused_connections: Counter<u64>,
     malformed_requests: Counter<u64>,
     claims: Claims,
+    costs: Costs,
+    gen_ai: Option<GenAi>,
 }
 
 impl Metrics {
@@ -61,7 +68,7 @@ impl Metrics {
     ///
     /// # Errors
     /// When the `OTEL_*` variables cannot be followed.
-    pub fn new(otlp: Option<&Export>) -> Result<Self, ExportError> {
+    pub fn new(otlp: Option<&Export>, settings: &config::Telemetry) -> Result<Self, ExportError> {
         let registry = Registry::new();
         let text = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
@@ -73,7 +80,7 @@ impl Metrics {
             provider = provider.with_reader(otlp::metrics(export)?);
         }
         let provider = provider.build();
-        let instruments = Arc::new(Instruments::new(&provider.meter(env!("CARGO_PKG_NAME"))));
+        let instruments = Arc::new(Instruments::new(&provider.meter(env!("CARGO_PKG_NAME")), settings));
         Ok(Self { provider, registry, instruments })
     }
 
@@ -183,13 +190,27 @@ impl Metrics {
         self.instruments.lookups.add(1, &[found(is_known)]);
     }
 
+    /// Counts a task that is over, unless it was counted before.
+    pub(super) fn task_ended(&self, task: &Task, cost: &Cost) {
+        if self.instruments.costs.ended(task, cost)
+            && let Some(gen_ai) = self.gen_ai()
+        {
+            gen_ai.task_ended(cost);
+        }
+    }
+
+    /// Those of the conventions for generative AI, where these are followed.
+    pub(super) fn gen_ai(&self) -> Option<&GenAi> {
+        self.instruments.gen_ai.as_ref()
+    }
+
     pub(super) fn unknown_create(&self) {
         self.instruments.unknown_creates.add(1, &[]);
     }
 }
 
 impl Instruments {
-    fn new(meter: &Meter) -> Self {
+    fn new(meter: &Meter, settings: &config::Telemetry) -> Self {
         let seconds = |name: &'static str, what: &'static str| {
             meter.f64_histogram(name).with_unit("s").with_description(what).with_boundaries(BUCKETS.to_vec()).build()
         };
@@ -243,6 +264,12 @@ impl Instruments {
                 meter,
                 seconds("xpander.deduplication.claim.duration", "How long the store took for a claim."),
             ),
+            costs: Costs::new(
+                meter,
+                seconds("xpander.task.duration", "How long tasks ran whose end was seen, by final status."),
+                &settings.agents,
+            ),
+            gen_ai: settings.gen_ai.then(|| GenAi::new(meter)),
         };
         meter
             .u64_observable_counter("xpander.log.lines.dropped")

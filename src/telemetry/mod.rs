@@ -6,6 +6,8 @@
 mod attempt;
 mod call;
 mod claims;
+mod cost;
+mod gen_ai;
 mod logs;
 mod method;
 mod metrics;
@@ -31,6 +33,7 @@ pub use self::{
     attempt::{Attempt, Sending},
     call::{Call, X_REQUEST_ID},
     claims::{Claimed, Claims},
+    cost::Cost,
     method::{Kind as MethodKind, Method},
     metrics::Metrics,
     otlp::ExportError,

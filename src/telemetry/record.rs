@@ -14,8 +14,15 @@ use std::{
 
 use http::{HeaderMap, HeaderValue};
 
-use super::{Metrics, method::Method, route::Route, trace::Trace};
-use crate::proto::EventType;
+use super::{
+    Metrics,
+    cost::Cost,
+    gen_ai::{self, Facts},
+    method::Method,
+    route::Route,
+    trace::Trace,
+};
+use crate::proto::{EventType, Task};
 
 /// One call's record; shared by all who work on the call.
 pub struct Record {
@@ -38,6 +45,13 @@ pub struct Record {
     alike: AtomicI32,
     uncounted: AtomicU64,
     pub(super) first_event: OnceLock<Duration>,
+    has_chunk: AtomicBool,
+    /// What the task has cost whose end the call has seen.
+    pub(super) cost: OnceLock<Cost>,
+    /// The agent that was loaded, by id and name, and what is known of it, where the conventions for generative AI are
+    /// followed.
+    pub(super) loaded: Mutex<Option<(Arc<str>, Arc<str>)>>,
+    pub(super) facts: Mutex<Facts>,
     /// The id of the last event that reached the caller; empty before the first.
     last_event_id: Mutex<String>,
     pub(super) skipped: AtomicU64,
@@ -104,6 +118,10 @@ impl Record {
             alike: AtomicI32::new(0),
             uncounted: AtomicU64::new(0),
             first_event: OnceLock::new(),
+            has_chunk: AtomicBool::new(false),
+            cost: OnceLock::new(),
+            loaded: Mutex::default(),
+            facts: Mutex::default(),
             last_event_id: Mutex::default(),
             skipped: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
@@ -188,6 +206,12 @@ impl Record {
             self.alike.store(kind.into(), Relaxed);
         }
         self.uncounted.fetch_add(1, Relaxed);
+        if kind == EventType::Chunk
+            && !self.has_chunk.swap(true, Relaxed)
+            && let Some(gen_ai) = self.metrics.gen_ai()
+        {
+            gen_ai.first_chunk(self.begun.elapsed());
+        }
         // A heartbeat is no event of the task's.
         if self.first_event.get().is_none() && kind != EventType::Heartbeat {
             let after = self.begun.elapsed();
@@ -195,6 +219,36 @@ impl Record {
                 self.metrics.first_event(self.method, after);
             }
         }
+    }
+
+    /// Notes the task that the call is about, as it is now.
+    pub fn task(&self, task: &Task) {
+        if self.follows_gen_ai() {
+            *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = Facts::of(task);
+        }
+    }
+
+    /// The same where the call sees its end: what it has cost is told, and counted once.
+    pub fn task_ended(&self, task: &Task) {
+        self.task(task);
+        if let Some(cost) = Cost::of(task)
+            && self.cost.set(cost).is_ok()
+        {
+            self.metrics.task_ended(task, &cost);
+        }
+    }
+
+    /// Notes an agent that was loaded, by its id and its name.
+    pub fn agent_loaded(&self, id: &Arc<str>, name: &Arc<str>) {
+        if self.follows_gen_ai() {
+            let loaded = Some((Arc::clone(id), Arc::clone(name)));
+            *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
+        }
+    }
+
+    /// Whether it is told by the conventions for generative AI, too.
+    pub(super) fn follows_gen_ai(&self) -> bool {
+        self.metrics.gen_ai().is_some() && gen_ai::is_of(self.method)
     }
 
     /// Has the events counted that are on their way.

@@ -15,11 +15,29 @@ pub enum Route {
     StopTask,
     /// Opens a task's event stream.
     OpenEvents,
+    /// Lists the agents.
+    ListAgents,
+    /// Lists an agent's tasks.
+    ListAgentTasks,
+    /// Lists a user's tasks.
+    ListUserTasks,
+    /// Reads a task's activity log.
+    ReadActivity,
 }
 
 impl Route {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::LoadAgent, Self::CreateTask, Self::ReadTask, Self::StopTask, Self::OpenEvents];
+    pub const ALL: [Self; 9] = [
+        Self::LoadAgent,
+        Self::CreateTask,
+        Self::ReadTask,
+        Self::StopTask,
+        Self::OpenEvents,
+        Self::ListAgents,
+        Self::ListAgentTasks,
+        Self::ListUserTasks,
+        Self::ReadActivity,
+    ];
 
     /// What is asked, in words.
     #[must_use]
@@ -30,14 +48,18 @@ impl Route {
             Self::ReadTask => "read a task",
             Self::StopTask => "stop a task",
             Self::OpenEvents => "open an event stream",
+            Self::ListAgents => "list agents",
+            Self::ListAgentTasks => "list an agent's tasks",
+            Self::ListUserTasks => "list a user's tasks",
+            Self::ReadActivity => "read a task's activity",
         }
     }
 
     pub(super) fn method(self) -> &'static str {
         match self {
-            Self::LoadAgent | Self::ReadTask | Self::OpenEvents => "GET",
             Self::CreateTask => "POST",
             Self::StopTask => "DELETE",
+            _ => "GET",
         }
     }
 
@@ -48,6 +70,10 @@ impl Route {
             Self::ReadTask => "/agent-execution/{task_id}/status",
             Self::StopTask => "/agent-execution/{task_id}",
             Self::OpenEvents => "/agent-execution/{task_id}/events",
+            Self::ListAgents => "/agents/list",
+            Self::ListAgentTasks => "/agent-execution/executions/history/{agent_id}",
+            Self::ListUserTasks => "/agent-execution/executions/history/user/{user_id}",
+            Self::ReadActivity => "/activity/{agent_id}/{task_id}",
         }
     }
 
@@ -59,6 +85,10 @@ impl Route {
             Self::ReadTask => "GET /agent-execution/{task_id}/status",
             Self::StopTask => "DELETE /agent-execution/{task_id}",
             Self::OpenEvents => "GET /agent-execution/{task_id}/events",
+            Self::ListAgents => "GET /agents/list",
+            Self::ListAgentTasks => "GET /agent-execution/executions/history/{agent_id}",
+            Self::ListUserTasks => "GET /agent-execution/executions/history/user/{user_id}",
+            Self::ReadActivity => "GET /activity/{agent_id}/{task_id}",
         }
     }
 

@@ -18,6 +18,15 @@ const IN_LINKS: [&str; 4] = ["token=", "key=", "secret=", "password="];
 /// How deep the containers may be nested.
 const DEPTH: usize = 8;
 
+/// What secrets are called, in lower case.
+const SECRETS: [&str; 7] = ["token", "secret", "password", "credential", "authorization", "api_key", "apikey"];
+
+/// Whether JSON names something that may be a secret.
+pub fn may_hold_secrets(json: &str) -> bool {
+    let json = json.to_ascii_lowercase();
+    SECRETS.iter().any(|word| json.contains(word))
+}
+
 /// What of an auth event's data is harmless, as JSON.
 pub fn harmless(json: &str) -> String {
     let mut out = String::new();

@@ -4,6 +4,7 @@ mod auth;
 mod canonical;
 mod check;
 mod event;
+pub mod lists;
 mod names;
 mod parts;
 mod request;

@@ -50,4 +50,5 @@ words! {
     LlmReasoningEffort { Low, Medium, High, Xhigh }
     AttachmentKind { Image, Pdf, Document, Text, Audio, Video, Archive, Unknown }
     PrincipalKind { User, Slack, ApiKey, System, Anonymous }
+    ActivityRole { User, Agent }
 }

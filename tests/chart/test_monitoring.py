@@ -84,13 +84,15 @@ def test_each_metric_and_label_that_is_asked_for_exists(of):
     assert unknown == []
 
 
-def test_what_is_documented_is_what_a_running_proxy_tells():
-    with running() as proxy:
+def test_what_is_documented_is_what_a_running_proxy_tells(tmp_path):
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[telemetry]\ngen_ai = true\n")
+    with running(None, f"--config={settings}") as proxy:
         call = [tool("grpcurl"), "-plaintext", "-d", '{"invocation": {"agent_id": "echo", "prompt": "a"}}', proxy.grpc]
         subprocess.run([*call, "xpander.agent.v1.AgentService/InvokeStream"], check=True, capture_output=True, timeout=60)
         told = proxy.metrics()
     names = set(re.findall(r"^# TYPE (\S+)", told, re.MULTILINE))
-    # There before anything was measured are all but the durations; this one takes a store.
+    # There before anything was measured are all but the durations; this one takes a store, and some take a setting.
     assert names | {"xpander_deduplication_claim_duration_seconds"} == set(metrics.documented())
     labels = set(re.findall(r'[{,]([a-z_]+)="', told)) - {"le"}
     known = set().union(*metrics.documented().values())

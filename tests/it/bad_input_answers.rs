@@ -59,11 +59,14 @@ fn unreadable() -> Vec<Vec<u8>> {
 async fn an_answer_that_is_no_task_is_internal_and_not_repeated_to_the_caller() {
     let answers = unreadable();
     let count = answers.len();
+    let is_list: Vec<_> = answers.iter().map(|answer| answer.starts_with(b"[")).collect();
     let nth = move |case: &str| Reply::Http(200, Vec::new(), answers[case.parse::<usize>().expect("a row")].clone());
     let platform = Platform::start(failing(nth)).await;
     let proxy = Proxy::start(&platform.base_url()).await;
     let client = proxy.client();
     let cells = (0..count).flat_map(|row| EVERYWHERE.map(|at| (row, at)));
+    // What is wrong with lists, `lists::bad_input` says.
+    let cells = cells.filter(|(row, at)| *at != At::Tasks || !is_list[*row]);
     join_all(cells.map(async |(row, at)| {
         let failure = at.fail(&client, &row.to_string(), None).await;
         let reason = if at.creates() { "CREATE_OUTCOME_UNKNOWN" } else { "PLATFORM_ANSWER_UNREADABLE" };

@@ -9,11 +9,13 @@ use std::{fs, panic::catch_unwind, path::Path};
 
 type Property = fn(&[u8]);
 
-const TARGETS: [(&str, Property); 9] = [
+const TARGETS: [(&str, Property); 11] = [
+    ("activity", properties::activity),
     ("edge", edge::edge),
     ("event", properties::event),
     ("event_decoder", properties::event_decoder),
     ("free_json", properties::free_json),
+    ("list", properties::list),
     ("names", properties::names),
     ("proto_json", properties::proto_json),
     ("refusal", properties::refusal),

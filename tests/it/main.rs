@@ -34,6 +34,7 @@ mod faults;
 mod guard;
 mod hostile;
 mod layering;
+mod lists;
 mod load;
 mod platform_connections;
 mod promtool;

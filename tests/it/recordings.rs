@@ -1,6 +1,8 @@
 //! The recordings of the official client, replayed over real sockets: the same requests on the wire, the same task, no
 //! event lost.
 
+mod reads;
+
 use std::sync::Mutex;
 
 use serde_json::{Map, Value, json};
@@ -27,8 +29,8 @@ fn script(recording: &Value) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static 
     let answers = Mutex::new(recording["platform"].as_array().expect("answers").clone());
     move |request| {
         let mut answers = answers.lock().expect("no panic");
-        let at =
-            answers.iter().position(|answer| answer["method"] == *request.method && answer["path"] == *request.path);
+        let path = request.path.split('?').next().unwrap_or_default();
+        let at = answers.iter().position(|answer| answer["method"] == *request.method && answer["path"] == *path);
         let Some(at) = at else {
             return Reply::json(404, &json!({ "detail": "not in the recording" }));
         };

@@ -1,5 +1,6 @@
 //! What operators see of calls: traces at a real OTLP receiver, metrics as they are scraped, lines of the log.
 
+mod costs;
 mod creates;
 mod lines;
 mod metrics;

@@ -3,11 +3,13 @@
 //! All that comes from the platform passes [`clean`] or [`one_line`], so that it cannot steer the terminal.
 
 mod event;
+mod listing;
 mod task;
 mod text;
 mod transcript;
 
 pub use self::{
+    listing::{activity_lines, agent_table, task_table},
     task::{has_failed, task},
     text::{Colour, Look, clean, is_steering, one_line, span},
     transcript::Transcript,

@@ -29,10 +29,17 @@ pub fn task(task: &Task, look: Look) -> String {
     add("title", &one_line(task.title()));
     add("status", &status(task, look));
     add("created", &task.created_at.as_ref().map(time).unwrap_or_default());
+    add("continue", &continued_by(task).map(one_line).unwrap_or_default());
     add("duration", &task.duration.and_then(length).unwrap_or_default());
     add("waits for", &waits_for(task).unwrap_or_default());
     add("result", &clean(task.result()).trim_end().replace('\n', &format!("\n{:NAMES$}", "")));
     text
+}
+
+/// The id to continue with, where that is not the task's own: its conversation's.
+#[must_use]
+pub fn continued_by(task: &Task) -> Option<&str> {
+    task.conversation_id.as_deref().filter(|head| !head.is_empty() && *head != task.id)
 }
 
 /// What the task waits for, when that is a person.
@@ -50,7 +57,9 @@ pub fn waits_for(task: &Task) -> Option<String> {
 pub fn ending(task: &Task, look: Look) -> String {
     let mark = if has_failed(task.status()) { "✗" } else { "✓" };
     let time = task.duration.and_then(length).map(|length| format!(" in {length}")).unwrap_or_default();
-    format!("{} {}{time} · {}", look.paint(colour(task.status()), mark), status(task, look), one_line(&task.id))
+    let head = continued_by(task).map(|id| format!(" · continue with {}", one_line(id))).unwrap_or_default();
+    let id = one_line(&task.id);
+    format!("{} {}{time} · {id}{head}", look.paint(colour(task.status()), mark), status(task, look))
 }
 
 /// The task's status in its colour; one this version does not know in the platform's own word.
@@ -132,6 +141,8 @@ result    forty
     #[test]
     fn the_end_of_a_task_is_one_line() {
         assert_eq!(ending(&finished(), Look::PLAIN), "✓ completed in 3.2s · t1");
+        let turn = Task { conversation_id: Some("t0".into()), ..finished() };
+        assert_eq!(ending(&turn, Look::PLAIN), "✓ completed in 3.2s · t1 · continue with t0");
         let stopped = Task { id: "t2".into(), status: TaskStatus::Stopped.into(), ..Task::default() };
         assert_eq!(ending(&stopped, Look::PLAIN), "✗ stopped · t2");
     }

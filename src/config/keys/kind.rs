@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use super::{files, lists, names};
+use super::{
+    files,
+    lists::{self, MOST_AGENTS},
+    names,
+};
 use crate::config::{
     duration,
     raw::Raw,
@@ -66,6 +70,8 @@ pub enum Kind {
     /// A metadata key for each field of a user.
     UserFields(Place<BTreeMap<UserField, String>>),
     Callers(Place<BTreeSet<String>>),
+    /// Ids of agents.
+    Agents(Place<BTreeSet<String>>),
 }
 
 type Place<T> = fn(&mut Settings) -> &mut T;
@@ -113,6 +119,7 @@ impl Kind {
             Self::Rights(place) => *place(settings) = lists::rights(raw)?,
             Self::UserFields(place) => *place(settings) = lists::user_fields(raw)?,
             Self::Callers(place) => *place(settings) = lists::callers(raw)?,
+            Self::Agents(place) => *place(settings) = lists::agents(raw)?,
         }
         Ok(())
     }
@@ -155,6 +162,7 @@ impl Kind {
                 names::RESERVED_KEYS.join(", ")
             ),
             Self::Callers(_) => format!("a list of callers, or *; {CALLER}"),
+            Self::Agents(_) => format!("a list of at most {MOST_AGENTS} agent ids, each {IDENTIFIER}"),
         }
     }
 
@@ -180,7 +188,7 @@ impl Kind {
             Self::TrustRequest(place) => quoted(&name(place(settings))),
             Self::Pins(place) => shown::table(place(settings).iter().map(|(agent, version)| (agent, quoted(version)))),
             Self::Tokens(place) => shown::tokens(place(settings)),
-            Self::Clients(place) | Self::Callers(place) => shown::list(place(settings)),
+            Self::Clients(place) | Self::Callers(place) | Self::Agents(place) => shown::list(place(settings)),
             Self::Rights(place) => {
                 shown::table(place(settings).iter().map(|(caller, agents)| (caller, shown::list(agents))))
             }

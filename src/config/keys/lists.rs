@@ -14,6 +14,9 @@ use crate::config::{
     tree::callers::UserField,
 };
 
+/// The most agents that metrics name.
+pub const MOST_AGENTS: usize = 200;
+
 /// Versions by agent id.
 pub fn pins(raw: &Raw) -> Result<BTreeMap<String, String>, Problem> {
     let pairs = raw.pairs()?.into_iter().map(|pair| {
@@ -56,6 +59,15 @@ pub fn rights(raw: &Raw) -> Result<BTreeMap<String, BTreeSet<String>>, Problem> 
 /// Names of callers, or `*`.
 pub fn callers(raw: &Raw) -> Result<BTreeSet<String>, Problem> {
     all(raw.elements()?.iter().map(|caller| or_all(caller, names::caller)))
+}
+
+/// Ids of agents; so many that no metric becomes too large to be read.
+pub fn agents(raw: &Raw) -> Result<BTreeSet<String>, Problem> {
+    let elements = raw.elements()?;
+    if elements.len() > MOST_AGENTS {
+        return Err(format!("there are {} of them", elements.len()));
+    }
+    all(elements.iter().map(|agent| names::identifier(agent)))
 }
 
 /// SPIFFE ids and DNS names.

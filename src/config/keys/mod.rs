@@ -95,7 +95,8 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
     ("platform.request_timeout", Kind::Time(|s| &mut s.platform.request_timeout, SOME_TIME),
         "How long a request to the platform may take, connection and answer included; an event stream: until its headers."),
     ("platform.max_answer_bytes", Kind::Bytes(|s| &mut s.platform.max_answer_bytes),
-        "The platform's largest answer, after decompression."),
+        "The platform's largest answer, after decompression. Lists and activity logs may be of any length: of them it is the \
+         largest row, or entry."),
     ("platform.pool_idle_timeout", Kind::Time(|s| &mut s.platform.pool_idle_timeout, SOME_TIME),
         "How long an unused connection is kept; to stay below the platform's own keep-alive. What is sent once, such as a \
          create, takes none that was unused for a second."),
@@ -141,6 +142,10 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
          counts as its own agent's."),
     ("auth.tasks", Kind::Tasks(|s| &mut s.auth.tasks),
         "What it takes to read, follow, wait for and stop a task: to know its `id`, or the right to invoke its `agent`, too."),
+    ("auth.list_tasks", Kind::Callers(|s| &mut s.auth.list_tasks),
+        "The callers that may list tasks (`ListTasks`): a list shows what others did. `*` stands for everybody, authenticated or \
+         not; nobody may unless set. Of agents that a caller may not invoke it sees no tasks, and lists by user alone are for \
+         those of `users.callers`."),
     ("auth.open_health", Kind::Switch(|s| &mut s.auth.open_health),
         "Whether `grpc.health.v1` answers callers without a right, too."),
     ("auth.open_reflection", Kind::Switch(|s| &mut s.auth.open_reflection),
@@ -190,6 +195,12 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
         "JSON lines or text for people, on standard error."),
     ("telemetry.log_filter", Kind::LogFilter(|s| &mut s.telemetry.log_filter),
         "Which lines are logged: a level, or a filter by module."),
+    ("telemetry.agents", Kind::Agents(|s| &mut s.telemetry.agents),
+        "The ids of the agents that the metrics of tasks and tokens name; all others together are `other`. Each one is a series \
+         more of each of these metrics."),
+    ("telemetry.gen_ai", Kind::Switch(|s| &mut s.telemetry.gen_ai),
+        "Whether calls that create or follow tasks are told by OpenTelemetry's conventions for generative AI, too: their spans as \
+         `invoke_agent`, and three metrics `gen_ai.client.*`. Callers that are instrumented themselves would count twice."),
 ];
 
 /// The kind of the setting called `name`.

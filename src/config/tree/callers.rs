@@ -22,6 +22,8 @@ pub struct Auth {
     pub agents: BTreeMap<String, BTreeSet<String>>,
     /// Whether the tasks of other agents are out of reach, too.
     pub tasks: Tasks,
+    /// The callers that may list tasks, and so see what others did; `*` stands for everybody.
+    pub list_tasks: BTreeSet<String>,
     /// Whether health checks need no right.
     pub open_health: bool,
     /// Whether server reflection needs no right.
@@ -90,6 +92,7 @@ impl Default for Auth {
             allowed_clients: BTreeSet::new(),
             agents: BTreeMap::from([(everybody(), BTreeSet::from([everybody()]))]),
             tasks: Tasks::default(),
+            list_tasks: BTreeSet::new(),
             open_health: true,
             open_reflection: false,
             pass_through: false,

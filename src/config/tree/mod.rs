@@ -3,7 +3,12 @@
 pub mod callers;
 pub mod deduplication;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::ValueEnum;
 
@@ -163,13 +168,17 @@ pub struct Events {
     pub forward_access_tokens: bool,
 }
 
-/// Logs.
+/// Logs, and what is told of agents.
 #[derive(Debug, Clone)]
 pub struct Telemetry {
     /// JSON lines or text, on standard error.
     pub log_format: LogFormat,
     /// A level or `tracing` filter, e.g. `info` or `warn,xpander_grpc_proxy=debug`.
     pub log_filter: String,
+    /// The agents that metrics name; all others are one.
+    pub agents: BTreeSet<String>,
+    /// Whether OpenTelemetry's conventions for generative AI are followed, too.
+    pub gen_ai: bool,
 }
 
 /// How log lines look.
@@ -249,6 +258,6 @@ impl Default for Events {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { log_format: LogFormat::Json, log_filter: "info".to_owned() }
+        Self { log_format: LogFormat::Json, log_filter: "info".to_owned(), agents: BTreeSet::new(), gen_ai: false }
     }
 }

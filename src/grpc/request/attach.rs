@@ -66,6 +66,11 @@ impl Attach {
         Ok(())
     }
 
+    /// Whether a caller may speak for users.
+    pub fn lets_speak(&self, auth: &Auth, caller: Option<&str>) -> bool {
+        auth.is_among(caller, &self.speakers)
+    }
+
     fn trusts(&self, is_speaker: bool) -> bool {
         match self.trust_request {
             TrustRequest::Always => true,

@@ -92,7 +92,11 @@ fn end(kind: &Kind) -> End {
         Kind::Deadline | Kind::Platform(platform::Error::Deadline) => End::Deadline,
         Kind::Draining | Kind::Aged => End::Drained,
         Kind::Overloaded(_) | Kind::Unread | Kind::Full(_) => End::Shed,
-        Kind::Unauthenticated(_) | Kind::CallerForbidden | Kind::AgentForbidden | Kind::TaskForbidden => End::Refused,
+        Kind::Unauthenticated(_)
+        | Kind::CallerForbidden
+        | Kind::AgentForbidden
+        | Kind::TaskForbidden
+        | Kind::ListsForbidden(_) => End::Refused,
         Kind::Platform(platform::Error::Refused(refusal)) if refusal.status < 500 => End::Finished,
         Kind::Interrupted | Kind::Platform(_) => End::PlatformBroke,
         Kind::NotGrpc
@@ -117,6 +121,7 @@ fn row(kind: &Kind) -> Row {
         Kind::Unauthenticated(_) => row(Code::Unauthenticated, "CALLER_UNAUTHENTICATED"),
         Kind::CallerForbidden => row(Code::PermissionDenied, "CALLER_NOT_ALLOWED"),
         Kind::AgentForbidden | Kind::TaskForbidden => row(Code::PermissionDenied, "AGENT_NOT_ALLOWED"),
+        Kind::ListsForbidden(_) => row(Code::PermissionDenied, "LISTS_NOT_ALLOWED"),
         Kind::Overloaded(_) => Row { retry_after: Some(SOON), ..row(Code::ResourceExhausted, "PROXY_OVERLOADED") },
         Kind::Unread => Row { retry_after: Some(SOON), ..row(Code::ResourceExhausted, "ANSWER_UNREAD") },
         Kind::Full(wait) => Row { retry_after: Some(*wait), ..row(Code::ResourceExhausted, "DEDUPLICATION_FULL") },

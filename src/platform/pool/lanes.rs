@@ -62,7 +62,12 @@ impl Need {
     /// What this route needs: what is sent again where its connection is lost may take any.
     pub fn of(route: Route) -> Self {
         match route {
-            Route::ReadTask | Route::OpenEvents => Self::Any,
+            Route::ReadTask
+            | Route::OpenEvents
+            | Route::ListAgents
+            | Route::ListAgentTasks
+            | Route::ListUserTasks
+            | Route::ReadActivity => Self::Any,
             // The lookup, so that the create behind it finds a connection that was used a moment ago.
             Route::LoadAgent | Route::CreateTask | Route::StopTask => Self::Fresh,
         }

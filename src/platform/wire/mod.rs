@@ -6,6 +6,7 @@
 
 mod create;
 mod event;
+mod listed;
 mod object;
 mod task;
 mod time;
@@ -13,6 +14,10 @@ mod time;
 pub use create::{Behind, CreateTask, File, Input, Person, Server};
 pub use event::{
     AuthEvent, Envelope, Identity, Reasoning, SubAgentTrigger, ToolCallReasoning, ToolCallRequest, ToolCallResult,
+};
+pub use listed::{
+    ActivityAuth, ActivityContent, ActivityMessage, ActivityReasoning, ActivityRole, ActivitySubAgent, ActivityThread,
+    ActivityToolCall, AgentRow, TaskRow, TaskRowWithoutResult,
 };
 pub use object::{Object, Rest, Unreadable, Wire, read, text};
 pub use task::{

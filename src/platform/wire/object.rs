@@ -20,6 +20,9 @@ pub trait Wire: Sized {
 pub trait Object: Wire {
     /// What it holds that its type has no place for.
     fn rest(&self) -> &Rest;
+
+    /// The same, to be taken.
+    fn rest_mut(&mut self) -> &mut Rest;
 }
 
 /// What an object holds that its type has no place for.
@@ -164,6 +167,10 @@ macro_rules! objects {
         impl $crate::platform::wire::Object for $name {
             fn rest(&self) -> &$crate::platform::wire::Rest {
                 &self.rest
+            }
+
+            fn rest_mut(&mut self) -> &mut $crate::platform::wire::Rest {
+                &mut self.rest
             }
         }
     )*};

@@ -24,6 +24,7 @@ macro_rules! words {
         }
     )*};
 }
+pub(super) use words;
 
 words! {
     /// Where a task is in its life.
@@ -40,24 +41,33 @@ words! {
     PrincipalKind { User, Slack, ApiKey, System, Anonymous }
 }
 
+/// The longest name of an agent that is kept, in bytes.
+const LONGEST_NAME: usize = 128;
+
 /// A loaded agent, as far as a call needs it.
 pub struct Agent {
     /// The id to create tasks under; may differ from the one that was asked for.
     pub id: String,
+    /// Its name; empty without one.
+    pub name: String,
 }
 
 impl Wire for Agent {
     /// Nothing else of it is kept: it may be large, and secret.
     fn read(json: &mut Reader<'_>) -> Option<Self> {
-        let mut id = None;
+        let (mut id, mut name) = (None, None);
         json.object(|json, key| {
             if key.is("id") {
                 id = Some(String::read(json)?);
                 return Some(());
             }
-            json.skip().map(drop)
+            let value = json.skip()?;
+            if key.is("name") {
+                name = String::read(&mut Reader::new(value)).filter(|name| name.len() <= LONGEST_NAME);
+            }
+            Some(())
         })?;
-        id.map(|id| Self { id })
+        id.map(|id| Self { id, name: name.unwrap_or_default() })
     }
 }
 

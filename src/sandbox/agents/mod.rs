@@ -12,6 +12,11 @@ use serde_json::{Value, json};
 /// The versions each agent has; the last one is current.
 pub const VERSIONS: [&str; 3] = ["1", "2", "3"];
 
+/// The agent whose continued tasks are turns of a conversation.
+pub const CHAT: &str = "chat";
+/// The agents that a list has.
+const LISTED: [&str; 8] = ["echo", CHAT, "tools", "slow", "human", "fail", "big", "burst"];
+
 /// What follows an agent's id in its name.
 const NAME_SUFFIX: &str = "-agent";
 
@@ -51,7 +56,7 @@ impl Agent {
     /// The agent with this id.
     pub fn by_id(id: &str) -> Option<Self> {
         let behaviour = match id {
-            "echo" => Behaviour::Echo,
+            "echo" | CHAT => Behaviour::Echo,
             "tools" => Behaviour::Tools,
             "slow" => Behaviour::Slow,
             "human" => Behaviour::Human,
@@ -65,6 +70,11 @@ impl Agent {
             },
         };
         Some(Self { id: id.to_owned(), behaviour })
+    }
+
+    /// All agents that a list has.
+    pub fn listed() -> impl Iterator<Item = Self> {
+        LISTED.into_iter().filter_map(Self::by_id)
     }
 
     /// The agent with this id or name.

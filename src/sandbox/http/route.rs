@@ -13,4 +13,12 @@ pub enum Route {
     StopTask,
     /// `GET /agent-execution/{task id}/events`
     FollowTask,
+    /// `GET /agents/list`
+    ListAgents,
+    /// `GET /agent-execution/executions/history/{agent id}`
+    ListTasks,
+    /// `GET /agent-execution/executions/history/user/{user id}`
+    ListUserTasks,
+    /// `GET /activity/{agent id}/{task id}`
+    ReadActivity,
 }

@@ -65,7 +65,7 @@ async fn answer(platform: Arc<Platform>, request: Request<Incoming>) -> io::Resu
 }
 
 async fn respond(platform: &Arc<Platform>, parts: &http::request::Parts, body: Bytes) -> io::Result<Answer> {
-    let target = match routes::recognise(&parts.method, parts.uri.path()) {
+    let target = match routes::recognise(&parts.method, &parts.uri) {
         Ok(target) => target,
         Err(problem) => return Ok(problem.into()),
     };

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::activity::Activity;
 use super::attributes::{self, Attributes};
 use super::log::{Log, now};
 use super::status::Status;
@@ -22,13 +23,15 @@ pub struct State {
     pub status: Status,
     /// Its events.
     pub log: Log,
+    /// What has happened in its task so far, in earlier turns too.
+    pub activity: Activity,
     began: Instant,
 }
 
 impl State {
     /// A turn that is still to begin.
-    pub fn pending(attributes: Attributes, log: Log) -> Self {
-        Self { attributes, status: Status::Pending, log, began: Instant::now() }
+    pub fn pending(attributes: Attributes, log: Log, activity: Activity) -> Self {
+        Self { attributes, status: Status::Pending, log, activity, began: Instant::now() }
     }
 
     /// The whole task, as JSON.
@@ -36,6 +39,21 @@ impl State {
         let mut task = self.attributes.clone();
         task.insert("status".to_owned(), json!(self.status.as_str()));
         Value::Object(task)
+    }
+
+    /// The task as a list has it.
+    pub fn row(&self) -> Value {
+        let attribute = |name: &str| self.attributes.get(name).cloned().unwrap_or_default();
+        let [finished, started, created] = ["finished_at", "started_at", "created_at"].map(attribute);
+        let updated = [&finished, &started, &created].into_iter().find(|time| !time.is_null());
+        json!({
+            "id": attribute("id"), "agent_id": attribute("agent_id"), "organization_id": attribute("organization_id"),
+            "status": self.status.as_str(), "user_id": attribute("input")["user"]["id"],
+            "parent_task_id": attribute("parent_execution"), "triggering_agent_id": attribute("triggering_agent_id"),
+            "created_at": created, "updated_at": updated, "source_node_type": attribute("source"),
+            "result": attribute("result"), "title": attribute("title"), "execution_kind": attribute("execution_kind"),
+            "process": null, "conversation_kind": attribute("conversation_kind"),
+        })
     }
 
     /// What is left of a task that is too big for an event: not even all that a task needs to have.

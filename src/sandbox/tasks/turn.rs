@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    activity::Activity,
     attributes::{self, Attributes},
     log::{Log, Subject, now},
     memory::Share,
@@ -33,17 +34,24 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// A pending turn of the task with these attributes, whose events are numbered from `first_id` on.
-    pub fn new(attributes: Attributes, first_id: u64, over: CancellationToken, memory: Share) -> Self {
+    /// A pending turn of the task with these attributes, before which this has happened in it, and whose events are
+    /// numbered from `first_id` on.
+    pub fn new(
+        attributes: Attributes,
+        (activity, first_id): (Activity, u64),
+        over: CancellationToken,
+        memory: Share,
+    ) -> Self {
         let text = |key: &str| attributes.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let turn = Self {
             subject: Subject { task: text("id"), organization: text("organization_id") },
-            state: Mutex::new(State::pending(attributes, Log::starting_at(first_id))),
+            state: Mutex::new(State::pending(attributes, Log::starting_at(first_id), activity)),
             changed: watch::Sender::new(()),
             resumed: Notify::new(),
             over,
             memory,
         };
+        turn.asked(&mut locked(&turn.state));
         turn.step(|state| Some(("task_created", state.snapshot())));
         turn
     }
@@ -61,6 +69,17 @@ impl Turn {
     /// The task as it is now.
     pub fn snapshot(&self) -> Value {
         locked(&self.state).snapshot()
+    }
+
+    /// The task as a list has it.
+    pub fn row(&self) -> Value {
+        locked(&self.state).row()
+    }
+
+    /// What has happened in the task so far.
+    pub fn activity(&self) -> String {
+        let state = locked(&self.state);
+        state.activity.to_json(&state.attributes)
     }
 
     /// What is to be done: the prompt.
@@ -140,6 +159,7 @@ impl Turn {
             state.attributes.insert("events_streaming".to_owned(), json!(true));
         }
         state.status = Status::Pending;
+        self.asked(&mut state);
         let updated = state.snapshot();
         self.push(&mut state, "task_updated", &updated, None);
         self.resumed.notify_one();
@@ -154,6 +174,7 @@ impl Turn {
             state.attributes.insert("used_tools".to_owned(), json!(ending.used_tools));
             state.attributes.insert("result".to_owned(), json!(ending.result));
             state.end(ending.status);
+            self.memory.add(state.activity.answered(&self.subject.task, &state.attributes));
             Some(("task_finished", if ending.trimmed { state.trimmed() } else { state.snapshot() }))
         });
         self.memory.add(bytes);
@@ -170,10 +191,14 @@ impl Turn {
         self.over.cancel();
     }
 
-    /// The attributes for the task's next turn, and the id its first event has. None while this turn is not over.
-    pub fn next(&self, agent: &str, version: &str, body: &Attributes) -> Option<(Attributes, u64)> {
+    /// The attributes for the task's next turn, what has happened before it, and the id its first event has. None while
+    /// this turn is not over.
+    pub fn next(&self, agent: &str, version: &str, body: &Attributes) -> Option<(Attributes, (Activity, u64))> {
         let state = locked(&self.state);
-        let next = || (attributes::continued(&state.attributes, agent, version, body), state.log.next_id());
+        let next = || {
+            let attributes = attributes::continued(&state.attributes, agent, version, body);
+            (attributes, (state.activity.clone(), state.log.next_id()))
+        };
         state.status.is_terminal().then(next)
     }
 
@@ -207,7 +232,12 @@ impl Turn {
         }
     }
 
+    fn asked(&self, state: &mut State) {
+        self.memory.add(state.activity.asked(&self.subject.task, &state.attributes));
+    }
+
     fn push(&self, state: &mut State, kind: &str, data: &Value, identity: Option<Value>) {
+        self.memory.add(state.activity.happened(&self.subject.task, kind, data));
         if attributes::is_streamed(&state.attributes) {
             self.memory.add(state.log.push(&self.subject.event(kind, data, identity)));
         }

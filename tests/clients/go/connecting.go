@@ -57,8 +57,9 @@ func reflection(c *check) {
 	file, err := client.FileContainingSymbol(service)
 	c.ok(err)
 	methods := file.Services().ByName("AgentService").Methods()
-	c.equal("the number of methods", methods.Len(), 6)
-	for _, name := range []protoreflect.Name{"Invoke", "StreamEvents", "InvokeStream", "GetTask", "WaitTask", "StopTask"} {
+	c.equal("the number of methods", methods.Len(), 9)
+	expected := []protoreflect.Name{"Invoke", "StreamEvents", "InvokeStream", "GetTask", "WaitTask", "StopTask"}
+	for _, name := range append(expected, "ListAgents", "ListTasks", "GetTaskActivity") {
 		c.holds("there is the method "+string(name), methods.ByName(name) != nil)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 func main() {
 	code := 0
-	for _, scenario := range slices.Concat(parameters, invoking, following, connecting, failing, pinging, balancing, creating) {
+	for _, scenario := range slices.Concat(parameters, invoking, following, connecting, failing, finding, pinging, balancing, creating) {
 		if len(os.Args) > 1 && !slices.Contains(os.Args[1:], scenario.id) {
 			continue
 		}

@@ -5,6 +5,7 @@ import sys
 import balancing
 import connecting
 import failing
+import finding
 import following
 import invoking
 import keepalive
@@ -14,7 +15,7 @@ import replicas
 
 def main() -> int:
     failed = 0
-    for module in (invoking, following, connecting, failing, keepalive, balancing, once, replicas):
+    for module in (invoking, following, connecting, failing, finding, keepalive, balancing, once, replicas):
         for name, scenario in module.SCENARIOS.items():
             if sys.argv[1:] and name not in sys.argv[1:]:
                 continue

@@ -39,6 +39,7 @@ def reflection() -> None:
         holds(f"{SERVICE} is listed", SERVICE in database.get_services())
         service = DescriptorPool(database).FindServiceByName(SERVICE)
         methods = {"Invoke", "StreamEvents", "InvokeStream", "GetTask", "WaitTask", "StopTask"}
+        methods |= {"ListAgents", "ListTasks", "GetTaskActivity"}
         equal("the methods", set(service.methods_by_name), methods)
 
 

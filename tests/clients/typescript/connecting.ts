@@ -65,7 +65,8 @@ async function reflection(): Promise<void> {
   const files: Buffer[] = found.value.fileDescriptorProto;
   const [service] = files.flatMap((bytes) => fromBinary(FileDescriptorProtoSchema, bytes).service);
   const methods = service.method.map(({ name }) => name);
-  equal("the methods", methods, ["Invoke", "StreamEvents", "InvokeStream", "GetTask", "WaitTask", "StopTask"]);
+  const ofTasks = ["Invoke", "StreamEvents", "InvokeStream", "GetTask", "WaitTask", "StopTask"];
+  equal("the methods", methods, [...ofTasks, "ListAgents", "ListTasks", "GetTaskActivity"]);
   call.end();
 }
 

@@ -3,6 +3,7 @@
 import { balancing } from "./balancing.ts";
 import { connecting } from "./connecting.ts";
 import { failing } from "./failing.ts";
+import { finding } from "./finding.ts";
 import { following } from "./following.ts";
 import { invoking } from "./invoking.ts";
 import { creating } from "./once.ts";
@@ -11,16 +12,8 @@ import { pinging } from "./pinging.ts";
 import { closeAll } from "./world.ts";
 
 const wanted = process.argv.slice(2);
-const scenarios = {
-  ...parameters,
-  ...invoking,
-  ...following,
-  ...connecting,
-  ...failing,
-  ...pinging,
-  ...balancing,
-  ...creating,
-};
+const around = { ...connecting, ...failing, ...finding, ...pinging, ...balancing, ...creating };
+const scenarios = { ...parameters, ...invoking, ...following, ...around };
 
 for (const [id, scenario] of Object.entries(scenarios)) {
   if (wanted.length > 0 && !wanted.includes(id)) continue;

@@ -58,7 +58,9 @@ async fn a_right_token_is_let_in_whatever_the_case_of_its_scheme() {
     }
     let shown = format!("Bearer {TOKEN}");
     let mut direct = Direct::connect(&proxy).await;
-    for (method, body) in CALLS.into_iter().filter(|(method, _)| !method.contains("Stream")) {
+    // Of this platform every answer is a task.
+    let is_of_a_task = |method: &str| !["Stream", "List", "Activity"].iter().any(|word| method.contains(word));
+    for (method, body) in CALLS.into_iter().filter(|(method, _)| is_of_a_task(method)) {
         let status = within(method, direct.post(method, &[("authorization", &shown)], frame(body))).await;
         assert_eq!(status.code(), Code::Ok, "{method}");
     }

@@ -49,7 +49,11 @@ fn no_debug_shows_a_marked_value() {
     for (name, value) in [("authorization", TOKEN), ("x-api-key", CALLERS_KEY), ("baggage", COLLECTOR_TOKEN)] {
         headers.insert(name, value.parse().expect("ASCII"));
     }
-    let call = Call::begin(&Metrics::new(None).expect("metrics"), "/xpander.agent.v1.AgentService/Invoke", &headers);
+    let call = Call::begin(
+        &Metrics::new(None, &xpander_grpc_proxy::config::Telemetry::default()).expect("metrics"),
+        "/xpander.agent.v1.AgentService/Invoke",
+        &headers,
+    );
     let record = Arc::clone(call.record());
     let context = Context {
         credentials: Arc::clone(&callers),

@@ -40,14 +40,32 @@ pub fn repeats_the_prompt(id: &str) -> bool {
 pub fn script(release: Arc<Notify>) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
     move |request| {
         let path = request.path.split('?').next().unwrap_or_default();
+        if path == "/agents/list" {
+            let agent = json!({ "id": "agent-1", "instructions": mark("agent"), "api_key": mark("agent") });
+            return Reply::json(200, &json!([agent]));
+        }
         if let Some(agent) = path.strip_prefix("/agents/") {
             return match agent.strip_prefix("lookup.") {
                 Some(how) => failure(how, request),
-                None => Reply::json(200, &json!({ "id": agent, "name": mark("agent"), "instructions": mark("agent") })),
+                None => Reply::json(200, &json!({ "id": agent, "name": "agent-1", "instructions": mark("agent") })),
             };
         }
         let id = path.trim_end_matches("/status").trim_end_matches("/events").rsplit('/').next().unwrap_or_default();
+        // A user is called so before the id.
+        let id = id.rsplit('~').next().unwrap_or_default();
         let (kind, rest) = id.split_once('.').unwrap_or((id, ""));
+        if ["good", "late", "held", "torn", "live"].contains(&kind) && path.contains("/history/") {
+            return Reply::json(200, &json!([answer(id, "completed"), { "id": "t", "process": mark("process") }]));
+        }
+        if path.starts_with("/activity/") {
+            let entries = json!([
+                { "role": "user", "content": { "text": mark("prompt") }, "user": { "email": mark("email") } },
+                { "tool_name": "t", "payload": mark("payload"), "result": mark("result") },
+                { "type": "token_ready", "data": { "access_token": mark("access-token") } },
+                { "action": "approval_card", "card": mark("card") },
+            ]);
+            return Reply::json(200, &json!({ "id": id, "messages": entries }));
+        }
         match (kind, path.ends_with("/events")) {
             ("held", _) if request.method == "POST" => {
                 Reply::After(Arc::clone(&release), Box::new(failure(rest, request)))

@@ -8,7 +8,8 @@ use tonic::{
     metadata::{AsciiMetadataKey, MetadataMap},
 };
 use xpander_grpc_proxy::proto::{
-    GetTaskRequest, InvokeRequest, InvokeStreamRequest, StopTaskRequest, StreamEventsRequest, WaitTaskRequest,
+    GetTaskActivityRequest, GetTaskRequest, InvokeRequest, InvokeStreamRequest, ListAgentsRequest, ListTasksRequest,
+    StopTaskRequest, StreamEventsRequest, WaitTaskRequest,
 };
 
 use super::marks::{CALLERS_KEY, GATEWAYS_USER, TOKEN, mark, request};
@@ -112,6 +113,7 @@ pub async fn every_call(mut client: Client, id: &str, shows: Shows) -> Told {
     events.set_timeout(Duration::from_secs(3));
     let events = within(id, client.stream_events(events)).await;
     told.streamed(id, events).await;
+    lists(&mut told, &mut client, id, shows).await;
     for agent in [id.to_owned(), format!("lookup.{id}")] {
         told.answered(&agent, within(&agent, client.invoke(showing(request(&agent), shows))).await);
         told.answered(&agent, within(&agent, client.invoke(showing(of_the_gateway(&agent), shows))).await);
@@ -122,4 +124,27 @@ pub async fn every_call(mut client: Client, id: &str, shows: Shows) -> Told {
         told.streamed(&agent, streamed).await;
     }
     told
+}
+
+/// The calls that find things again, about this id.
+async fn lists(told: &mut Told, client: &mut Client, id: &str, shows: Shows) {
+    let of_agent = ListTasksRequest {
+        agent_id: id.to_owned(),
+        user_id: mark("user-id"),
+        internal_status: mark("internal-status"),
+        include_results: true,
+        ..ListTasksRequest::default()
+    };
+    // What a user is called stands in the path.
+    let of_user = ListTasksRequest { user_id: format!("{}~{id}", mark("user-id")), ..ListTasksRequest::default() };
+    for request in [of_agent, of_user] {
+        told.answered(id, within(id, client.list_tasks(showing(request, shows))).await);
+    }
+    let mut agents = Told::default();
+    agents.answered(id, within(id, client.list_agents(showing(ListAgentsRequest::default(), shows))).await);
+    assert!(!agents.answers.contains(&mark("agent")), "an agent's secrets have left");
+    told.failures.append(&mut agents.failures);
+    let request = GetTaskActivityRequest { task_id: id.to_owned() };
+    let log = within(id, client.get_task_activity(showing(request, shows))).await;
+    told.streamed(id, log).await;
 }

@@ -176,6 +176,8 @@ fn environment(platform: &Platform, collector: &Collector, folder: &Folder, form
         ("AUTH__TOKENS_FILE", folder.path("tokens")),
         ("AUTH__PASS_THROUGH", "true".to_owned()),
         ("AGENTS__STOP_ABANDONED", "true".to_owned()),
+        ("AUTH__LIST_TASKS", "*".to_owned()),
+        ("TELEMETRY__GEN_AI", "true".to_owned()),
         ("USERS__CALLERS", "orders".to_owned()),
         ("USERS__PRINCIPAL", "true".to_owned()),
         (

@@ -10,7 +10,7 @@ use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use serde_json::json;
 use tokio::time::sleep;
 use tonic::{Code, Request};
-use xpander_grpc_proxy::proto::{GetTaskRequest, StopTaskRequest};
+use xpander_grpc_proxy::proto::{GetTaskActivityRequest, GetTaskRequest, ListTasksRequest, StopTaskRequest};
 
 use crate::support::{
     calls::{follow, invoke},
@@ -56,9 +56,13 @@ enum Read {
     Agent,
     Stream,
     StreamsTask,
+    /// An agent's tasks.
+    List,
+    /// An activity log, whose task can be read.
+    Log,
 }
 
-const READS: [Read; 4] = [Read::Task, Read::Agent, Read::Stream, Read::StreamsTask];
+const READS: [Read; 6] = [Read::Task, Read::Agent, Read::Stream, Read::StreamsTask, Read::List, Read::Log];
 
 impl Read {
     fn is(self, request: &Seen) -> bool {
@@ -66,6 +70,8 @@ impl Read {
             Self::Task | Self::StreamsTask => request.path.ends_with("/status"),
             Self::Agent => request.path.starts_with("/agents/"),
             Self::Stream => request.path.ends_with("/events"),
+            Self::List => request.path.contains("/history/"),
+            Self::Log => request.path.starts_with("/activity/"),
         }
     }
 
@@ -74,6 +80,13 @@ impl Read {
             Self::Task => client.get_task(get()).await.map(drop),
             Self::Agent => client.invoke(invoke("agent-1")).await.map(drop),
             Self::Stream | Self::StreamsTask => client.stream_events(follow("task-1")).await.map(drop),
+            Self::List => {
+                let request = ListTasksRequest { agent_id: "agent-1".to_owned(), ..ListTasksRequest::default() };
+                client.list_tasks(request).await.map(drop)
+            }
+            Self::Log => {
+                client.get_task_activity(GetTaskActivityRequest { task_id: "task-1".to_owned() }).await.map(drop)
+            }
         }
     }
 }
@@ -92,6 +105,8 @@ async fn platform(read: Read, fault: Fault, times: usize) -> Platform {
         match () {
             () if Read::Stream.is(request) => Reply::Silent(STREAM.into()),
             () if Read::Agent.is(request) => Reply::json(200, &json!({ "id": "agent-1" })),
+            () if Read::List.is(request) => Reply::json(200, &json!([])),
+            () if Read::Log.is(request) => Reply::json(200, &json!({ "messages": [] })),
             () => Reply::json(200, &task("task-1", "executing")),
         }
     })
@@ -121,6 +136,8 @@ async fn each_read_that_fails_for_a_moment_is_sent_again_and_succeeds() {
         let rows = passing().into_iter().filter(|fault| !matches!((read, fault), (Read::Stream, Fault::Closed(CUT))));
         // Behind the head of an event stream nothing is a failed read any more.
         let rows = rows.filter(|fault| !matches!((read, fault), (Read::Stream, Fault::Reset(CUT))));
+        // It is no list from its first byte on; one that breaks off later, `lists::pages` has.
+        let rows = rows.filter(|fault| !matches!((read, fault), (Read::List, Fault::Closed(CUT) | Fault::Reset(CUT))));
         join_all(rows.map(async |fault| {
             let platform = platform(read, fault.clone(), 2).await;
             let proxy = proxy(&platform, 2).await;
@@ -147,7 +164,7 @@ async fn a_read_that_fails_once_more_than_it_may_is_refused_as_it_is() {
 async fn a_read_that_fails_for_good_is_sent_once() {
     let rows = [400, 401, 404, 500].map(Fault::Status).into_iter();
     let rows = rows.chain([Fault::Answer("no JSON"), Fault::Answer("{}"), Fault::Silence]);
-    for read in [Read::Task, Read::Agent, Read::StreamsTask] {
+    for read in [Read::Task, Read::Agent, Read::StreamsTask, Read::List, Read::Log] {
         join_all(rows.clone().map(async |fault| {
             let platform = platform(read, fault.clone(), usize::MAX).await;
             let proxy = proxy(&platform, 3).await;

@@ -15,7 +15,17 @@ use crate::support::{
     status::failure,
 };
 
-const METHODS: [&str; 6] = ["Invoke", "InvokeStream", "StreamEvents", "GetTask", "WaitTask", "StopTask"];
+const METHODS: [&str; 9] = [
+    "Invoke",
+    "InvokeStream",
+    "StreamEvents",
+    "GetTask",
+    "WaitTask",
+    "StopTask",
+    "ListAgents",
+    "ListTasks",
+    "GetTaskActivity",
+];
 
 /// What has come of the message by then: nothing, the frame's head, or a part of what is in it.
 const PARTS: [&[u8]; 3] = [b"", b"\0\0\0\0\x20", b"\0\0\0\0\x20\x0a\x07agent-1"];

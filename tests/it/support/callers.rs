@@ -11,13 +11,16 @@ use super::{
 };
 
 /// Every call of the API, with the bytes of a request: a task's id, or an agent's and a prompt.
-pub const CALLS: [(&str, &[u8]); 6] = [
+pub const CALLS: [(&str, &[u8]); 9] = [
     ("Invoke", b"\x0a\x04echo\x12\x02hi"),
     ("StreamEvents", b"\x0a\x06task-1"),
     ("InvokeStream", b"\x0a\x0a\x0a\x04echo\x12\x02hi"),
     ("GetTask", b"\x0a\x06task-1"),
     ("WaitTask", b"\x0a\x06task-1"),
     ("StopTask", b"\x0a\x06task-1"),
+    ("ListAgents", b""),
+    ("ListTasks", b"\x0a\x04echo"),
+    ("GetTaskActivity", b"\x0a\x06task-1"),
 ];
 
 /// The hash of a token.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use tonic::{Request, body::Body, client::GrpcService, codegen::StdError};
 use xpander_grpc_proxy::proto::{
-    GetTaskRequest, InvokeRequest, InvokeStreamRequest, StopTaskRequest, StreamEventsRequest, WaitTaskRequest,
-    agent_service_client::AgentServiceClient,
+    GetTaskActivityRequest, GetTaskRequest, InvokeRequest, InvokeStreamRequest, ListTasksRequest, StopTaskRequest,
+    StreamEventsRequest, WaitTaskRequest, agent_service_client::AgentServiceClient,
 };
 
 use super::{
-    platform::{Reply, Seen},
+    platform::{Reply, Seen, task},
     status::{Failure, failure},
 };
 
@@ -29,10 +29,24 @@ pub enum At {
     /// The same two of `InvokeStream`.
     StreamLookup,
     StreamCreate,
+    /// `ListTasks` of an agent.
+    Tasks,
+    /// `GetTaskActivity`, whose task can be read and whose log cannot.
+    Activity,
 }
 
-pub const EVERYWHERE: [At; 8] =
-    [At::Get, At::Stop, At::Wait, At::Follow, At::Lookup, At::Create, At::StreamLookup, At::StreamCreate];
+pub const EVERYWHERE: [At; 10] = [
+    At::Get,
+    At::Stop,
+    At::Wait,
+    At::Follow,
+    At::Lookup,
+    At::Create,
+    At::StreamLookup,
+    At::StreamCreate,
+    At::Tasks,
+    At::Activity,
+];
 
 impl At {
     /// Whether the call fails where it creates a task.
@@ -51,7 +65,14 @@ impl At {
             Self::Get | Self::Stop | Self::Wait | Self::Follow => format!("task-{case}"),
             Self::Lookup | Self::StreamLookup => format!("lookup-{case}"),
             Self::Create | Self::StreamCreate => format!("create-{case}"),
+            Self::Tasks => format!("list-{case}"),
+            Self::Activity => format!("log-{case}"),
         }
+    }
+
+    /// What an error calls that id.
+    pub fn whose(self) -> &'static str {
+        if self.invokes() || self == Self::Tasks { "agent_id" } else { "task_id" }
     }
 
     /// Makes the call, which must fail; `timeout` goes into its metadata.
@@ -76,6 +97,13 @@ impl At {
             Self::StreamLookup | Self::StreamCreate => {
                 let request = InvokeStreamRequest { invocation: Some(invoke(&id)), heartbeat: None };
                 client.invoke_stream(timed(request, timeout)).await.map(drop)
+            }
+            Self::Tasks => {
+                let request = ListTasksRequest { agent_id: id, ..ListTasksRequest::default() };
+                client.list_tasks(timed(request, timeout)).await.map(drop)
+            }
+            Self::Activity => {
+                client.get_task_activity(timed(GetTaskActivityRequest { task_id }, timeout)).await.map(drop)
             }
         };
         failure(result)
@@ -103,13 +131,22 @@ pub fn follow(task_id: &str) -> StreamEventsRequest {
 pub fn failing(
     reply: impl Fn(&str) -> Reply + Send + Sync + 'static,
 ) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
-    const PLACES: [&str; 3] = ["/agents/lookup-", "/agent-execution/create-", "/agent-execution/task-"];
+    const PLACES: [&str; 5] = [
+        "/agents/lookup-",
+        "/agent-execution/create-",
+        "/agent-execution/task-",
+        "/agent-execution/executions/history/list-",
+        "/activity/agent-1/log-",
+    ];
     move |request| {
         let path = request.path.as_str();
         let case = PLACES.iter().find_map(|place| path.strip_prefix(place));
         match (case, path.strip_prefix("/agents/")) {
             (Some(case), _) => reply(case.trim_end_matches("/status")),
             (None, Some(agent)) => Reply::json(200, &serde_json::json!({ "id": agent })),
+            (None, None) if path.starts_with("/agent-execution/log-") && path.ends_with("/status") => {
+                Reply::json(200, &task(request.task_id(), "executing"))
+            }
             (None, None) => Reply::events(""),
         }
     }

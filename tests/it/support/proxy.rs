@@ -30,6 +30,8 @@ pub fn settings(base_url: &str) -> Settings {
     base_url.clone_into(&mut settings.platform.base_url);
     settings.platform.api_key = Some(Secret::new("key-under-test"));
     settings.platform.organization_id = Some("org-1".to_owned());
+    // Tests of who may see lists say so themselves.
+    settings.auth.list_tasks = ["*".to_owned()].into();
     // Tests of what a failure becomes need not meet it four times; those of retries ask for them.
     settings.platform.retries = 0;
     settings.events.reconnect_budget = Duration::from_secs(3);

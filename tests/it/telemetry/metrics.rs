@@ -25,7 +25,7 @@ use crate::support::{
 };
 
 /// Every label there is.
-const LABELS: [&str; 13] = [
+const LABELS: [&str; 16] = [
     "error_type",
     "http_request_method",
     "http_response_status_code",
@@ -36,9 +36,12 @@ const LABELS: [&str; 13] = [
     "server_address",
     "server_port",
     "url_template",
+    "xpander_agent_id",
     "xpander_event_type",
     "xpander_outcome",
     "xpander_result",
+    "xpander_task_status",
+    "xpander_token_type",
 ];
 
 /// A scrape.

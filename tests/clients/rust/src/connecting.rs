@@ -74,7 +74,17 @@ async fn reflection() -> Result<()> {
         let services = FileDescriptorProto::decode(file.as_slice())?.service;
         methods.extend(services.iter().flat_map(|service| &service.method).map(|method| method.name().to_string()));
     }
-    let expected = ["GetTask", "Invoke", "InvokeStream", "StopTask", "StreamEvents", "WaitTask"];
+    let expected = [
+        "GetTask",
+        "GetTaskActivity",
+        "Invoke",
+        "InvokeStream",
+        "ListAgents",
+        "ListTasks",
+        "StopTask",
+        "StreamEvents",
+        "WaitTask",
+    ];
     ensure!(methods.iter().eq(expected), "the methods are {methods:?}");
     Ok(())
 }

@@ -4,6 +4,7 @@ mod balancing;
 mod connecting;
 mod failing;
 mod failure;
+mod finding;
 mod following;
 mod invoking;
 mod json;
@@ -33,6 +34,7 @@ async fn main() -> ExitCode {
         following::scenarios(),
         connecting::scenarios(),
         failing::scenarios(),
+        finding::scenarios(),
         balancing::scenarios(),
         once::scenarios(),
     ];

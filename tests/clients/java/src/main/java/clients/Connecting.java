@@ -85,7 +85,16 @@ final class Connecting {
                 service.getMethodList().stream().map(MethodDescriptorProto::getName).forEach(methods::add);
             }
         }
-        Set<String> expected = Set.of("Invoke", "StreamEvents", "InvokeStream", "GetTask", "WaitTask", "StopTask");
+        Set<String> expected = Set.of(
+                "Invoke",
+                "StreamEvents",
+                "InvokeStream",
+                "GetTask",
+                "WaitTask",
+                "StopTask",
+                "ListAgents",
+                "ListTasks",
+                "GetTaskActivity");
         equal("the methods", methods, expected);
     }
 

@@ -22,6 +22,7 @@ public final class Main {
                         Following.SCENARIOS,
                         Connecting.SCENARIOS,
                         Failing.SCENARIOS,
+                        Finding.SCENARIOS,
                         Balancing.SCENARIOS,
                         Once.SCENARIOS)
                 .flatMap(List::stream)
