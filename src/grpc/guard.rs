@@ -26,12 +26,12 @@ use super::{
         Connection,
         traffic::{Here, UnderWay},
     },
-    request::limits::Permit,
     response::{outgoing::Outgoing, status::refuse_at_the_door},
 };
 use crate::{
     calls::{Error, Kind},
     memory::{self, Account, LARGE},
+    platform::Permit,
     telemetry::{MethodKind, Record},
 };
 
@@ -100,7 +100,9 @@ impl Guard {
         };
         let closing = async {
             match self.record.method().kind {
-                MethodKind::Unary | MethodKind::Nothing => self.connection.drained().await,
+                MethodKind::Unary | MethodKind::Waiting | MethodKind::Stopping | MethodKind::Nothing => {
+                    self.connection.drained().await
+                }
                 MethodKind::Streaming => self.connection.closed().await,
                 // No call of the API: nothing waits for them.
                 MethodKind::Health | MethodKind::Reflection => {

@@ -12,6 +12,7 @@ mod metrics;
 mod otlp;
 mod record;
 mod route;
+mod shed;
 mod trace;
 
 use std::panic::{self, PanicHookInfo};
@@ -36,6 +37,7 @@ pub use self::{
     otlp::ExportError,
     record::{Attached, End, Record},
     route::Route,
+    shed::{Limits, Shed},
 };
 use crate::config::Settings;
 

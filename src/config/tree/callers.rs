@@ -26,6 +26,10 @@ pub struct Auth {
     pub open_health: bool,
     /// Whether server reflection needs no right.
     pub open_reflection: bool,
+    /// The metadata key in which a mesh says who calls.
+    pub caller_metadata: Option<String>,
+    /// Whether nobody reaches the port but through the mesh.
+    pub mesh_only: bool,
     /// Whether a call's own `x-api-key` and `x-organization-id` are used for the platform.
     pub pass_through: bool,
 }
@@ -92,6 +96,8 @@ impl Default for Auth {
             tasks: Tasks::default(),
             open_health: true,
             open_reflection: false,
+            caller_metadata: None,
+            mesh_only: false,
             pass_through: false,
         }
     }

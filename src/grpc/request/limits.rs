@@ -1,6 +1,14 @@
-//! How much the proxy does at once, over all connections: a permit for each call, held as long as anything of it goes on.
+//! How much the proxy does at once, over all connections: a place for each call, held as long as anything of it goes on, and
+//! of those so many for each caller; and how often a caller may create.
 //!
 //! Not tonic's concurrency limit: that one is per connection, and a mesh opens few.
+
+mod atomic;
+mod callers;
+mod places;
+mod pool;
+mod rate;
+mod taken;
 
 use std::{
     os::fd::{AsRawFd, RawFd},
@@ -10,22 +18,29 @@ use std::{
 use rlimit::Resource;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub use self::callers::Caller;
+use self::{
+    callers::Callers,
+    places::{Places, Which},
+    pool::Full,
+    taken::Taken,
+};
+use super::auth::Auth;
 use crate::{
     calls::Kind,
-    config,
-    telemetry::{Method, MethodKind},
+    config::{Mode, Settings},
+    platform::Permit,
+    telemetry::{Method, MethodKind, Record, Shed},
 };
-
-/// A call's share; shared by all that the call begins.
-pub type Permit = Arc<OwnedSemaphorePermit>;
 
 /// How many file descriptors callers' connections leave to probes and to the platform's; a quarter where there are few.
 const KEPT: RawFd = 64;
 
-/// The shares that are left.
+/// The places that are left.
 pub struct Limits {
-    calls: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
+    places: Arc<Places>,
+    callers: Callers,
+    mode: Mode,
     /// Health and reflection, whoever may call them.
     checks: Arc<Semaphore>,
     watches: Arc<Semaphore>,
@@ -35,22 +50,18 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// As many as the settings say.
-    pub fn new(settings: &config::Server) -> Self {
+    /// As many as the settings say; for callers that may have names, or none of whom has one.
+    pub fn new(settings: &Settings, have_names: bool) -> Self {
+        let Settings { server, limits, .. } = settings;
         let of = |most: u32| Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX)));
-        let connections = of(settings.max_connections);
+        let connections = of(server.max_connections);
         // It is raised before anything is served.
         let descriptors = Resource::NOFILE.get_soft().ok().and_then(|most| most.try_into().ok()).unwrap_or(RawFd::MAX);
         let first_kept = descriptors - KEPT.min(descriptors / 4);
-        let [checks, watches] = [(); 2].map(|()| of(settings.max_other_streams));
-        Self {
-            calls: of(settings.max_calls),
-            streams: of(settings.max_streams),
-            checks,
-            watches,
-            connections,
-            first_kept,
-        }
+        let [checks, watches] = [(); 2].map(|()| of(server.max_other_streams));
+        let places = Arc::new(Places::new(server, limits));
+        let callers = Callers::new(limits, &places, have_names);
+        Self { places, callers, mode: limits.mode, checks, watches, connections, first_kept }
     }
 
     /// A place for a new connection, which it has from before its handshake to its end.
@@ -61,20 +72,69 @@ impl Limits {
         Arc::clone(&self.connections).try_acquire_owned().ok()
     }
 
-    /// A share for a call, now or not at all: whoever waits in a queue has stopped waiting by the time it moves. None for
-    /// what is not served.
+    /// The caller of this name, and its name.
+    pub fn caller(&self, auth: &Auth, name: Option<&str>) -> (Option<Arc<str>>, Arc<Caller>) {
+        self.callers.of(auth, name)
+    }
+
+    /// A place for a call, now or not at all: whoever waits in a queue has stopped waiting by the time it moves. None for
+    /// what is not served, and for what always gets in.
     ///
     /// # Errors
-    /// When there is none left.
-    pub fn take(&self, method: &Method) -> Result<Option<Permit>, Kind> {
-        let (shares, what) = match method.kind {
-            MethodKind::Unary => (&self.calls, "server.max_calls"),
-            MethodKind::Streaming => (&self.streams, "server.max_streams"),
-            MethodKind::Health if method.name.ends_with("/Check") => (&self.checks, "server.max_other_streams"),
-            MethodKind::Health | MethodKind::Reflection => (&self.watches, "server.max_other_streams"),
-            MethodKind::Nothing => return Ok(None),
+    /// When there is none left, for anybody or for this caller.
+    pub fn take(&self, record: &Record, caller: &Arc<Caller>) -> Result<Option<Permit>, Kind> {
+        let method = record.method();
+        let which = match method.kind {
+            MethodKind::Unary => Which::Calls,
+            MethodKind::Waiting => Which::Waits,
+            MethodKind::Streaming => Which::Streams,
+            MethodKind::Health | MethodKind::Reflection => return self.other(method).map(Some),
+            // It ends spending, and is not refused because others spend.
+            MethodKind::Stopping | MethodKind::Nothing => return Ok(None),
         };
-        let share = Arc::clone(shares).try_acquire_owned().map_err(|_| Kind::Overloaded(what))?;
-        Ok(Some(Arc::new(share)))
+        let mut taken = Taken::new(&self.places, caller);
+        if method.creates && which == Which::Calls {
+            self.take_one(&mut taken, Which::Creates, record)?;
+        }
+        self.take_one(&mut taken, which, record)?;
+        // The last one: what is refused otherwise costs nothing of it.
+        if let Some(rate) = caller.rate.as_ref().filter(|_| method.creates)
+            && let Err(wait) = rate.take(self.callers.now())
+        {
+            self.beyond(record, Shed::Rate, Kind::Limited(Shed::Rate, Some(wait)))?;
+        }
+        Ok(Some(Arc::new(taken)))
+    }
+
+    fn take_one(&self, taken: &mut Taken, which: Which, record: &Record) -> Result<(), Kind> {
+        match taken.take(which, false) {
+            Ok(()) => Ok(()),
+            Err(Full::Share) => {
+                self.beyond(record, Shed::Share, Kind::Limited(Shed::Share, None))?;
+                taken.take(which, true).map_err(|_| Kind::Overloaded(which.full()))
+            }
+            // The room of creates is a limit as shares are, and no bound of the process.
+            Err(Full::Pool) if which == Which::Creates => {
+                self.beyond(record, Shed::Creates, Kind::Overloaded(Shed::Creates))
+            }
+            Err(Full::Pool) => Err(Kind::Overloaded(which.full())),
+        }
+    }
+
+    /// What becomes of a call beyond a limit: it is refused, or only told of.
+    fn beyond(&self, record: &Record, shed: Shed, refusal: Kind) -> Result<(), Kind> {
+        match self.mode {
+            Mode::Enforce => Err(refusal),
+            Mode::Observe => {
+                record.observed(shed);
+                Ok(())
+            }
+        }
+    }
+
+    fn other(&self, method: &Method) -> Result<Permit, Kind> {
+        let of = if method.name.ends_with("/Check") { &self.checks } else { &self.watches };
+        let place = Arc::clone(of).try_acquire_owned().map_err(|_| Kind::Overloaded(Shed::Others))?;
+        Ok(Arc::new(place))
     }
 }

@@ -25,7 +25,7 @@ use crate::support::{
 };
 
 /// Every label there is.
-const LABELS: [&str; 13] = [
+const LABELS: [&str; 14] = [
     "error_type",
     "http_request_method",
     "http_response_status_code",
@@ -38,6 +38,7 @@ const LABELS: [&str; 13] = [
     "url_template",
     "xpander_event_type",
     "xpander_outcome",
+    "xpander_reason",
     "xpander_result",
 ];
 
