@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Json, Router, extract::Path, routing::get};
+use axum::{Router, extract::Path, routing::get};
 use futures_util::future::join_all;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -113,10 +113,11 @@ fn report(mut alone: Round, mut beside: Round, greedy: u64) -> bool {
 async fn serve() -> Outcome<String> {
     let task = async |Path(id): Path<String>| {
         sleep(ANSWER).await;
-        Json(json!({
+        let task = json!({
             "id": id, "agent_id": "agent-1", "organization_id": "org-1", "input": {"text": "hi"},
             "created_at": "2026-11-27T22:00:00Z", "status": "executing",
-        }))
+        });
+        ([("content-type", "application/json")], task.to_string())
     };
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let platform = listener.local_addr()?;

@@ -189,7 +189,9 @@ impl Kind {
             Self::Time(place, _) => quoted(&duration::show(*place(settings))),
             Self::Switch(place) => place(settings).to_string(),
             Self::Part(place, _) => place(settings).to_string(),
-            Self::Identifier(place) => place(settings).as_ref().map_or(NOT_SET.to_owned(), quoted),
+            Self::Identifier(place) | Self::MetadataKey(place) => {
+                place(settings).as_ref().map_or(NOT_SET.to_owned(), quoted)
+            }
             Self::BaseUrl(place) | Self::LogFilter(place) => quoted(place(settings)),
             Self::Secret(place) | Self::Store(place) => {
                 if place(settings).is_some() { "(set)" } else { NOT_SET }.to_owned()
@@ -210,7 +212,6 @@ impl Kind {
             Self::UserFields(place) => {
                 shown::table(place(settings).iter().map(|(field, key)| (name(field), quoted(key))))
             }
-            Self::MetadataKey(place) => place(settings).as_ref().map_or(NOT_SET.to_owned(), quoted),
             Self::Mode(place) => quoted(&name(place(settings))),
             Self::Shares(place) | Self::Rates(place) => shown::numbers(place(settings)),
             Self::Bursts(place) => shown::numbers(place(settings)),

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use crate::config::secret::TokenHash;
 
 /// Who may call. With neither tokens nor a client CA everybody may: then a mesh decides.
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 #[derive(Debug, Clone)]
 pub struct Auth {
     /// The SHA-256 hashes of each caller's bearer tokens, by the caller's name.

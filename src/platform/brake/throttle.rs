@@ -7,9 +7,9 @@
 use super::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Two minutes, in pieces.
-const PIECES: u64 = 12;
+const PIECES: usize = 12;
 const PIECE: u64 = 10_000;
-const WINDOW: u64 = PIECES * PIECE;
+const WINDOW: u64 = PIECES as u64 * PIECE;
 /// So many failures more than answers hold nothing back: a caller alone meets some, and there is nobody to protect.
 const FLOOR: u64 = 10;
 /// What is taken pays for so many more, which are saved up to so many.
@@ -25,7 +25,7 @@ const NUMBER: u64 = (1 << (64 - 2 * COUNT_BITS)) - 1;
 /// What the platform took and what it did not, over two minutes.
 #[derive(Debug)]
 pub struct Throttle {
-    pieces: [AtomicU64; PIECES as usize],
+    pieces: [AtomicU64; PIECES],
     /// The millisecond after the last failure; zero before the first.
     failed: AtomicU64,
     saved: AtomicU32,
@@ -82,8 +82,8 @@ impl Throttle {
             let piece = piece.load(Relaxed);
             // The number of a piece that is later by another's clock counts, too.
             let age = (now / PIECE).wrapping_sub(piece >> (2 * COUNT_BITS)) & NUMBER;
-            if age < PIECES || age == NUMBER {
-                failed += piece >> COUNT_BITS & COUNT;
+            if age < PIECES as u64 || age == NUMBER {
+                failed += (piece >> COUNT_BITS) & COUNT;
                 taken += piece & COUNT;
             }
         }
@@ -96,15 +96,14 @@ impl Throttle {
     }
 
     fn count(&self, now: u64, one: u64) {
-        let number = now / PIECE & NUMBER;
-        #[expect(clippy::cast_possible_truncation, reason = "less than a dozen")]
-        let piece = &self.pieces[(now / PIECE % PIECES) as usize];
+        let number = (now / PIECE) & NUMBER;
+        let piece = &self.pieces[(now / PIECE % PIECES as u64) as usize];
         let next = |piece: u64| {
             let of = piece >> (2 * COUNT_BITS);
             // One that is late counts in the piece that has come since.
             let is_same = of == number || number.wrapping_sub(of) & NUMBER > NUMBER / 2;
             let counts = if is_same { piece } else { number << (2 * COUNT_BITS) };
-            let is_full = counts / one & COUNT == COUNT;
+            let is_full = (counts / one) & COUNT == COUNT;
             Some(if is_full { counts } else { counts + one })
         };
         let _ = piece.fetch_update(Relaxed, Relaxed, next);

@@ -48,6 +48,7 @@ impl Rate {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "a nanosecond in years does not matter")]
 mod tests {
     use proptest::prelude::*;
 
