@@ -83,8 +83,11 @@ impl Bound {
         let readiness = Readiness::default();
         let starting = readiness.wait_for("the gRPC port");
         let budget = Budget::new(settings.server.max_buffered_bytes);
-        let client = Client::new(&settings.platform, &settings.events, Arc::clone(&budget));
+        let client = Client::new(settings, Arc::clone(&budget));
         let metrics = Metrics::new(settings.otlp.metrics.as_ref(), &settings.telemetry)?;
+        if settings.telemetry.caller_label {
+            metrics.limits().name_callers(settings.callers());
+        }
         let store = Store::start(&settings.deduplication, &metrics)?;
         let observed = store.clone();
         metrics.claims().observe_store(move || observed.as_ref().is_some_and(|store| store.trouble().is_some()));

@@ -71,11 +71,24 @@ config.{{ $section }}.{{ $key }} is the chart's own; the value for it is {{ $ins
 {{- end }}
 {{- end }}
 
-{{/* As the proxy has it: without tokens and certificates nobody has a name. */}}
+{{/* As the proxy has it: without tokens, certificates or a mesh's word nobody has a name. */}}
 {{- define "xpander-grpc-proxy.guard.callers" -}}
 {{- $hasCa := and .Values.tls.enabled .Values.tls.clientCa.enabled }}
-{{- $hasNames := or $hasCa (include "xpander-grpc-proxy.hasTokens" .) }}
+{{- $hasTokens := include "xpander-grpc-proxy.hasTokens" . }}
+{{- $hasNames := or $hasCa $hasTokens .Values.config.auth.caller_metadata }}
 {{- with .Values.config }}
+{{- if and .auth.caller_metadata (not .auth.mesh_only) }}
+config.auth.caller_metadata needs config.auth.mesh_only: callers could name themselves, where they reach the port past the mesh.
+{{- end }}
+{{- if and .auth.caller_metadata (or $hasCa $hasTokens) }}
+config.auth.caller_metadata and tokens or tls.clientCa.enabled both name callers; give one of them.
+{{- end }}
+{{- $rates := .limits.creates_per_second | default dict }}
+{{- range $caller := keys (.limits.burst | default dict) | sortAlpha }}
+{{- if not (or (hasKey $rates $caller) (hasKey $rates "*") (and $rates (eq $caller "*"))) }}
+config.limits.burst has {{ $caller }}, who has no rate in config.limits.creates_per_second.
+{{- end }}
+{{- end }}
 {{- if and .auth.allowed_clients (not $hasCa) }}
 config.auth.allowed_clients needs tls.clientCa.enabled: without it callers show no certificate.
 {{- end }}
@@ -85,6 +98,11 @@ config.auth.agents names callers, which needs tokens or tls.clientCa.enabled; wi
 {{- end }}
 {{- if without (.users.callers | default list) "*" }}
 config.users.callers names callers, which needs tokens or tls.clientCa.enabled; without them there is only "*".
+{{- end }}
+{{- range $setting := list "shares" "creates_per_second" "burst" }}
+{{- if omit (get $.Values.config.limits $setting | default dict) "*" }}
+config.limits.{{ $setting }} names callers, which needs tokens or tls.clientCa.enabled; without them there is only "*".
+{{- end }}
 {{- end }}
 {{- if .users.principal }}
 config.users.principal needs tokens or tls.clientCa.enabled: without them callers have no name.

@@ -7,7 +7,7 @@ schema knows that.
 
 {{/*
 One value in TOML. JSON's texts and lists are TOML's too. Helm's numbers may be floating-point ones, which would be
-written like 1.6777216e+07; the settings know only whole ones. The keys of maps are texts, so that any name may be one.
+written like 1.6777216e+07; only those with a fraction are meant to be. The keys of maps are texts, so that any name may be one.
 */}}
 {{- define "xpander-grpc-proxy.toml" -}}
 {{- if kindIs "map" . -}}
@@ -18,8 +18,10 @@ written like 1.6777216e+07; the settings know only whole ones. The keys of maps 
 {{ toRawJson . }}
 {{- else if kindIs "bool" . -}}
 {{ . }}
-{{- else -}}
+{{- else if eq (float64 .) (float64 (int64 .)) -}}
 {{ int64 . }}
+{{- else -}}
+{{ . }}
 {{- end -}}
 {{- end }}
 
@@ -65,7 +67,7 @@ deduplication:
 {{/* The whole file. What is empty is unset, so it is left out. */}}
 {{- define "xpander-grpc-proxy.settings" -}}
 {{- $own := include "xpander-grpc-proxy.ownSettings" . | fromYaml -}}
-{{- range $section := list "server" "platform" "agents" "auth" "users" "events" "deduplication" "telemetry" }}
+{{- range $section := list "server" "platform" "agents" "auth" "limits" "users" "events" "deduplication" "telemetry" }}
 {{- $lines := list }}
 {{- $settings := merge (dict) (get $own $section | default dict) (get $.Values.config $section | default dict) }}
 {{- range $key := keys $settings | sortAlpha }}

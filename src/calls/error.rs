@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     claims::Why,
     platform,
-    telemetry::Record,
+    telemetry::{Record, Shed},
     translate::{self, Violation},
 };
 
@@ -56,8 +56,11 @@ pub enum Kind {
     #[error("this caller may not list tasks: {0}")]
     ListsForbidden(&'static str),
     /// The proxy has as much to do as it may, of this.
-    #[error("the proxy is at its limit: {0}; come back a moment later")]
-    Overloaded(&'static str),
+    #[error("the proxy is at its limit: {}; come back a moment later", .0.setting())]
+    Overloaded(Shed),
+    /// The caller has as much as it may, of this; there may be more for it after this time, where that is known.
+    #[error("this caller is at its limit: {}; come back when it says so", .0.setting())]
+    Limited(Shed, Option<Duration>),
     /// The request's message did not arrive within `server.receive_timeout`.
     #[error("the request's message took too long to arrive (server.receive_timeout)")]
     Dawdling,

@@ -20,12 +20,13 @@ mod tests;
 mod tree;
 
 pub use self::keys::files::{secret_from, store_from, tokens_from};
-pub use self::keys::names::{DNS, SPIFFE, dns_name, is_of_certificate, spiffe_id};
+pub use self::keys::names::{DNS, SPIFFE, dns_name, is_caller, is_of_certificate, spiffe_id};
 pub use self::load::sources::Flags;
 pub use self::reference::show::show;
 pub use self::secret::{Secret, TokenHash};
 pub use self::tree::callers::{Auth, Tasks, TrustRequest, UserField, Users};
 pub use self::tree::deduplication::{Deduplication, WhenAway};
+pub use self::tree::limits::{Limits, Mode};
 pub use fault::Fault;
 pub use load::load;
 pub use otel::{Export, Otlp, OtlpProtocol};

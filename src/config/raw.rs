@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use ::config::{Value, ValueKind};
 
-use super::read::Problem;
+use super::read::{Problem, refused};
 
 /// A value that was given. Has no Debug, since it may be a secret.
 #[derive(Clone)]
@@ -15,7 +15,7 @@ pub enum Raw {
     /// Sorted by name: the order of a TOML table is lost.
     Table(BTreeMap<String, Self>),
     /// What a file writes like 1.10, of which only 1.1 is left.
-    Fraction,
+    Fraction(f64),
 }
 
 /// A pair of a map; as an error, the element that is none.
@@ -33,7 +33,15 @@ impl Raw {
             Self::Text(text) => Ok(text),
             Self::List(_) => Err("the value is a list".to_owned()),
             Self::Table(_) => Err("the value is a table".to_owned()),
-            Self::Fraction => Err("the value is a number with a fraction; a text has quotes".to_owned()),
+            Self::Fraction(_) => Err("the value is a number with a fraction; a text has quotes".to_owned()),
+        }
+    }
+
+    /// A number, with or without a fraction.
+    pub fn number(&self) -> Result<f64, Problem> {
+        match self {
+            Self::Fraction(number) => Ok(*number),
+            other => other.text()?.parse().map_err(|_| refused(other.text().unwrap_or_default())),
         }
     }
 
@@ -80,7 +88,7 @@ impl From<Value> for Raw {
                 Self::Table(pairs.into_iter().map(|(name, value)| (name, value.into())).collect())
             }
             ValueKind::Array(elements) => Self::List(elements.into_iter().map(Self::from).collect()),
-            ValueKind::Float(_) => Self::Fraction,
+            ValueKind::Float(number) => Self::Fraction(number),
             scalar => Self::Text(scalar.to_string()),
         }
     }

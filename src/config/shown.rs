@@ -30,6 +30,11 @@ pub fn table<N: ToString>(pairs: impl Iterator<Item = (N, String)>) -> String {
     if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) }
 }
 
+/// Numbers by name.
+pub fn numbers(numbers: &BTreeMap<String, impl ToString>) -> String {
+    table(numbers.iter().map(|(name, number)| (name, number.to_string())))
+}
+
 /// The callers who have tokens, and how many.
 pub fn tokens(tokens: &BTreeMap<String, Vec<TokenHash>>) -> String {
     let callers: Vec<_> = tokens.iter().map(|(caller, hashes)| format!("{caller}: {}", hashes.len())).collect();

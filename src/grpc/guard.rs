@@ -26,13 +26,13 @@ use super::{
         Connection,
         traffic::{Here, UnderWay},
     },
-    request::limits::Permit,
     response::{outgoing::Outgoing, status::refuse_at_the_door},
 };
 use crate::{
     calls::{Error, Kind},
     memory::{self, Account, LARGE, Place},
-    telemetry::{MethodKind, Record},
+    platform::Permit,
+    telemetry::{MethodKind, Record, Shed},
 };
 
 /// How long a call that has no more time has to send its last word. A caller that does not read it is not waited for.
@@ -118,7 +118,9 @@ impl Guard {
         };
         let closing = async {
             match self.record.method().kind {
-                MethodKind::Unary | MethodKind::Nothing => self.connection.drained().await,
+                MethodKind::Unary | MethodKind::Waiting | MethodKind::Stopping | MethodKind::Nothing => {
+                    self.connection.drained().await
+                }
                 MethodKind::Streaming => self.connection.closed().await,
                 // No call of the API: nothing waits for them.
                 MethodKind::Health | MethodKind::Reflection => {
@@ -138,7 +140,7 @@ impl Guard {
         tokio::select! {
             () = deadline => Kind::Deadline,
             kind = closing => kind,
-            () = displaced => Kind::Overloaded("server.max_other_streams"),
+            () = displaced => Kind::Overloaded(Shed::Others),
             () = self.account.gives_way() => Kind::Unread,
         }
     }

@@ -14,7 +14,7 @@ use super::{
     guard::Guard,
     request::{
         auth::Auth,
-        limits::{Limits, Permit},
+        limits::Limits,
         metadata,
         received::{Received, drain},
         whole::{Whole, full},
@@ -30,8 +30,9 @@ use crate::{
     calls::{Error, Kind},
     config,
     memory::Budget,
+    platform::Permit,
     proto::{TooLong, agent_service_server::AgentServiceServer},
-    telemetry::{Call, MethodKind, Metrics, Record, X_REQUEST_ID},
+    telemetry::{Call, MethodKind, Metrics, Record, Shed, X_REQUEST_ID},
 };
 
 /// How far a request id has been made unique, where that is less far than set.
@@ -148,16 +149,18 @@ fn admit(
     request: &Request<Incoming>,
 ) -> Result<Option<Permit>, Kind> {
     if connection.traffic.is_abused() {
-        return Err(Kind::Overloaded("server.max_resets_per_connection"));
+        return Err(Kind::Overloaded(Shed::Resets));
     }
-    if let Some(caller) = edge.auth.admit(record.method(), request.headers(), &connection.peer)? {
-        record.set_caller(caller);
+    let name = edge.auth.admit(record.method(), request.headers(), &connection.peer)?;
+    let (name, caller) = edge.limits.caller(&edge.auth, name.as_deref());
+    if let Some(name) = name {
+        record.set_caller(name);
     }
-    let caller = record.caller().map(|caller| &**caller);
-    if record.method().creates && edge.auth.agents(caller).is_some_and(BTreeSet::is_empty) {
+    let name = record.caller().map(|name| &**name);
+    if record.method().creates && edge.auth.agents(name).is_some_and(BTreeSet::is_empty) {
         return Err(Kind::AgentForbidden);
     }
-    edge.limits.take(record.method())
+    edge.limits.take(record, &caller)
 }
 
 async fn serve(
@@ -184,7 +187,8 @@ async fn serve(
     let whole = whole(edge, record, &request);
     let request = request.map(|body| Received::new(body, Arc::clone(record), Arc::clone(&guard.account), limit));
     let response = if is_of_the_api {
-        let mut room = edge.requests.begin();
+        // What always gets in finds room for its head and its few bytes.
+        let mut room = edge.requests.begin(record.method().kind == MethodKind::Stopping);
         if !room.resize(head) {
             return Ok(refuse_at_the_door(record, full()).into_http());
         }

@@ -19,7 +19,7 @@ use super::{
         status::code_name,
     },
 };
-use crate::telemetry::{Call, MethodKind};
+use crate::telemetry::Call;
 
 /// The largest piece that is handed out at once, in bytes: as large as a frame.
 const PIECE: usize = 16 << 10;
@@ -41,7 +41,7 @@ impl Sent {
         guard.answer().begin(head, body);
         if is_over {
             guard.release();
-        } else if call.record().method().kind == MethodKind::Unary {
+        } else if call.record().method().is_unary() {
             guard.finished();
         }
         Self { guard, call, is_over }
@@ -113,7 +113,7 @@ impl http_body::Body for Sent {
         let piece = answer.rest.len().min(PIECE);
         guard.account.offer(answer.rest.len());
         let piece = answer.rest.split_to(piece);
-        if answer.rest.is_empty() && self.call.record().method().kind == MethodKind::Unary {
+        if answer.rest.is_empty() && self.call.record().method().is_unary() {
             guard.release();
         }
         Poll::Ready(Some(Ok(Frame::data(piece))))

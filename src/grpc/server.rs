@@ -108,8 +108,8 @@ impl Server {
         let edge = Edge {
             agent: agent_service(service, &settings.server),
             others: others.routes().prepare(),
+            limits: Limits::new(settings, auth.names_callers()),
             auth,
-            limits: Limits::new(&settings.server),
             tls,
             metrics,
             budget,

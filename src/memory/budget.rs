@@ -48,6 +48,8 @@ pub struct Budget {
 pub struct Held {
     budget: Arc<Budget>,
     bytes: usize,
+    /// Whether there is room for a small one in any case.
+    always: bool,
 }
 
 /// What waits for one caller to take it; given back when it is dropped.
@@ -81,15 +83,15 @@ impl Budget {
 
     /// Holds so many bytes, once there is room for them. Bytes for which there never is are let in alone.
     pub async fn hold(self: &Arc<Self>, bytes: usize) -> Held {
-        let mut held = self.begin();
+        let mut held = self.begin(false);
         held.grow(bytes).await;
         held
     }
 
-    /// Holds nothing yet, for a request.
+    /// Holds nothing yet, for a request; for one that is small there is room `always`, where that is so.
     #[must_use]
-    pub fn begin(self: &Arc<Self>) -> Held {
-        Held { budget: Arc::clone(self), bytes: 0 }
+    pub fn begin(self: &Arc<Self>, always: bool) -> Held {
+        Held { budget: Arc::clone(self), bytes: 0, always }
     }
 
     /// The account of a new call.
@@ -170,7 +172,12 @@ impl Held {
             self.budget.give_back(less);
         }
         let most = self.budget.most;
-        self.try_grow(bytes, if bytes <= SMALL { most } else { most - most / 4 })
+        let most = match bytes {
+            ..=SMALL if self.always => usize::MAX,
+            ..=SMALL => most,
+            _ => most - most / 4,
+        };
+        self.try_grow(bytes, most)
     }
 
     /// How many bytes it holds.

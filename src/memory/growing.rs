@@ -32,7 +32,7 @@ impl Growing {
     /// Waits for it. May be dropped while it waits: what was held stays so.
     pub async fn make_room(&mut self, bytes: usize) {
         if !self.has_room(bytes) {
-            self.held.get_or_insert_with(|| self.budget.begin()).grow(bytes.next_power_of_two()).await;
+            self.held.get_or_insert_with(|| self.budget.begin(false)).grow(bytes.next_power_of_two()).await;
         }
     }
 }

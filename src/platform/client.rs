@@ -37,9 +37,10 @@ pub struct Client {
 impl Client {
     /// Makes the process's one client.
     #[must_use]
-    pub fn new(platform: &config::Platform, events: &config::Events, budget: Arc<Budget>) -> Self {
+    pub fn new(settings: &config::Settings, budget: Arc<Budget>) -> Self {
+        let platform = &settings.platform;
         let (agents, retries) = (Agents::new(platform.agent_cache_ttl), Retries::new(platform.retries));
-        Self { transport: Transport::new(platform, events, budget), agents, retries }
+        Self { transport: Transport::new(settings, budget), agents, retries }
     }
 
     /// The id to create tasks under for an agent that is asked for by id or name. Remembered for a few seconds; many
@@ -75,6 +76,14 @@ impl Client {
         let Loaded { id, name } = agent?;
         context.record.agent_loaded(&id, &name);
         Ok(id)
+    }
+
+    /// Asks whether a create may be sent, once for each, before all that leads to it.
+    ///
+    /// # Errors
+    /// While the platform is to be left alone.
+    pub fn may_create(&self, context: &Context) -> Result<(), Error> {
+        self.transport.ask(context, Route::CreateTask)
     }
 
     /// Creates a task from an encoded [`wire::CreateTask`], and notes in `progress` when it is on its way. Sent again only

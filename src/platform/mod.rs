@@ -1,6 +1,7 @@
 //! The HTTP client of the platform; knows no protobuf.
 
 mod agents;
+mod brake;
 mod client;
 mod codings;
 mod error;
@@ -25,4 +26,4 @@ pub use ids::{is_id, is_unreserved};
 pub use pool::BuildError;
 pub use progress::{Phase, Progress, State};
 pub use retry::pause;
-pub use transport::Context;
+pub use transport::{Context, Permit};

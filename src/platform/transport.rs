@@ -3,13 +3,12 @@
 //! Sends each request once: reqwest repeats one by itself only where HTTP/2 proves that it was not processed, and a create
 //! not even then, whose body it cannot copy.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use reqwest::{RequestBuilder, Response};
 use tokio::{
-    sync::OwnedSemaphorePermit,
     task::yield_now,
     time::{Instant, timeout, timeout_at},
 };
@@ -27,7 +26,7 @@ use super::{
 use crate::{
     config,
     memory::{self, Account, Budget, Growing, Held, UNCOUNTED, make_room},
-    telemetry::{Attempt, Record, Route, Sending, X_REQUEST_ID},
+    telemetry::{Attempt, MethodKind, Record, Route, Sending, Shed, X_REQUEST_ID},
 };
 
 // Made once: what comes as a text is checked, and copied, for each request.
@@ -44,6 +43,9 @@ const REFUSAL_TIME: Duration = Duration::from_secs(2);
 const REDIRECT: &str = "it is a redirect, and none is followed; platform.base_url is not the platform's own address, or \
                         begins with http:// where it should with https://";
 
+/// A call's share of the proxy, whatever that is made of.
+pub type Permit = Arc<dyn Debug + Send + Sync>;
+
 /// The limits of every exchange. Cheap to clone.
 #[derive(Clone)]
 pub struct Transport {
@@ -56,6 +58,8 @@ struct Limits {
     idle_timeout: Duration,
     max_event_bytes: usize,
     budget: Arc<Budget>,
+    /// Whether a brake that holds is only told of.
+    observes: bool,
 }
 
 /// The body of an answer that is read piece by piece; what is held of it is counted.
@@ -79,7 +83,7 @@ pub struct Context {
     /// What is told of the call, and by whom it is made.
     pub record: Arc<Record>,
     /// The call's share of the proxy, given back when all that it began is over, a create without its caller too.
-    pub permit: Option<Arc<OwnedSemaphorePermit>>,
+    pub permit: Option<Permit>,
     /// What the call's answer holds; none for work that serves several calls.
     pub account: Option<Arc<Account>>,
 }
@@ -100,13 +104,15 @@ impl Context {
 
 impl Transport {
     /// What the settings bound.
-    pub fn new(platform: &config::Platform, events: &config::Events, budget: Arc<Budget>) -> Self {
+    pub fn new(settings: &config::Settings, budget: Arc<Budget>) -> Self {
+        let config::Settings { platform, events, limits, .. } = settings;
         let limits = Limits {
             request_timeout: platform.request_timeout,
             max_answer_bytes: platform.max_answer_bytes,
             idle_timeout: events.idle_timeout,
             max_event_bytes: events.max_event_bytes,
             budget,
+            observes: limits.mode == config::Mode::Observe,
         };
         Self { limits: Arc::new(limits) }
     }
@@ -160,6 +166,26 @@ impl Transport {
         Ok(answer)
     }
 
+    /// Asks the brake of the call's key whether a request may be sent.
+    ///
+    /// # Errors
+    /// For one that is held.
+    pub fn ask(&self, context: &Context, route: Route) -> Result<(), Error> {
+        let record = &context.record;
+        // What ends spending is not held up by a read that it needs.
+        if record.method().kind == MethodKind::Stopping {
+            return Ok(());
+        }
+        context.credentials.brakes.ask(route).or_else(|error| {
+            record.braked(route);
+            if !self.limits.observes {
+                return Err(error);
+            }
+            record.observed(Shed::Platform);
+            Ok(())
+        })
+    }
+
     /// Sends a request once and reads its answer, within the time limit; tells how that went.
     pub(super) async fn exchange<T>(
         &self,
@@ -170,6 +196,10 @@ impl Transport {
     ) -> Result<(T, Attempt, Share), Error> {
         if context.is_late() {
             return Err(Error::Deadline);
+        }
+        // A create asks before all that leads to it.
+        if sending.route != Route::CreateTask {
+            self.ask(context, sending.route)?;
         }
         let request = request.header(X_API_KEY, context.credentials.key.clone());
         let request = request.header(X_REQUEST_ID, context.request_id.clone());
@@ -186,7 +216,9 @@ impl Transport {
             let response = decoded(response, sending)?;
             read(self.accepted(context, response, sending).await?, &share).await
         };
-        match self.in_time(context, exchange).await {
+        let exchanged = self.in_time(context, exchange).await;
+        context.credentials.brakes.hear(sending.route, exchanged.as_ref().err());
+        match exchanged {
             Ok(answer) => {
                 share.answered();
                 attempt.succeeded();
@@ -300,7 +332,7 @@ impl Unread {
             self.held = None;
         } else {
             let room = holding.next_power_of_two();
-            let held = self.held.get_or_insert_with(|| self.limits.budget.begin());
+            let held = self.held.get_or_insert_with(|| self.limits.budget.begin(false));
             held.grow(room).await;
         }
         match piece(&mut self.response, self.size).await {

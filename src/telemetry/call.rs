@@ -107,6 +107,11 @@ impl Call {
             attached = Attached::words(record.attached.load(Relaxed)),
             reason = record.reason.get(),
             cause = record.cause.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            limit = match end {
+                End::Shed(shed) => Some(shed.setting()),
+                _ => None,
+            },
+            observed = record.observed.get().map(|shed| shed.setting()),
             end = end.word(),
             "call"
         );

@@ -16,6 +16,10 @@ pub struct Method {
 pub enum Kind {
     /// The API, with one answer.
     Unary,
+    /// The same, which waits for minutes.
+    Waiting,
+    /// The same, which ends what others begin.
+    Stopping,
     /// The API, with a stream of answers.
     Streaming,
     /// `grpc.health.v1`.
@@ -32,8 +36,8 @@ static METHODS: [Method; 14] = [
     Method::new("xpander.agent.v1.AgentService/StreamEvents", Kind::Streaming),
     Method::create("xpander.agent.v1.AgentService/InvokeStream", Kind::Streaming),
     Method::new("xpander.agent.v1.AgentService/GetTask", Kind::Unary),
-    Method::new("xpander.agent.v1.AgentService/WaitTask", Kind::Unary),
-    Method::new("xpander.agent.v1.AgentService/StopTask", Kind::Unary),
+    Method::new("xpander.agent.v1.AgentService/WaitTask", Kind::Waiting),
+    Method::new("xpander.agent.v1.AgentService/StopTask", Kind::Stopping),
     Method::new("xpander.agent.v1.AgentService/ListAgents", Kind::Unary),
     Method::new("xpander.agent.v1.AgentService/ListTasks", Kind::Unary),
     Method::new("xpander.agent.v1.AgentService/GetTaskActivity", Kind::Streaming),
@@ -56,7 +60,13 @@ impl Method {
     /// Whether it is the API's own.
     #[must_use]
     pub fn is_of_the_api(&self) -> bool {
-        matches!(self.kind, Kind::Unary | Kind::Streaming)
+        self.is_unary() || self.kind == Kind::Streaming
+    }
+
+    /// Whether it is the API's own, with one answer.
+    #[must_use]
+    pub fn is_unary(&self) -> bool {
+        matches!(self.kind, Kind::Unary | Kind::Waiting | Kind::Stopping)
     }
 
     /// The method of a request's path.

@@ -1,7 +1,7 @@
 //! The metrics: one set of instruments, read as Prometheus text and, where set, sent over OTLP.
 //!
 //! One registry per running proxy, no globals. Labels come from closed sets: never an id, a key, a version, a prompt or
-//! a caller's name.
+//! a caller's name, unless the settings name it and ask for that.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,6 +20,7 @@ use super::{
     method::{Kind, Method},
     otlp::{self, ExportError},
     route::Route,
+    shed::Limits,
 };
 use crate::{
     config::{self, Export},
@@ -45,6 +46,7 @@ struct Instruments {
     request_duration: Histogram<f64>,
     first_event: Histogram<f64>,
     calls: UpDownCounter<i64>,
+    waits: UpDownCounter<i64>,
     streams: UpDownCounter<i64>,
     events: Counter<u64>,
     /// The label of each event type, by its number; the first one is for those this version does not know.
@@ -53,7 +55,7 @@ struct Instruments {
     gaps: Counter<u64>,
     reconnects: Counter<u64>,
     retries: Counter<u64>,
-    shed: Counter<u64>,
+    limits: Limits,
     lookups: Counter<u64>,
     unknown_creates: Counter<u64>,
     refused_connections: Counter<u64>,
@@ -146,7 +148,8 @@ impl Metrics {
 
     fn under_way(&self, method: &Method, change: i64) {
         match method.kind {
-            Kind::Unary => self.instruments.calls.add(change, &[]),
+            Kind::Unary | Kind::Stopping => self.instruments.calls.add(change, &[]),
+            Kind::Waiting => self.instruments.waits.add(change, &[]),
             Kind::Streaming => self.instruments.streams.add(change, &[]),
             Kind::Health | Kind::Reflection | Kind::Nothing => {}
         }
@@ -182,8 +185,10 @@ impl Metrics {
         self.instruments.retries.add(1, &route.attributes());
     }
 
-    pub(super) fn shed(&self, method: &'static Method) {
-        self.instruments.shed.add(1, &[KeyValue::new("rpc.method", method.name)]);
+    /// Those of calls that met a limit.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.instruments.limits
     }
 
     pub(super) fn lookup(&self, is_known: bool) {
@@ -227,7 +232,8 @@ impl Instruments {
                 "How long requests to the platform took, each attempt by itself, to the end of the answer; event streams as long as they were open.",
             ),
             first_event: seconds("xpander.first_event.duration", "How long streaming calls took to their first event."),
-            calls: gauge("xpander.calls.active", "{call}", "Unary calls under way."),
+            calls: gauge("xpander.calls.active", "{call}", "Short calls under way: unary ones but WaitTask."),
+            waits: gauge("xpander.waits.active", "{call}", "Calls of WaitTask under way."),
             streams: gauge("xpander.streams.active", "{call}", "Streaming calls under way."),
             events: counter("xpander.events", "{event}", "Events sent to callers, by type."),
             event_types: event_types(),
@@ -243,7 +249,7 @@ impl Instruments {
                 "Attempts to open a broken event stream again.",
             ),
             retries: counter("xpander.platform.retries", "{request}", "Requests to the platform that were sent again."),
-            shed: counter("xpander.calls.shed", "{call}", "Calls refused because too many were under way."),
+            limits: Limits::new(meter),
             lookups: counter("xpander.agent.lookups", "{lookup}", "Agents looked up, by whether they were remembered."),
             unknown_creates: counter(
                 "xpander.creates.unknown",
@@ -284,6 +290,7 @@ impl Instruments {
     /// A counter that is not there until it counts hides its first step from whoever computes rates.
     fn begin_at_zero(&self) {
         self.calls.add(0, &[]);
+        self.waits.add(0, &[]);
         self.streams.add(0, &[]);
         let events = [&self.skipped, &self.gaps, &self.reconnects, &self.unknown_creates];
         for counter in events.into_iter().chain([&self.refused_connections, &self.malformed_requests]) {
@@ -294,9 +301,6 @@ impl Instruments {
         }
         for route in Route::ALL {
             self.retries.add(0, &route.attributes());
-        }
-        for method in Method::of_the_api() {
-            self.shed.add(0, &[KeyValue::new("rpc.method", method.name)]);
         }
         for is_known in [true, false] {
             self.lookups.add(0, &[found(is_known)]);

@@ -14,6 +14,7 @@ mod metrics;
 mod otlp;
 mod record;
 mod route;
+mod shed;
 mod trace;
 
 use std::panic::{self, PanicHookInfo};
@@ -39,6 +40,7 @@ pub use self::{
     otlp::ExportError,
     record::{Attached, End, Record},
     route::Route,
+    shed::{Limits, Shed},
 };
 use crate::config::Settings;
 

@@ -20,6 +20,7 @@ use super::{
     gen_ai::{self, Facts},
     method::Method,
     route::Route,
+    shed::Shed,
     trace::Trace,
 };
 use crate::proto::{EventType, Task};
@@ -63,6 +64,8 @@ pub struct Record {
     /// Why a connection to the platform failed last.
     pub(super) cause: Mutex<Option<String>>,
     pub(super) end: OnceLock<End>,
+    /// The limit that it would have met, were limits enforced.
+    pub(super) observed: OnceLock<Shed>,
     is_complete: AtomicBool,
     may_have_created: AtomicBool,
     is_alone: AtomicBool,
@@ -79,8 +82,8 @@ pub enum End {
     Deadline,
     /// The platform failed: it could not be reached, broke off, was too slow, or answered with a 5xx or nonsense.
     PlatformBroke,
-    /// Too much was under way.
-    Shed,
+    /// It met a limit that another time it would not have met.
+    Shed(Shed),
     /// The proxy shut down, or aged the connection, and had no more time for it.
     Drained,
     /// Its caller has no right to it.
@@ -131,6 +134,7 @@ impl Record {
             reason: OnceLock::new(),
             cause: Mutex::default(),
             end: OnceLock::new(),
+            observed: OnceLock::new(),
             is_complete: AtomicBool::new(false),
             may_have_created: AtomicBool::new(false),
             is_alone: AtomicBool::new(false),
@@ -357,9 +361,23 @@ impl Record {
 
     /// Notes why the call ends, where that is not how calls usually do. The first word counts.
     pub fn ended(&self, end: End) {
-        if self.end.set(end).is_ok() && end == End::Shed {
-            self.metrics.shed(self.method);
+        if self.end.set(end).is_ok()
+            && let End::Shed(shed) = end
+        {
+            self.metrics.limits().shed(self.method, shed, self.caller().map(|caller| &**caller));
         }
+    }
+
+    /// Notes a limit that the call would have met, were limits enforced. The first one counts.
+    pub fn observed(&self, shed: Shed) {
+        if self.observed.set(shed).is_ok() {
+            self.metrics.limits().observed(self.method, shed, self.caller().map(|caller| &**caller));
+        }
+    }
+
+    /// Notes a request that was not sent, since the platform wants to be left alone.
+    pub fn braked(&self, route: Route) {
+        self.metrics.limits().braked(route);
     }
 
     pub(super) fn platform_asked(&self) {
@@ -402,7 +420,7 @@ impl End {
             Self::CallerLeft => "caller left",
             Self::Deadline => "deadline",
             Self::PlatformBroke => "platform broke",
-            Self::Shed => "shed",
+            Self::Shed(_) => "shed",
             Self::Drained => "drained",
             Self::Refused => "refused",
         }

@@ -22,6 +22,13 @@ WRONG = {
     "allowed clients without a client CA": ({"config": {"auth": {"allowed_clients": ["a.io"]}}}, ["allowed_clients", "tls.clientCa"]),
     "agents of callers without names": ({"config": {"auth": {"agents": {"reports": ["echo"]}}}}, ["auth.agents", "tokens"]),
     "gateways without names": ({"config": {"users": {"callers": ["gateway"]}}}, ["users.callers", "tokens"]),
+    "limits of callers without names": ({"config": {"limits": {"shares": {"reports": 0.2}}}}, ["limits.shares", "tokens"]),
+    "a burst without a rate": ({"config": {"limits": {"burst": {"*": 5}}}}, ["limits.burst", "limits.creates_per_second"]),
+    "a mesh's word that others may say": ({"config": {"auth": {"caller_metadata": "x-caller"}}}, ["caller_metadata", "mesh_only"]),
+    "names from a mesh and from tokens": (
+        {"tokens": {"hashes": {"a": HASH}}, "config": {"auth": {"caller_metadata": "x-caller", "mesh_only": True}}},
+        ["caller_metadata", "tokens"],
+    ),
     "principals without names": ({"config": {"users": {"principal": True}}}, ["users.principal", "tokens"]),
     "users without e-mail": ({"config": {"users": {"metadata": {"id": "x-id"}}}}, ["users.metadata", "email"]),
     "one hash for two callers": ({"tokens": {"hashes": {"a": HASH, "b": [HASH.upper()]}}}, ["tokens.hashes"]),

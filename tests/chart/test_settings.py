@@ -29,7 +29,7 @@ OWNED = {
     "deduplication.store_ca_file": "deduplication",
 }
 # In words, since their defaults are none or all.
-EMPTY = {"agents.default_id": "", "auth.agents": {}}
+EMPTY = {"agents.default_id": "", "auth.agents": {}, "auth.caller_metadata": ""}
 
 
 @pytest.mark.parametrize("file", ci_values(), ids=lambda file: file.stem)

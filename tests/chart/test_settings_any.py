@@ -31,6 +31,17 @@ def settings_of(sections: dict) -> dict[str, dict]:
 SETTINGS = {name: samples(each, ROUNDS) for name, each in settings_of(at(values_schema(), "config")).items()}
 # An e-mail address makes the user, so metadata without one is refused by a guard.
 SETTINGS["users.metadata"] = [{"email": "x-mail", **each} if each else each for each in SETTINGS["users.metadata"]]
+# Nobody may have a name that no certificate that is let in has; here are tokens, whose file may bring any.
+for setting in ("shares", "creates_per_second", "burst"):
+    name = f"limits.{setting}"
+    SETTINGS[name] = [{key: value for key, value in each.items() if not re.match("spiffe://|dns:", key)} for each in SETTINGS[name]]
+# Helm lays maps over those of values.yaml.
+SETTINGS["limits.shares"] = [{"*": 0.5, **each} for each in SETTINGS["limits.shares"]]
+# A burst is a rate's.
+for rates, bursts in zip(SETTINGS["limits.creates_per_second"], SETTINGS["limits.burst"], strict=True):
+    rates.update({caller: 1.5 for caller in bursts if caller not in rates})
+# Here callers have names already, so that a mesh gives none.
+SETTINGS["auth.caller_metadata"] = [""] * ROUNDS
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))

@@ -64,7 +64,7 @@ fn every_metric_of_the_code_is_in_the_table_for_operators() {
     let page = fs::read_to_string("docs/operations.md").expect("the page");
     let told = page.lines().filter(|line| line.starts_with("| `")).collect::<Vec<_>>().concat();
     let mut count = 0;
-    for file in ["metrics", "claims", "cost", "gen_ai"] {
+    for file in ["metrics", "claims", "cost", "gen_ai", "shed"] {
         let code = fs::read_to_string(format!("src/telemetry/{file}.rs")).expect("the code");
         for name in code.split('"').skip(1).step_by(2).filter(|word| is_metric(word)) {
             count += 1;

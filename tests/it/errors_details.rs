@@ -169,9 +169,10 @@ async fn a_create_that_was_refused_says_when_to_come_back_and_an_unknown_one_doe
         Reply::Http(status, vec![("retry-after", "7".to_owned())], b"{}".to_vec())
     };
     let platform = Platform::start(failing(later)).await;
-    let proxy = Proxy::start(&platform.base_url()).await;
     for (case, seconds) in [("429", Some(7)), ("503", Some(7)), ("502", None), ("504", None)] {
         for at in [At::Create, At::StreamCreate] {
+            // What one is told holds for all that come after it.
+            let proxy = Proxy::start(&platform.base_url()).await;
             let failure = at.fail(&proxy.client(), case, None).await;
             assert_eq!(failure.retry_seconds, seconds, "{at:?} {case}");
         }

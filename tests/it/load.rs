@@ -10,7 +10,7 @@ mod slow;
 mod slow_connections;
 mod unread;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use tokio::sync::Notify;
@@ -29,14 +29,14 @@ const STREAM: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncont
 
 /// A platform under load, with a proxy before it: its tasks go on and on, what has `held` in its path is answered when
 /// the test says so, and its streams are silent.
-struct Busy {
+pub struct Busy {
     platform: Platform,
-    proxy: Proxy,
+    pub proxy: Proxy,
     go_on: Arc<Notify>,
 }
 
 impl Busy {
-    async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let go_on = Arc::new(Notify::new());
         let told = Arc::clone(&go_on);
         let platform = Platform::start(move |request| {
@@ -58,16 +58,16 @@ impl Busy {
     }
 
     /// How many requests with this in their method and path the platform has seen.
-    fn seen(&self, what: &str) -> usize {
+    pub fn seen(&self, what: &str) -> usize {
         self.platform.paths().iter().filter(|path| path.contains(what)).count()
     }
 
     /// A value on `/metrics`, of this method.
-    async fn metric(&self, name: &str, method: &str) -> String {
+    pub async fn metric(&self, name: &str, method: &str) -> String {
         metric(&self.proxy.admin, name, method).await
     }
 
-    async fn has_seen(&self, what: &str, count: usize) {
+    pub async fn has_seen(&self, what: &str, count: usize) {
         until(what, async || self.seen(what) >= count).await;
     }
 }
@@ -83,7 +83,7 @@ pub async fn metric(admin: &str, name: &str, method: &str) -> String {
 }
 
 /// Asks again and again until it is so.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     within(what, async {
         while !is_so().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -111,7 +111,7 @@ async fn until_a_call_is_admitted(client: &Client) {
     .await;
 }
 
-fn is_shed(failure: &Failure, setting: &str) {
+pub fn is_shed(failure: &Failure, setting: &str) {
     assert_eq!((failure.code, &*failure.reason), (Code::ResourceExhausted, "PROXY_OVERLOADED"), "{failure:?}");
     assert_eq!((failure.retry_seconds, failure.message.contains(setting)), (Some(1), true), "{failure:?}");
 }

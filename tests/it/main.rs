@@ -30,6 +30,7 @@ mod errors_abandoned;
 mod errors_create;
 mod errors_details;
 mod errors_sizes;
+mod fair;
 mod faults;
 mod guard;
 mod hostile;

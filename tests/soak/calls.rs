@@ -10,7 +10,10 @@ use tokio::time::timeout;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 
-use super::ledger::Ledger;
+use super::{CALLERS_BY_NAME, ledger::Ledger};
+
+/// The caller that asks for more than it may have.
+const GREEDY: &str = CALLERS_BY_NAME[0].0;
 
 /// No call takes longer: it would hang.
 pub const PATIENCE: Duration = Duration::from_secs(40);
@@ -45,6 +48,7 @@ pub struct Failure {
 #[derive(Clone)]
 pub struct Desk {
     pub marker: String,
+    pub caller: &'static str,
     pub ledger: Arc<Ledger>,
 }
 
@@ -99,6 +103,12 @@ impl Desk {
             tonic_types::ErrorInfo::new("", "", HashMap::new())
         });
         self.ledger.count(&format!("end {name} {:?} {}", status.code(), info.reason));
+        if info.reason == "CALLER_LIMITED" {
+            self.ledger.count(&format!("limited {}", self.caller));
+            if self.caller != GREEDY {
+                self.wrong(format!("{name} of {} met a limit of another caller: {status:?}", self.caller));
+            }
+        }
         let is_expected = match status.code() {
             Code::Unavailable | Code::ResourceExhausted | Code::Internal => true,
             Code::DeadlineExceeded => {

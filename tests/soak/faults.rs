@@ -78,10 +78,11 @@ fn anywhere(rng: &mut Rng, route: Route) -> Fault {
 }
 
 fn refusal(rng: &mut Rng, status: u16) -> Fault {
-    let retry_after = match rng.u32(..10) {
-        0..6 => None,
-        6 => Some("0".to_owned()),
-        7 | 8 => Some("1".to_owned()),
+    // A wait holds for everybody: with many of them little else would be seen.
+    let retry_after = match rng.u32(..200) {
+        0..140 => None,
+        140..160 => Some("0".to_owned()),
+        160 => Some("1".to_owned()),
         _ => Some("Thu, 01 Jan 2026 00:00:00 GMT".to_owned()),
     };
     Fault::Answer { status, body: FaultBody::Json(json!({ "detail": "by lot" })), retry_after }

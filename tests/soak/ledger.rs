@@ -42,6 +42,11 @@ impl Ledger {
         }
     }
 
+    /// How often something was counted.
+    pub fn counted(&self, what: &str) -> u64 {
+        locked(&self.counts).get(what).copied().unwrap_or_default()
+    }
+
     /// A promise that was broken, and to whom.
     pub fn wrong(&self, marker: &str, what: impl AsRef<str>) {
         let what = what.as_ref();

@@ -28,8 +28,8 @@ use std::{
 
 use world::World;
 
-/// How many callers are under way at once.
-const CALLERS: usize = 200;
+/// How many are under way at once, and whose they are: one is greedy, and may create less than it tries to.
+const CALLERS_BY_NAME: [(&str, usize); 3] = [("greedy", 100), ("modest", 50), ("other", 50)];
 /// The longest soak.
 const LONGEST: u64 = 120;
 

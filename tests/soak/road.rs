@@ -5,15 +5,21 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response};
+use http::{Request, Response, header};
 use tonic::{body::Body, codegen::StdError, transport::Channel};
 use tower::Service;
 
 use super::direct::Direct;
 
-/// A connection.
+/// A connection of one caller, whose token is its name.
 #[derive(Clone)]
-pub enum Road {
+pub struct Road {
+    pub caller: &'static str,
+    pub way: Way,
+}
+
+#[derive(Clone)]
+pub enum Way {
     Tonic(Channel),
     Direct(Direct),
 }
@@ -24,19 +30,21 @@ impl Service<Request<Body>> for Road {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(match self {
-            Self::Tonic(road) => ready!(road.poll_ready(cx)).map_err(Into::into),
-            Self::Direct(road) => ready!(road.poll_ready(cx)).map_err(Into::into),
+        Poll::Ready(match &mut self.way {
+            Way::Tonic(road) => ready!(road.poll_ready(cx)).map_err(Into::into),
+            Way::Direct(road) => ready!(road.poll_ready(cx)).map_err(Into::into),
         })
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match self {
-            Self::Tonic(road) => {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let token = format!("Bearer {}", self.caller).parse().expect("a header");
+        request.headers_mut().insert(header::AUTHORIZATION, token);
+        match &mut self.way {
+            Way::Tonic(road) => {
                 let answer = road.call(request);
                 Box::pin(async { Ok(answer.await?) })
             }
-            Self::Direct(road) => {
+            Way::Direct(road) => {
                 let answer = road.call(request);
                 Box::pin(async { Ok(answer.await?.map(Body::new)) })
             }

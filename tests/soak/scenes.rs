@@ -22,8 +22,9 @@ use super::{
 
 pub type Client = AgentServiceClient<Road>;
 
-/// The connections that all callers share.
+/// The connections of one caller, which all that it does share.
 pub struct Clients {
+    pub caller: &'static str,
     pub tonic: Vec<Client>,
     pub direct: Vec<Client>,
 }
@@ -40,7 +41,7 @@ impl Scene {
     pub fn new(number: u64, seed: u64, clients: Arc<Clients>, ledger: Arc<Ledger>) -> Self {
         let mut rng = Rng::with_seed(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let job = Job::random(number, &mut rng);
-        let desk = Desk { marker: job.marker.clone(), ledger };
+        let desk = Desk { marker: job.marker.clone(), caller: clients.caller, ledger };
         Self { job, desk, clients, rng }
     }
 

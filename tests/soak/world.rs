@@ -9,12 +9,13 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use sha2::{Digest as _, Sha256};
 use tokio::{
     runtime::{Builder, Handle, Runtime},
     time::{Instant, interval, sleep, timeout},
 };
 use xpander_grpc_proxy::{
-    config::Settings,
+    config::{Settings, TokenHash},
     proto::{
         GetTaskRequest, InvokeStreamRequest, StopTaskRequest, StreamEventsRequest, WaitTaskRequest,
         agent_service_client::AgentServiceClient, invoke_stream_response::Item,
@@ -23,14 +24,14 @@ use xpander_grpc_proxy::{
 };
 
 use super::{
-    CALLERS,
+    CALLERS_BY_NAME,
     direct::Direct,
     faults::Faults,
     jobs::Job,
     leaks::Held,
     ledger::{Claim, Ledger},
     proxy::{Proxy, settings},
-    road::Road,
+    road::{Road, Way},
     scenes::{Client, Clients, Scene},
     transcript::Transcript,
 };
@@ -73,13 +74,22 @@ impl World {
     async fn run(self, time: Duration, edge: &Handle, idle: Held) {
         let mut faults = Faults::new(self.seed, Arc::clone(&self.ledger));
         self.sandbox.choose_faults(move |route| faults.draw(route));
-        let clients = Arc::new(self.clients().await);
+        let mut clients = Vec::new();
+        for (caller, count) in CALLERS_BY_NAME {
+            clients.push((Arc::new(self.clients(caller).await), count));
+        }
         let callers = self.callers(&clients, time);
         if timeout(time + AFTERMATH, self.census_until(callers)).await.is_err() {
             self.ledger.wrong("the callers", "are not done");
         }
         self.sandbox.choose_faults(|_| None);
-        join_all((0..PLAIN_JOBS).map(|number| self.plain(number, &clients.tonic[0]))).await;
+        if self.ledger.counted("limited greedy") == 0 {
+            self.ledger.wrong("the greedy caller", "met no limit");
+        }
+        // What the platform asked for at last, it asked for a second.
+        sleep(Duration::from_secs(2)).await;
+        let modest = &clients[1].0.tonic[0];
+        join_all((0..PLAIN_JOBS).map(|number| self.plain(number, modest))).await;
         if timeout(AFTERMATH, self.sandbox.until_open_streams(0)).await.is_err() {
             self.ledger.wrong("the sandbox", format!("{} streams are still open", self.sandbox.open_streams()));
         }
@@ -94,21 +104,22 @@ impl World {
         }
     }
 
-    async fn clients(&self) -> Clients {
+    async fn clients(&self, caller: &'static str) -> Clients {
         let origin: http::Uri = self.proxy.grpc.parse().expect("a URL");
-        let client = |road| AgentServiceClient::with_origin(road, origin.clone());
-        let mut clients = Clients { tonic: Vec::new(), direct: Vec::new() };
+        let client = |way| AgentServiceClient::with_origin(Road { caller, way }, origin.clone());
+        let mut clients = Clients { caller, tonic: Vec::new(), direct: Vec::new() };
         for _ in 0..CONNECTIONS {
-            clients.tonic.push(client(Road::Tonic(self.proxy.channel())));
-            clients.direct.push(client(Road::Direct(Direct::connect(&self.proxy).await)));
+            clients.tonic.push(client(Way::Tonic(self.proxy.channel())));
+            clients.direct.push(client(Way::Direct(Direct::connect(&self.proxy).await)));
         }
         clients
     }
 
     /// The callers, each with job after job until the time is over.
-    fn callers(&self, clients: &Arc<Clients>, time: Duration) -> impl Future<Output = ()> + use<> {
+    fn callers(&self, clients: &[(Arc<Clients>, usize)], time: Duration) -> impl Future<Output = ()> + use<> {
         let (number, end) = (Arc::new(AtomicU64::new(PLAIN_JOBS)), Instant::now() + time);
-        let callers = (0..CALLERS).map(|_| {
+        let clients = clients.iter().flat_map(|(clients, count)| std::iter::repeat_n(clients, *count));
+        let callers = clients.map(|clients| {
             let (clients, ledger) = (Arc::clone(clients), Arc::clone(&self.ledger));
             let (number, seed) = (Arc::clone(&number), self.seed);
             tokio::spawn(async move {
@@ -224,5 +235,9 @@ fn impatient(base_url: &str) -> Settings {
     settings.platform.pool_idle_timeout = Duration::from_secs(1);
     settings.events.idle_timeout = Duration::from_millis(500);
     settings.events.reconnect_budget = Duration::from_secs(2);
+    for (name, _) in CALLERS_BY_NAME {
+        settings.auth.tokens.insert(name.to_owned(), vec![TokenHash(Sha256::digest(name).into())]);
+    }
+    settings.limits.creates_per_second = [("greedy".to_owned(), 20.0)].into();
     settings
 }

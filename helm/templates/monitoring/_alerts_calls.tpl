@@ -54,14 +54,20 @@
   expr: {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" . "how" "increase" "of" "xpander_calls_shed_total" "over" "5m") }} > 0
   for: 5m
   {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
-    "summary" "Calls are refused because too many are under way"
-    "description" "{{ $labels.namespace }}/{{ $labels.job }} has refused about {{ $value | humanize }} calls in five minutes. Scale out, or raise server.max_calls or server.max_streams.") | nindent 2 }}
+    "summary" "Calls are refused by a limit"
+    "description" "{{ $labels.namespace }}/{{ $labels.job }} has refused about {{ $value | humanize }} calls in five minutes. xpander_reason has the limit: where it is server.max_…, scale out or raise it; where it is a caller's (limits.…), look at the caller; where it is platform, at the platform.") | nindent 2 }}
 - alert: XpanderGrpcProxyNearCallLimit
   expr: max by (namespace, job, pod) (xpander_calls_active{ {{- $series -}} }) / {{ include "xpander-grpc-proxy.metrics.maxCalls" . }} > {{ $thresholds.limitShare }}
   for: 5m
   {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
     "summary" "A replica is near its limit of calls"
     "description" "{{ $labels.namespace }}/{{ $labels.pod }} is at {{ $value | humanizePercentage }} of server.max_calls. Scale out; where other replicas are idle, have the mesh balance each call.") | nindent 2 }}
+- alert: XpanderGrpcProxyNearWaitLimit
+  expr: max by (namespace, job, pod) (xpander_waits_active{ {{- $series -}} }) / {{ include "xpander-grpc-proxy.metrics.maxWaits" . }} > {{ $thresholds.limitShare }}
+  for: 5m
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
+    "summary" "A replica is near its limit of calls that wait"
+    "description" "{{ $labels.namespace }}/{{ $labels.pod }} is at {{ $value | humanizePercentage }} of server.max_waits. Scale out, or raise it.") | nindent 2 }}
 - alert: XpanderGrpcProxyNearAnswerLimit
   expr: max by (namespace, job, pod) (xpander_answers_size_bytes{ {{- $series -}} }) / {{ include "xpander-grpc-proxy.metrics.maxBufferedBytes" . }} > {{ $thresholds.limitShare }}
   for: 5m

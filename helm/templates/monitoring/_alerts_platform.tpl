@@ -27,6 +27,14 @@
     "summary" "The platform refuses the proxy's key"
     "description" "The platform answers {{ $labels.http_response_status_code }} to {{ $labels.namespace }}/{{ $labels.job }}: the key is wrong or expired (401), or may not do what it is asked for (403).") | nindent 2 }}
 {{- end }}
+- alert: XpanderGrpcProxyPlatformBraked
+  expr: |-
+    {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" . "of" "xpander_platform_braked_total" "over" "5m") }}
+      > {{ include "xpander-grpc-proxy.alerts.sum" (merge (dict "over" "5m") $requests) }}
+  for: 5m
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "severity" "warning"
+    "summary" "More requests are held back than are sent to the platform"
+    "description" "{{ $labels.namespace }}/{{ $labels.job }} holds back {{ $value | humanize }} requests a second, since the platform has asked to be left alone, or fails. The log says which, and what it asked for.") | nindent 2 }}
 - alert: XpanderGrpcProxyPlatformRetries
   expr: |-
     {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" . "of" "xpander_platform_retries_total" "over" "5m") }}

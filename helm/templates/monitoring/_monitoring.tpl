@@ -31,6 +31,9 @@ metricRelabelings:
 {{- define "xpander-grpc-proxy.metrics.maxCalls" -}}
 {{- dig "server" "max_calls" 5000 (default (dict) .Values.config) | int64 }}
 {{- end }}
+{{- define "xpander-grpc-proxy.metrics.maxWaits" -}}
+{{- dig "server" "max_waits" 5000 (default (dict) .Values.config) | int64 }}
+{{- end }}
 {{- define "xpander-grpc-proxy.metrics.maxStreams" -}}
 {{- dig "server" "max_streams" 10000 (default (dict) .Values.config) | int64 }}
 {{- end }}

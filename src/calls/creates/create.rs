@@ -183,6 +183,7 @@ impl Life {
     /// Loads the agent and sends the create, once.
     async fn send(&mut self, mut create: Create) -> Result<Box<wire::Task>, Error> {
         let (context, platform) = (&self.context, &self.calls.shared.platform);
+        platform.may_create(context)?;
         let agent_id = platform.agent_id(context, &create.agent, create.version.as_deref()).await?;
         self.calls.pin(context, &mut create.version, &agent_id);
         if let Some(attempt) = &mut self.attempt

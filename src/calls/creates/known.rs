@@ -46,7 +46,10 @@ pub(in crate::calls) fn ended(phase: Phase, answer: &Result<Box<proto::Task>, Er
             platform::Error::Refused(refusal) => Why::Refused(refusal.status),
             platform::Error::Unreadable { status, .. } => Why::Unreadable(*status),
             platform::Error::Timeout(_) | platform::Error::Deadline => Why::TimedOut,
-            platform::Error::Lost(_) | platform::Error::Connect(_) | platform::Error::Unprocessed(_) => Why::Lost,
+            platform::Error::Lost(_)
+            | platform::Error::Connect(_)
+            | platform::Error::Unprocessed(_)
+            | platform::Error::Braked { .. } => Why::Lost,
         }),
         Err(_) => End::Unknown(Why::Abandoned),
     }

@@ -75,6 +75,7 @@ impl Follow {
             outage: Outage { since: now, began: None, attempts: 0, by_id: last_id.is_some() },
             history: History::new(last_id, micros(now.into())),
             wish: Duration::ZERO,
+            pause: Duration::ZERO,
             gap: None,
             held: None,
             given_id: String::new(),

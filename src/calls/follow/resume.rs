@@ -67,7 +67,11 @@ impl Follow {
     async fn reconnect(&mut self, just_created: bool) -> Result<(), Error> {
         let stream = match self.open_again(just_created).await {
             Ok(stream) => Some(stream),
-            Err(error) if may_pass(&error) || error.http_status() == Some(404) => None,
+            Err(error) if may_pass(&error) || error.http_status() == Some(404) => {
+                // The next attempt leaves the platform alone for as long as it wants to be.
+                self.pause = error.retry_after().unwrap_or_default().min(LONGEST_RETRY);
+                None
+            }
             Err(error) => return Err(self.broken(error.into())),
         };
         // As at the beginning: the stream first, then the task.
@@ -115,7 +119,7 @@ impl Follow {
 
     /// Waits before a reconnection, at least as long as the platform wishes and a random while more.
     async fn wait(&mut self) -> Result<(), Error> {
-        let pause = self.wish + pause(self.outage.attempts);
+        let pause = self.wish.max(mem::take(&mut self.pause)) + pause(self.outage.attempts);
         let began = *self.outage.began.get_or_insert_with(Instant::now);
         // Whatever the platform wishes, one attempt is made.
         if self.outage.attempts > 0 && began.elapsed() + pause > self.manner.reconnect_budget {

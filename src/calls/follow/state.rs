@@ -34,6 +34,8 @@ pub(in super::super) struct Follow {
     pub(super) outage: Outage,
     /// How long the platform wants clients to wait before they reconnect.
     pub(super) wish: Duration,
+    /// How long it wants to be left alone, before the next attempt.
+    pub(super) pause: Duration,
     /// A gap that is to be told, and the event behind it.
     pub(super) gap: Option<StreamGap>,
     pub(super) held: Option<TaskEvent>,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Display,
     net::SocketAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use super::{
-    files,
+    files, limits,
     lists::{self, MOST_AGENTS},
     names,
 };
@@ -23,6 +24,7 @@ use crate::config::{
         Http2, LogFormat, Settings,
         callers::{Tasks, TrustRequest, UserField},
         deduplication::WhenAway,
+        limits::Mode,
     },
 };
 
@@ -33,6 +35,7 @@ const TOKEN_CALLER: &str = "a caller is 1 to 128 printable ASCII characters with
                             with spiffe:// nor with dns:";
 const STORE: &str =
     "redis:// or rediss://, a host, and a user, a password, a port and the number of a database if need be";
+const METADATA_KEY: &str = "metadata key, in lower case, not grpc-… or …-bin, none of";
 const IDENTIFIER: &str = "1 to 128 of the characters A-Z a-z 0-9 . _ ~ -, not . or ..";
 
 /// What kind of value a setting takes, what bounds it, and its place in the tree.
@@ -42,6 +45,7 @@ pub enum Kind {
     Count(Place<u32>, RangeInclusive<u32>),
     Time(Place<Duration>, RangeInclusive<Duration>),
     Switch(Place<bool>),
+    Part(Place<f64>, RangeInclusive<f64>),
     Identifier(Place<Option<String>>),
     BaseUrl(Place<String>),
     Secret(Place<Option<Secret>>),
@@ -72,6 +76,14 @@ pub enum Kind {
     Callers(Place<BTreeSet<String>>),
     /// Ids of agents.
     Agents(Place<BTreeSet<String>>),
+    /// The metadata key in which a mesh says who calls.
+    MetadataKey(Place<Option<String>>),
+    Mode(Place<Mode>),
+    /// A part for each caller.
+    Shares(Place<BTreeMap<String, f64>>),
+    /// A rate of creates for each caller, and how many at once.
+    Rates(Place<BTreeMap<String, f64>>),
+    Bursts(Place<BTreeMap<String, u32>>),
 }
 
 type Place<T> = fn(&mut Settings) -> &mut T;
@@ -88,6 +100,7 @@ impl Kind {
             Self::Count(place, range) => *place(settings) = read::number(raw.text()?, range)?,
             Self::Time(place, range) => *place(settings) = read::duration(raw.text()?, range)?,
             Self::Switch(place) => *place(settings) = read::switch(raw.text()?)?,
+            Self::Part(place, range) => *place(settings) = limits::number(raw, range)?,
             Self::Identifier(place) => *place(settings) = Some(names::identifier(raw.text()?)?),
             Self::BaseUrl(place) => *place(settings) = read::base_url(raw.text()?)?,
             Self::Secret(place) => *place(settings) = Some(read::secret(raw.text()?)?),
@@ -120,6 +133,11 @@ impl Kind {
             Self::UserFields(place) => *place(settings) = lists::user_fields(raw)?,
             Self::Callers(place) => *place(settings) = lists::callers(raw)?,
             Self::Agents(place) => *place(settings) = lists::agents(raw)?,
+            Self::MetadataKey(place) => *place(settings) = Some(names::metadata_key(raw.text()?)?),
+            Self::Mode(place) => *place(settings) = read::choice(raw.text()?)?,
+            Self::Shares(place) => *place(settings) = limits::shares(raw)?,
+            Self::Rates(place) => *place(settings) = limits::rates(raw)?,
+            Self::Bursts(place) => *place(settings) = limits::bursts(raw)?,
         }
         Ok(())
     }
@@ -136,6 +154,7 @@ impl Kind {
                 duration::show(*range.end())
             ),
             Self::Switch(_) => "true or false".to_owned(),
+            Self::Part(_, range) => format!("a number from {} to {}", range.start(), range.end()),
             Self::Identifier(_) => IDENTIFIER.to_owned(),
             Self::BaseUrl(_) => "http:// or https://, a host, a port and a path if need be, nothing else".to_owned(),
             Self::Secret(_) => "printable ASCII without spaces".to_owned(),
@@ -156,13 +175,16 @@ impl Kind {
             }
             Self::Clients(_) => "a list of spiffe://… ids and DNS names".to_owned(),
             Self::Rights(_) => format!("a map of caller (or *) = agent ids (or *); {CALLER}"),
-            Self::UserFields(_) => format!(
-                "a map of {} = metadata key, in lower case, not grpc-… or …-bin, none of {}",
-                choices::<UserField>(),
-                names::RESERVED_KEYS.join(", ")
-            ),
+            Self::UserFields(_) => {
+                format!("a map of {} = {METADATA_KEY} {}", choices::<UserField>(), names::RESERVED_KEYS.join(", "))
+            }
             Self::Callers(_) => format!("a list of callers, or *; {CALLER}"),
             Self::Agents(_) => format!("a list of at most {MOST_AGENTS} agent ids, each {IDENTIFIER}"),
+            Self::MetadataKey(_) => format!("a {METADATA_KEY} {}", names::RESERVED_KEYS.join(", ")),
+            Self::Mode(_) => choices::<Mode>(),
+            Self::Shares(_) => by_caller("a number", limits::PART.start(), limits::PART.end()),
+            Self::Rates(_) => by_caller("a number", limits::RATE.start(), limits::RATE.end()),
+            Self::Bursts(_) => by_caller("a whole number", limits::BURST.start(), limits::BURST.end()),
         }
     }
 
@@ -174,7 +196,10 @@ impl Kind {
             Self::Count(place, _) => place(settings).to_string(),
             Self::Time(place, _) => quoted(&duration::show(*place(settings))),
             Self::Switch(place) => place(settings).to_string(),
-            Self::Identifier(place) => place(settings).as_ref().map_or(NOT_SET.to_owned(), quoted),
+            Self::Part(place, _) => place(settings).to_string(),
+            Self::Identifier(place) | Self::MetadataKey(place) => {
+                place(settings).as_ref().map_or(NOT_SET.to_owned(), quoted)
+            }
             Self::BaseUrl(place) | Self::LogFilter(place) => quoted(place(settings)),
             Self::Secret(place) | Self::Store(place) => {
                 if place(settings).is_some() { "(set)" } else { NOT_SET }.to_owned()
@@ -195,6 +220,13 @@ impl Kind {
             Self::UserFields(place) => {
                 shown::table(place(settings).iter().map(|(field, key)| (name(field), quoted(key))))
             }
+            Self::Mode(place) => quoted(&name(place(settings))),
+            Self::Shares(place) | Self::Rates(place) => shown::numbers(place(settings)),
+            Self::Bursts(place) => shown::numbers(place(settings)),
         }
     }
+}
+
+fn by_caller(what: &str, least: impl Display, most: impl Display) -> String {
+    format!("a map of caller (or *) = {what} from {least} to {most}; {CALLER}")
 }

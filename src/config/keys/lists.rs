@@ -129,18 +129,18 @@ pub fn tokens<'a>(
 }
 
 /// `*`, or what `read` takes.
-fn or_all(text: &str, read: fn(&str) -> Result<String, Problem>) -> Result<String, Problem> {
+pub fn or_all(text: &str, read: fn(&str) -> Result<String, Problem>) -> Result<String, Problem> {
     if text == "*" { Ok(text.to_owned()) } else { read(text) }
 }
 
 /// All values, or all problems in one.
-fn all<T, C: FromIterator<T>>(results: impl Iterator<Item = Result<T, Problem>>) -> Result<C, Problem> {
+pub fn all<T, C: FromIterator<T>>(results: impl Iterator<Item = Result<T, Problem>>) -> Result<C, Problem> {
     let mut problems = Vec::new();
     let values = results.filter_map(|result| result.map_err(|problem| problems.push(problem)).ok()).collect();
     if problems.is_empty() { Ok(values) } else { Err(problems.join("; ")) }
 }
 
-fn unique<K: Ord + Debug, V>(pairs: Vec<(K, V)>) -> Result<BTreeMap<K, V>, Problem> {
+pub fn unique<K: Ord + Debug, V>(pairs: Vec<(K, V)>) -> Result<BTreeMap<K, V>, Problem> {
     let mut map = BTreeMap::new();
     for (name, value) in pairs {
         if map.contains_key(&name) {
@@ -151,10 +151,10 @@ fn unique<K: Ord + Debug, V>(pairs: Vec<(K, V)>) -> Result<BTreeMap<K, V>, Probl
     Ok(map)
 }
 
-fn no_pair(element: &str) -> Problem {
+pub fn no_pair(element: &str) -> Problem {
     format!("{} is not name=value", read::shortened(element))
 }
 
-fn of(name: &str, problem: &str) -> Problem {
+pub fn of(name: &str, problem: &str) -> Problem {
     format!("of {}: {problem}", read::shortened(name))
 }

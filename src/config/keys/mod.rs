@@ -2,6 +2,7 @@
 
 pub mod files;
 pub mod kind;
+pub mod limits;
 pub mod lists;
 pub mod names;
 
@@ -34,8 +35,11 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
     ("server.tls_client_ca_file", Kind::File(|s| &mut s.server.tls_client_ca_file),
         "A PEM file with the authorities that callers' certificates must come from (mTLS). Read again when it changes."),
     ("server.max_calls", Kind::Count(|s| &mut s.server.max_calls, MANY),
-        "Unary calls under way at once, over all connections; one more is refused with RESOURCE_EXHAUSTED. A create counts \
-         until the platform has answered, even when its caller has left."),
+        "Short calls under way at once, over all connections: all unary ones but `WaitTask` and `StopTask`. One more is refused \
+         with RESOURCE_EXHAUSTED. A create counts until the platform has answered, even when its caller has left. `StopTask` \
+         always gets in."),
+    ("server.max_waits", Kind::Count(|s| &mut s.server.max_waits, MANY),
+        "`WaitTask` under way at once, over all connections: it waits for minutes, and takes no room of short calls."),
     ("server.max_streams", Kind::Count(|s| &mut s.server.max_streams, MANY),
         "Streaming calls under way at once, over all connections."),
     ("server.max_request_bytes", Kind::Bytes(|s| &mut s.server.max_request_bytes),
@@ -150,8 +154,34 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
         "Whether `grpc.health.v1` answers callers without a right, too."),
     ("auth.open_reflection", Kind::Switch(|s| &mut s.auth.open_reflection),
         "Whether server reflection does."),
+    ("auth.caller_metadata", Kind::MetadataKey(|s| &mut s.auth.caller_metadata),
+        "The metadata key in which a mesh that authenticates callers itself says who calls: a name as it stands there, such as \
+         Linkerd's `l5d-client-id`, or Envoy's `x-forwarded-client-cert`, of whose last element the `URI` counts. The names are \
+         good wherever callers' names are; a call without one has none. Needs `mesh_only`; not with tokens or \
+         `server.tls_client_ca_file`."),
+    ("auth.mesh_only", Kind::Switch(|s| &mut s.auth.mesh_only),
+        "Whether nobody reaches the port but through a mesh, which sets `caller_metadata` itself and takes out what callers put \
+         there. Whoever gets past it could call in any name."),
     ("auth.pass_through", Kind::Switch(|s| &mut s.auth.pass_through),
         "Whether a call's own `x-api-key` and `x-organization-id` are used for the platform. Nothing is shared between keys."),
+    ("limits.mode", Kind::Mode(|s| &mut s.limits.mode),
+        "What becomes of a call beyond one of these limits, or while the platform wants to be left alone: `enforce` refuses it, \
+         `observe` counts and logs it, and lets it go on. `server.max_…` are enforced either way."),
+    ("limits.lend", Kind::Part(|s| &mut s.limits.lend, limits::PART),
+        "The part of each pool (`server.max_calls`, `max_waits`, `max_streams`, and the room of creates) up to which anybody may \
+         fill it. Beyond, a caller is admitted only while it holds less than its share."),
+    ("limits.creates", Kind::Part(|s| &mut s.limits.creates, limits::SOME_PART),
+        "The part of `server.max_calls` that `Invoke` may have, so that other calls get through a storm of creates."),
+    ("limits.shares", Kind::Shares(|s| &mut s.limits.shares),
+        "The part of each pool that is a caller's own, by the caller's name; `*` stands for each other one. Callers without a name \
+         are one caller. Where no caller can have a name, shares do nothing."),
+    ("limits.creates_per_second", Kind::Rates(|s| &mut s.limits.creates_per_second),
+        "How many creates (`Invoke`, `InvokeStream`) a caller may begin in a second in this replica, for long, by the caller's \
+         name; `*` stands for each other one. One more is refused with CALLER_LIMITED and the exact wait. A caller without a \
+         rate has no limit."),
+    ("limits.burst", Kind::Bursts(|s| &mut s.limits.burst),
+        "How many of them it may begin at once, after a rest; without a number of its own, as many as in a second, and at least \
+         one."),
     ("users.metadata", Kind::UserFields(|s| &mut s.users.metadata),
         "The metadata keys that an authenticating gateway sets, by the field of `user_details` that they fill where a request \
          has none. Without an `email` there is no user, so it is needed."),
@@ -201,6 +231,9 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
     ("telemetry.gen_ai", Kind::Switch(|s| &mut s.telemetry.gen_ai),
         "Whether calls that create or follow tasks are told by OpenTelemetry's conventions for generative AI, too: their spans as \
          `invoke_agent`, and three metrics `gen_ai.client.*`. Callers that are instrumented themselves would count twice."),
+    ("telemetry.caller_label", Kind::Switch(|s| &mut s.telemetry.caller_label),
+        "Whether `xpander_calls_shed_total` has the label `xpander_caller`: the name of a caller that the settings name, `other` for \
+         all others."),
 ];
 
 /// The kind of the setting called `name`.

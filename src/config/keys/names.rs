@@ -51,11 +51,23 @@ pub fn caller(text: &str) -> Result<String, Problem> {
     }
 }
 
+/// Whether this is a caller's name as it stands.
+pub fn is_caller(text: &str) -> bool {
+    match text.strip_prefix(DNS) {
+        Some(host) => is_dns_name(host) && !host.bytes().any(|byte| byte.is_ascii_uppercase()),
+        None => is_spiffe_id(text) || is_token_caller(text),
+    }
+}
+
 /// The name of a token's caller: one that stands between the commas, spaces and equals signs of lists and maps.
 pub fn token_caller(text: &str) -> Result<String, Problem> {
+    if is_token_caller(text) { Ok(text.to_owned()) } else { Err(refused(text)) }
+}
+
+fn is_token_caller(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b",=*".contains(&byte);
     let fits = (1..=LONGEST_CALLER).contains(&text.len()) && text.bytes().all(is_plain);
-    if fits && !is_of_certificate(text) { Ok(text.to_owned()) } else { Err(refused(text)) }
+    fits && !is_of_certificate(text)
 }
 
 /// Whether a name begins like one out of a certificate, and so is no token's.
@@ -97,23 +109,30 @@ fn plain(text: &str, longest: usize) -> Result<String, Problem> {
 
 /// `spiffe://`, a trust domain, and a path if there is one; nothing else that a URI may have, and nothing encoded.
 pub fn spiffe_id(text: &str) -> Option<String> {
-    let (domain, path) = text.strip_prefix(SPIFFE).map(|rest| rest.split_once('/').unwrap_or((rest, "-")))?;
+    is_spiffe_id(text).then(|| text.to_owned())
+}
+
+fn is_spiffe_id(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix(SPIFFE) else { return false };
+    let (domain, path) = rest.split_once('/').unwrap_or((rest, "-"));
     let in_domain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
     let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let is_segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(in_path);
     let fits = (1..=LONGEST_TRUST_DOMAIN).contains(&domain.len()) && domain.bytes().all(in_domain);
-    let is_one = fits && path.split('/').all(is_segment);
-    (is_one && text.len() <= LONGEST_SPIFFE_ID).then(|| text.to_owned())
+    fits && path.split('/').all(is_segment) && text.len() <= LONGEST_SPIFFE_ID
 }
 
 /// A DNS name in lower case, without wildcards.
 pub fn dns_name(text: &str) -> Option<String> {
+    is_dns_name(text).then(|| text.to_ascii_lowercase())
+}
+
+fn is_dns_name(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     let is_label = |label: &str| (1..=LONGEST_LABEL).contains(&label.len()) && label.bytes().all(is_plain);
     // The last label of an IP address is a number.
     let is_address = text.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
-    let is_one = text.len() <= LONGEST_DNS_NAME && text.split('.').all(is_label) && !is_address;
-    is_one.then(|| text.to_ascii_lowercase())
+    text.len() <= LONGEST_DNS_NAME && text.split('.').all(is_label) && !is_address
 }
 
 #[cfg(test)]

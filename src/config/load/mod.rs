@@ -84,8 +84,33 @@ impl Layers {
                 continue;
             };
             if !given.value.is_unset() && self.wins_over_its_other_form(&given) {
-                self.given.insert(given.name.clone(), Strongest { layer: self.count, given, kind });
+                let new = Strongest { layer: self.count, given, kind };
+                if let Some(old) = self.given.insert(new.given.name.clone(), new) {
+                    self.check_agreement(old);
+                }
             }
+        }
+    }
+
+    /// Rates of two sources have to be the same: one of them would not be in force, and whoever wrote it would count on it.
+    fn check_agreement(&mut self, Strongest { given: old, kind, .. }: Strongest) {
+        let Some(new) = self.given.get(&old.name).filter(|_| matches!(kind, Kind::Rates(_) | Kind::Bursts(_))) else {
+            return;
+        };
+        let shown = |given: &Given| {
+            let mut settings = Settings::default();
+            kind.read(&given.value, &mut settings).map(|()| kind.show(&mut settings))
+        };
+        // What cannot be read is told as that.
+        if let (Ok(old_value), Ok(new_value)) = (shown(&old), shown(&new.given))
+            && old_value != new_value
+        {
+            self.faults.push(Fault {
+                setting: old.name,
+                source: new.given.source.clone(),
+                problem: format!("the value is {new_value}, and by {} it is {old_value}", old.source),
+                allowed: "one of them, or both alike".to_owned(),
+            });
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{
     fault::Fault,
+    keys::names::{DNS, dns_name, is_of_certificate, spiffe_id},
     tree::{Settings, callers::UserField},
 };
 
@@ -18,6 +19,7 @@ const TOKENS_FILE: &str = "auth.tokens_file";
 const STORE: &str = "deduplication.store";
 const STORE_FILE: &str = "deduplication.store_file";
 const STORE_CA: &str = "deduplication.store_ca_file";
+const CALLER_METADATA: &str = "auth.caller_metadata";
 
 /// All that is missing or in each other's way. `sources` has the settings that were given, also wrong ones: what was
 /// given wrongly is told as that, and not as missing.
@@ -26,6 +28,8 @@ pub fn faults(settings: &Settings, sources: &BTreeMap<&str, &str>, sandbox: bool
     together.check_ports();
     together.check_tls();
     together.check_callers();
+    together.check_mesh();
+    together.check_limits();
     together.check_users();
     together.check_store();
     if !sandbox {
@@ -86,21 +90,87 @@ impl Together<'_> {
 
     /// Names of callers mean nothing where nobody has one.
     fn check_callers(&mut self) {
-        if [TOKENS, TOKENS_FILE, CLIENT_CA].iter().any(|name| self.has(name)) {
+        if self.names_callers() {
             return;
         }
         let is_name = |name: &String| name != "*";
-        let (auth, users) = (&self.settings.auth, &self.settings.users);
+        let Settings { auth, users, limits, .. } = self.settings;
         let in_need = [
             ("auth.agents", auth.agents.keys().any(is_name)),
             ("users.callers", users.callers.iter().any(is_name)),
+            ("limits.shares", limits.shares.keys().any(is_name)),
+            ("limits.creates_per_second", limits.creates_per_second.keys().any(is_name)),
+            ("limits.burst", limits.burst.keys().any(is_name)),
             ("users.principal", users.principal),
         ];
-        let need = format!("with {TOKENS}, {TOKENS_FILE} or {CLIENT_CA}");
+        let need = format!("with {TOKENS}, {TOKENS_FILE}, {CLIENT_CA} or {CALLER_METADATA}");
         for (name, _) in in_need.into_iter().filter(|(_, is_in_need)| *is_in_need) {
             let allowed = if name == "users.principal" { need.clone() } else { format!("*, or names {need}") };
             self.fault(name, "callers are not authenticated, so that nobody has a name", allowed);
         }
+    }
+
+    fn names_callers(&self) -> bool {
+        [TOKENS, TOKENS_FILE, CLIENT_CA, CALLER_METADATA].iter().any(|name| self.has(name))
+    }
+
+    /// Who gets past a mesh could call in any name.
+    fn check_mesh(&mut self) {
+        let auth = &self.settings.auth;
+        if auth.caller_metadata.is_none() {
+            return;
+        }
+        if !auth.mesh_only {
+            let problem = "callers could name themselves, where they reach the port past the mesh";
+            self.fault(CALLER_METADATA, problem, "with auth.mesh_only = true, or not at all");
+        }
+        let others: Vec<_> = [TOKENS, TOKENS_FILE, CLIENT_CA].into_iter().filter(|name| self.has(name)).collect();
+        for other in others {
+            self.fault(CALLER_METADATA, format!("callers have names by {other} already"), "one of them");
+        }
+    }
+
+    /// Limits that are nobody's.
+    fn check_limits(&mut self) {
+        let limits = &self.settings.limits;
+        let rates = &limits.creates_per_second;
+        let has_rate =
+            |name: &str| rates.contains_key(name) || rates.contains_key("*") || name == "*" && !rates.is_empty();
+        if let Some(name) = limits.burst.keys().find(|name| !has_rate(name)) {
+            let problem = format!("{name} has no rate, so that its burst does nothing");
+            self.fault("limits.burst", problem, "callers that limits.creates_per_second has, or its *");
+        }
+        if !self.names_callers() {
+            return;
+        }
+        let named = [
+            ("limits.shares", self.nobody(limits.shares.keys())),
+            ("limits.creates_per_second", self.nobody(rates.keys())),
+            ("limits.burst", self.nobody(limits.burst.keys())),
+        ];
+        for (setting, names) in named.into_iter().filter(|(_, names)| !names.is_empty()) {
+            let allowed = "callers with a token, or clients whose certificates may call";
+            self.fault(setting, format!("no caller can have the name {names}"), allowed);
+        }
+    }
+
+    /// Those of the names that nobody can have.
+    fn nobody<'a>(&self, names: impl Iterator<Item = &'a String>) -> String {
+        let names = names.filter(|name| *name != "*" && !self.can_exist(name)).map(String::as_str);
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether anybody may call in a name. Files may bring any token's.
+    fn can_exist(&self, name: &str) -> bool {
+        let auth = &self.settings.auth;
+        let host = name.strip_prefix(DNS);
+        let is_client = || {
+            let client = host.unwrap_or(name);
+            let is_one = spiffe_id(client).is_some() || dns_name(client).is_some();
+            self.has(CLIENT_CA) && is_one && (auth.allowed_clients.is_empty() || auth.allowed_clients.contains(client))
+        };
+        let is_token = || !is_of_certificate(name) && (self.has(TOKENS_FILE) || auth.tokens.contains_key(name));
+        self.has(CALLER_METADATA) || is_token() || is_client()
     }
 
     fn check_users(&mut self) {

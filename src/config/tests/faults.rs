@@ -9,7 +9,7 @@ fn all_faults_are_told_at_once_with_where_each_value_came_from() {
     let flags = Flags { sandbox: true, ..Flags::default() };
     let faults = load(Some(&file.0), variables, &flags).expect_err("three settings are wrong");
     let path = file.path();
-    let keys = "listen, admin_listen, tls_cert_file, tls_key_file, tls_client_ca_file, max_calls, max_streams, \
+    let keys = "listen, admin_listen, tls_cert_file, tls_key_file, tls_client_ca_file, max_calls, max_waits, max_streams, \
                 max_request_bytes, max_response_bytes, max_buffered_bytes, max_receiving_bytes, max_other_streams, max_connections, \
                 max_metadata_bytes, max_streams_per_connection, \
                 max_resets_per_connection, handshake_timeout, receive_timeout, keepalive_interval, keepalive_timeout, \

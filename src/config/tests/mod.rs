@@ -14,6 +14,7 @@ use super::{
 
 mod environment;
 mod faults;
+mod limits;
 mod lists;
 mod otlp;
 mod reference;

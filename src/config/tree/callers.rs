@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use crate::config::secret::TokenHash;
 
 /// Who may call. With neither tokens nor a client CA everybody may: then a mesh decides.
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 #[derive(Debug, Clone)]
 pub struct Auth {
     /// The SHA-256 hashes of each caller's bearer tokens, by the caller's name.
@@ -28,6 +29,10 @@ pub struct Auth {
     pub open_health: bool,
     /// Whether server reflection needs no right.
     pub open_reflection: bool,
+    /// The metadata key in which a mesh says who calls.
+    pub caller_metadata: Option<String>,
+    /// Whether nobody reaches the port but through the mesh.
+    pub mesh_only: bool,
     /// Whether a call's own `x-api-key` and `x-organization-id` are used for the platform.
     pub pass_through: bool,
 }
@@ -95,6 +100,8 @@ impl Default for Auth {
             list_tasks: BTreeSet::new(),
             open_health: true,
             open_reflection: false,
+            caller_metadata: None,
+            mesh_only: false,
             pass_through: false,
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod callers;
 pub mod deduplication;
+pub mod limits;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,6 +16,7 @@ use clap::ValueEnum;
 use self::{
     callers::{Auth, Users},
     deduplication::Deduplication,
+    limits::Limits,
 };
 use super::{otel::Otlp, proxies::Proxies, secret::Secret};
 
@@ -29,6 +31,8 @@ pub struct Settings {
     pub agents: Agents,
     /// Who may call.
     pub auth: Auth,
+    /// How callers share a replica.
+    pub limits: Limits,
     /// What is said of the people and services behind a call.
     pub users: Users,
     /// Event streams.
@@ -54,8 +58,10 @@ pub struct Server {
     pub tls_key_file: Option<PathBuf>,
     /// A PEM file with the authorities that callers' certificates must come from (mTLS). Re-read when it changes.
     pub tls_client_ca_file: Option<PathBuf>,
-    /// Unary calls under way at once, over all connections; a create counts until it is answered, also without its caller.
+    /// Short calls under way at once, over all connections; a create counts until it is answered, also without its caller.
     pub max_calls: u32,
+    /// `WaitTask` under way at once, over all connections.
+    pub max_waits: u32,
     /// Streaming calls under way at once, over all connections.
     pub max_streams: u32,
     /// The largest request message in bytes, after decompression.
@@ -179,6 +185,8 @@ pub struct Telemetry {
     pub agents: BTreeSet<String>,
     /// Whether OpenTelemetry's conventions for generative AI are followed, too.
     pub gen_ai: bool,
+    /// Whether refused calls are counted by caller, for those that the settings name.
+    pub caller_label: bool,
 }
 
 /// How log lines look.
@@ -190,6 +198,17 @@ pub enum LogFormat {
     Text,
 }
 
+impl Settings {
+    /// The names of all callers that are named.
+    #[must_use]
+    pub fn callers(&self) -> BTreeSet<String> {
+        let Self { auth, users, limits, .. } = self;
+        let rates = limits.creates_per_second.keys().chain(limits.burst.keys());
+        let rights = auth.tokens.keys().chain(auth.agents.keys()).chain(&auth.allowed_clients).chain(&users.callers);
+        rights.chain(limits.shares.keys()).chain(rates).filter(|name| *name != "*").cloned().collect()
+    }
+}
+
 impl Default for Server {
     fn default() -> Self {
         Self {
@@ -199,6 +218,7 @@ impl Default for Server {
             tls_key_file: None,
             tls_client_ca_file: None,
             max_calls: 5_000,
+            max_waits: 5_000,
             max_streams: 10_000,
             max_request_bytes: 16 << 20,
             max_response_bytes: 64 << 20,
@@ -258,6 +278,12 @@ impl Default for Events {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { log_format: LogFormat::Json, log_filter: "info".to_owned(), agents: BTreeSet::new(), gen_ai: false }
+        Self {
+            log_format: LogFormat::Json,
+            log_filter: "info".to_owned(),
+            agents: BTreeSet::new(),
+            gen_ai: false,
+            caller_label: false,
+        }
     }
 }

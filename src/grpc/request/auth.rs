@@ -1,9 +1,11 @@
-//! Who may call: a bearer token, a client certificate, or, where neither is configured, everybody. Not TLS itself.
+//! Who may call: a bearer token, a client certificate, who a mesh lets in, or, where none of them is configured, everybody.
+//! Not TLS itself.
 //!
 //! A token that is shown must be right, also beside a certificate: a wrong one is never ignored.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Deref,
     sync::Arc,
 };
 
@@ -12,6 +14,7 @@ use http::{HeaderMap, header};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::mesh::Mesh;
 use crate::{
     calls::{Error, Kind},
     config::{self, DNS, TokenHash, is_of_certificate},
@@ -30,6 +33,8 @@ pub struct Auth {
     tokens: ArcSwap<Vec<(TokenHash, Arc<str>)>>,
     takes_tokens: bool,
     takes_certificates: bool,
+    /// Where a mesh says who calls.
+    mesh: Option<Mesh>,
     allowed_clients: BTreeSet<String>,
     agents: BTreeMap<String, BTreeSet<String>>,
     /// What needs no right.
@@ -38,6 +43,25 @@ pub struct Auth {
 
 /// Token hashes by the caller's name.
 pub type Tokens = BTreeMap<String, Vec<TokenHash>>;
+
+/// A caller's name, not copied.
+pub enum Name<'a> {
+    /// Of a token or a certificate.
+    Proved(Arc<str>),
+    /// In the words of a mesh.
+    Told(&'a str),
+}
+
+impl Deref for Name<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Proved(name) => name,
+            Self::Told(name) => name,
+        }
+    }
+}
 
 impl Auth {
     /// The rights as the settings have them, still without the tokens that `tokens_file` holds.
@@ -48,6 +72,7 @@ impl Auth {
             tokens: ArcSwap::default(),
             takes_tokens: !settings.tokens.is_empty() || settings.tokens_file.is_some(),
             takes_certificates,
+            mesh: settings.caller_metadata.as_deref().filter(|_| settings.mesh_only).and_then(Mesh::new),
             allowed_clients: settings.allowed_clients.clone(),
             agents: settings.agents.clone(),
             open: open.into_iter().filter(|(is_open, _)| *is_open).map(|(_, kind)| kind).collect(),
@@ -70,6 +95,7 @@ impl Auth {
     /// Who may call, in words for the operator.
     pub fn callers(&self) -> &'static str {
         match (self.takes_tokens, self.takes_certificates) {
+            (false, false) if self.mesh.is_some() => "whom the mesh lets in, by name",
             (false, false) => "everybody",
             (true, false) => "with a token",
             (false, true) => "with a certificate",
@@ -77,14 +103,30 @@ impl Auth {
         }
     }
 
+    /// Whether anybody may have a name.
+    pub fn names_callers(&self) -> bool {
+        self.takes_tokens || self.takes_certificates || self.mesh.is_some()
+    }
+
     /// The caller's name, where callers have names.
     ///
     /// # Errors
     /// When the caller does not prove who it is, or may not call.
-    pub fn admit(&self, method: &Method, headers: &HeaderMap, peer: &Peer) -> Result<Option<Arc<str>>, Kind> {
-        if self.open.contains(&method.kind) || !(self.takes_tokens || self.takes_certificates) {
+    pub fn admit<'a>(&self, method: &Method, headers: &'a HeaderMap, peer: &Peer) -> Result<Option<Name<'a>>, Kind> {
+        if self.open.contains(&method.kind) {
             return Ok(None);
         }
+        if let Some(mesh) = &self.mesh {
+            return Ok(mesh.name(headers)?.map(Name::Told));
+        }
+        if !(self.takes_tokens || self.takes_certificates) {
+            return Ok(None);
+        }
+        self.prove(headers, peer).map(|name| Some(Name::Proved(name)))
+    }
+
+    /// The name that a caller proves to have.
+    fn prove(&self, headers: &HeaderMap, peer: &Peer) -> Result<Arc<str>, Kind> {
         // A wrong one could hide behind a right one.
         if self.takes_tokens && headers.get_all(header::AUTHORIZATION).iter().nth(1).is_some() {
             return Err(Kind::Unauthenticated("authorization must be given once"));
@@ -95,13 +137,13 @@ impl Auth {
             if token.is_empty() {
                 return Err(Kind::Unauthenticated("the bearer token is empty"));
             }
-            return self.of_token(token).map(Some).ok_or(Kind::Unauthenticated("the bearer token is not known"));
+            return self.of_token(token).ok_or(Kind::Unauthenticated("the bearer token is not known"));
         }
         match peer.names().filter(|_| self.takes_certificates) {
             Some(_) if peer.time_left().is_some_and(|left| left.is_zero()) => {
                 Err(Kind::Unauthenticated("the client certificate has expired"))
             }
-            Some(names) => self.of_certificate(names).map(Some).ok_or(Kind::CallerForbidden),
+            Some(names) => self.of_certificate(names).ok_or(Kind::CallerForbidden),
             None => Err(Kind::Unauthenticated(match (self.takes_tokens, self.takes_certificates) {
                 (true, false) => "a bearer token is required",
                 (false, _) => "a client certificate is required",
@@ -136,7 +178,7 @@ impl Auth {
 
     /// What the settings may call a caller: a DNS name also goes without what stands before it, unless that is the name of
     /// a token's caller.
-    fn names<'a>(&self, caller: Option<&'a str>) -> impl Iterator<Item = &'a str> {
+    pub fn names<'a>(&self, caller: Option<&'a str>) -> impl Iterator<Item = &'a str> {
         let host = caller.and_then(|caller| caller.strip_prefix(DNS));
         let is_free = |host: &&str| !self.tokens.load().iter().any(|(_, name)| **name == **host);
         caller.into_iter().chain(host.filter(is_free))

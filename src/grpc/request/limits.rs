@@ -1,6 +1,14 @@
-//! How much the proxy does at once, over all connections: a permit for each call, held as long as anything of it goes on.
+//! How much the proxy does at once, over all connections: a place for each call, held as long as anything of it goes on, and
+//! of those so many for each caller; and how often a caller may create.
 //!
 //! Not tonic's concurrency limit: that one is per connection, and a mesh opens few.
+
+mod atomic;
+mod callers;
+mod places;
+mod pool;
+mod rate;
+mod taken;
 
 use std::{
     io,
@@ -11,15 +19,21 @@ use std::{
 use rlimit::Resource;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub use self::callers::Caller;
+use self::{
+    callers::Callers,
+    places::{Places, Which},
+    pool::Full,
+    taken::Taken,
+};
+use super::auth::Auth;
 use crate::{
     calls::Kind,
-    config,
+    config::{Mode, Settings},
     memory::{Few, Place},
-    telemetry::{Method, MethodKind},
+    platform::Permit,
+    telemetry::{Method, MethodKind, Record, Shed},
 };
-
-/// A call's share; shared by all that the call begins.
-pub type Permit = Arc<OwnedSemaphorePermit>;
 
 /// How many file descriptors callers' connections leave to those to the platform and to probes; a quarter where there are few.
 /// A quarter of it those to the platform leave to probes.
@@ -27,10 +41,11 @@ const KEPT: RawFd = 64;
 /// The system's word for having none left.
 const EMFILE: i32 = 24;
 
-/// The shares that are left.
+/// The places that are left.
 pub struct Limits {
-    calls: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
+    places: Arc<Places>,
+    callers: Callers,
+    mode: Mode,
     /// Health and reflection, whoever may call them. A check is over at once, unless its caller dawdles.
     checks: Few,
     watches: Arc<Semaphore>,
@@ -44,26 +59,27 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// As many as the settings say.
-    pub fn new(settings: &config::Server) -> Self {
+    /// As many as the settings say; for callers that may have names, or none of whom has one.
+    pub fn new(settings: &Settings, have_names: bool) -> Self {
+        let Settings { server, limits, .. } = settings;
         let of = |most: u32| Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX)));
-        let connections = of(settings.max_connections);
+        let connections = of(server.max_connections);
         // It is raised before anything is served.
         let descriptors = Resource::NOFILE.get_soft().ok().and_then(|most| most.try_into().ok()).unwrap_or(RawFd::MAX);
         let kept = KEPT.min(descriptors / 4);
         let first_kept = descriptors - kept;
-        let kept_from_calls = descriptors - kept / 4;
-        let most = settings.max_connections.saturating_add(settings.max_calls).saturating_add(settings.max_streams);
-        let may_run_out = RawFd::try_from(most).map_or(true, |most| most > first_kept - KEPT);
+        let most = server.max_connections.saturating_add(server.max_calls).saturating_add(server.max_streams);
+        let places = Arc::new(Places::new(server, limits));
         Self {
-            calls: of(settings.max_calls),
-            streams: of(settings.max_streams),
-            checks: Few::new(usize::try_from(settings.max_other_streams).unwrap_or(usize::MAX)),
-            watches: of(settings.max_other_streams),
+            callers: Callers::new(limits, &places, have_names),
+            places,
+            mode: limits.mode,
+            checks: Few::new(usize::try_from(server.max_other_streams).unwrap_or(usize::MAX)),
+            watches: of(server.max_other_streams),
             connections,
             first_kept,
-            kept_from_calls,
-            may_run_out,
+            kept_from_calls: descriptors - kept / 4,
+            may_run_out: RawFd::try_from(most).map_or(true, |most| most > first_kept - KEPT),
         }
     }
 
@@ -81,24 +97,73 @@ impl Limits {
         is_check(method).then(|| self.checks.enter())
     }
 
-    /// A share for a call, now or not at all: whoever waits in a queue has stopped waiting by the time it moves. None for
-    /// what is not served, and for health checks.
+    /// The caller of this name, and its name.
+    pub fn caller(&self, auth: &Auth, name: Option<&str>) -> (Option<Arc<str>>, Arc<Caller>) {
+        self.callers.of(auth, name)
+    }
+
+    /// A place for a call, now or not at all: whoever waits in a queue has stopped waiting by the time it moves. None for
+    /// what is not served, and for what always gets in.
     ///
     /// # Errors
-    /// When there is none left.
-    pub fn take(&self, method: &Method) -> Result<Option<Permit>, Kind> {
-        let (shares, what) = match method.kind {
-            MethodKind::Unary => (&self.calls, "server.max_calls"),
-            MethodKind::Streaming => (&self.streams, "server.max_streams"),
-            MethodKind::Nothing => return Ok(None),
+    /// When there is none left, for anybody or for this caller.
+    pub fn take(&self, record: &Record, caller: &Arc<Caller>) -> Result<Option<Permit>, Kind> {
+        let method = record.method();
+        let which = match method.kind {
+            MethodKind::Unary => Which::Calls,
+            MethodKind::Waiting => Which::Waits,
+            MethodKind::Streaming => Which::Streams,
             MethodKind::Health if is_check(method) => return Ok(None),
-            MethodKind::Health | MethodKind::Reflection => (&self.watches, "server.max_other_streams"),
+            MethodKind::Health | MethodKind::Reflection => return self.other().map(Some),
+            // It ends spending, and is not refused because others spend.
+            MethodKind::Stopping | MethodKind::Nothing => return Ok(None),
         };
-        if method.is_of_the_api() && !self.has_descriptors() {
-            return Err(Kind::Overloaded("the limit on open files"));
+        if !self.has_descriptors() {
+            return Err(Kind::Overloaded(Shed::Descriptors));
         }
-        let share = Arc::clone(shares).try_acquire_owned().map_err(|_| Kind::Overloaded(what))?;
-        Ok(Some(Arc::new(share)))
+        let mut taken = Taken::new(&self.places, caller);
+        if method.creates && which == Which::Calls {
+            self.take_one(&mut taken, Which::Creates, record)?;
+        }
+        self.take_one(&mut taken, which, record)?;
+        // The last one: what is refused otherwise costs nothing of it.
+        if let Some(rate) = caller.rate.as_ref().filter(|_| method.creates)
+            && let Err(wait) = rate.take(self.callers.now())
+        {
+            self.beyond(record, Shed::Rate, Kind::Limited(Shed::Rate, Some(wait)))?;
+        }
+        Ok(Some(Arc::new(taken)))
+    }
+
+    fn take_one(&self, taken: &mut Taken, which: Which, record: &Record) -> Result<(), Kind> {
+        match taken.take(which, false) {
+            Ok(()) => Ok(()),
+            Err(Full::Share) => {
+                self.beyond(record, Shed::Share, Kind::Limited(Shed::Share, None))?;
+                taken.take(which, true).map_err(|_| Kind::Overloaded(which.full()))
+            }
+            // The room of creates is a limit as shares are, and no bound of the process.
+            Err(Full::Pool) if which == Which::Creates => {
+                self.beyond(record, Shed::Creates, Kind::Overloaded(Shed::Creates))
+            }
+            Err(Full::Pool) => Err(Kind::Overloaded(which.full())),
+        }
+    }
+
+    /// What becomes of a call beyond a limit: it is refused, or only told of.
+    fn beyond(&self, record: &Record, shed: Shed, refusal: Kind) -> Result<(), Kind> {
+        match self.mode {
+            Mode::Enforce => Err(refusal),
+            Mode::Observe => {
+                record.observed(shed);
+                Ok(())
+            }
+        }
+    }
+
+    fn other(&self) -> Result<Permit, Kind> {
+        let place = Arc::clone(&self.watches).try_acquire_owned().map_err(|_| Kind::Overloaded(Shed::Others))?;
+        Ok(Arc::new(place))
     }
 
     /// Whether a call may have a connection to the platform of its own.

@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod auth;
 pub mod limits;
+pub mod mesh;
 pub mod metadata;
 pub mod received;
 pub mod whole;

@@ -15,7 +15,7 @@ use crate::{
     grpc::response::frames::Encoding,
     memory::{self, Held},
     proto,
-    telemetry::Record,
+    telemetry::{Record, Shed},
 };
 
 /// The flag and the length before a message.
@@ -105,7 +105,7 @@ impl Whole {
 
 /// The refusal of a request for which there is no room.
 pub fn full() -> Error {
-    Error::new(Kind::Overloaded("server.max_receiving_bytes"))
+    Error::new(Kind::Overloaded(Shed::Requests))
 }
 
 /// A message in place of the packed one, whose bytes it holds as they come.

@@ -13,7 +13,7 @@ use crate::{
     calls::{Error, Kind, Outcome},
     claims::Why,
     platform,
-    telemetry::{End, Record},
+    telemetry::{End, Record, Shed},
 };
 
 /// When a caller may come back to a stream that was interrupted, or to a proxy that drains or has too much to do.
@@ -42,7 +42,7 @@ pub fn refuse(record: &Record, error: &Error) -> Status {
     let mut error = error.clone();
     error.task_id = error.task_id.or_else(|| record.task_id().map(Into::into));
     error.last_event_id = error.last_event_id.or_else(|| record.last_event_id());
-    status(&error, &record.request_id())
+    status(&error, record.caller().map(|caller| &**caller), &record.request_id())
 }
 
 /// The same for a call that fails before it has begun: one that creates has created nothing.
@@ -51,7 +51,7 @@ pub fn refuse_at_the_door(record: &Record, error: Error) -> Status {
 }
 
 /// The status of a failed call, as far as it fits beside its request id.
-fn status(error: &Error, request_id: &HeaderValue) -> Status {
+fn status(error: &Error, caller: Option<&str>, request_id: &HeaderValue) -> Status {
     let Row { mut code, mut reason, retry_after } = row(&error.kind);
     let is_unknown = error.outcome == Some(Outcome::Unknown);
     let cause = is_unknown.then_some(reason);
@@ -73,7 +73,11 @@ fn status(error: &Error, request_id: &HeaderValue) -> Status {
     let http_status = http_status(&error.kind);
     let (message, violations) = (message(error), violations(&error.kind).collect());
     let facts = facts(error, cause, http_status.as_deref());
-    Told { code, reason, message: &message, facts, violations, retry_after, metadata }.status(request_id)
+    let quota = match error.kind {
+        Kind::Limited(shed, _) => Some((shed.setting(), caller)),
+        _ => None,
+    };
+    Told { code, reason, message: &message, facts, violations, quota, retry_after, metadata }.status(request_id)
 }
 
 /// A wait in whole milliseconds, none shorter than it is. Libraries read no more than 31 bits.
@@ -91,7 +95,10 @@ fn end(kind: &Kind) -> End {
     match kind {
         Kind::Deadline | Kind::Platform(platform::Error::Deadline) => End::Deadline,
         Kind::Draining | Kind::Aged => End::Drained,
-        Kind::Overloaded(_) | Kind::Unread | Kind::Full(_) => End::Shed,
+        Kind::Overloaded(shed) | Kind::Limited(shed, _) => End::Shed(*shed),
+        Kind::Unread => End::Shed(Shed::Unread),
+        Kind::Full(_) => End::Shed(Shed::Names),
+        Kind::Platform(platform::Error::Braked { .. }) => End::Shed(Shed::Platform),
         Kind::Unauthenticated(_)
         | Kind::CallerForbidden
         | Kind::AgentForbidden
@@ -123,6 +130,9 @@ fn row(kind: &Kind) -> Row {
         Kind::AgentForbidden | Kind::TaskForbidden => row(Code::PermissionDenied, "AGENT_NOT_ALLOWED"),
         Kind::ListsForbidden(_) => row(Code::PermissionDenied, "LISTS_NOT_ALLOWED"),
         Kind::Overloaded(_) => Row { retry_after: Some(SOON), ..row(Code::ResourceExhausted, "PROXY_OVERLOADED") },
+        Kind::Limited(_, wait) => {
+            Row { retry_after: Some(wait.unwrap_or(SOON)), ..row(Code::ResourceExhausted, "CALLER_LIMITED") }
+        }
         Kind::Unread => Row { retry_after: Some(SOON), ..row(Code::ResourceExhausted, "ANSWER_UNREAD") },
         Kind::Full(wait) => Row { retry_after: Some(*wait), ..row(Code::ResourceExhausted, "DEDUPLICATION_FULL") },
         Kind::StoreAway => Row { retry_after: Some(SOON), ..row(Code::Unavailable, "DEDUPLICATION_UNAVAILABLE") },
@@ -148,6 +158,7 @@ fn row(kind: &Kind) -> Row {
             platform::Error::Timeout(_) => row(Code::DeadlineExceeded, "PLATFORM_TIMEOUT"),
             platform::Error::Deadline => row(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
             platform::Error::Unreadable { .. } => row(Code::Internal, "PLATFORM_ANSWER_UNREADABLE"),
+            platform::Error::Braked { status, left } => with_status(status.unwrap_or(503), false, Some(*left)),
             platform::Error::Refused(refusal) => with_status(refusal.status, refusal.is_gateway, refusal.retry_after),
         },
     }
@@ -251,7 +262,8 @@ pub fn of_tonic(record: &Record, headers: &HeaderMap) -> Option<Status> {
     };
     let facts = record.method().creates.then_some(("outcome", NOT_CREATED)).into_iter().collect();
     let metadata = status.metadata().clone();
-    let told = Told { code, reason, message: &message, facts, violations: Vec::new(), retry_after: None, metadata };
+    let (violations, quota, retry_after) = Default::default();
+    let told = Told { code, reason, message: &message, facts, violations, quota, retry_after, metadata };
     Some(told.status(&record.request_id()))
 }
 

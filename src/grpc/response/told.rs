@@ -12,7 +12,7 @@ use std::{
 
 use http::{HeaderMap, HeaderValue};
 use tonic::{Code, Status, metadata::MetadataMap};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic_types::{ErrorDetails, QuotaViolation, StatusExt};
 
 use crate::telemetry::X_REQUEST_ID;
 
@@ -45,6 +45,8 @@ pub struct Told<'a> {
     pub facts: Vec<(&'static str, &'a str)>,
     /// Fields and what is wrong with them.
     pub violations: Vec<(&'a str, &'a str)>,
+    /// The limit that the caller met, and the caller's name, where it has one.
+    pub quota: Option<(&'static str, Option<&'a str>)>,
     /// When to come back.
     pub retry_after: Option<Duration>,
     /// What libraries act on by themselves.
@@ -79,6 +81,11 @@ impl Told<'_> {
         details.set_error_info(self.reason, DOMAIN, facts.collect::<HashMap<_, _>>());
         for (field, text) in &self.violations[..violations] {
             details.add_bad_request_violation(cut(field, MAX_FIELD), cut(text, description));
+        }
+        if let Some((limit, caller)) = self.quota {
+            let subject = caller.map_or_else(String::new, |caller| format!("caller:{}", cut(caller, MAX_FIELD)));
+            let violation = QuotaViolation { quota_id: limit.to_owned(), ..QuotaViolation::new(subject, limit) };
+            details.set_quota_failure(vec![violation]);
         }
         if self.retry_after.is_some() {
             details.set_retry_info(self.retry_after);
@@ -186,6 +193,7 @@ mod tests {
             message,
             facts,
             violations: violations.iter().map(|(field, text)| (&**field, &**text)).collect(),
+            quota: None,
             retry_after: Some(Duration::MAX),
             metadata,
         }
@@ -217,6 +225,21 @@ mod tests {
             }
             prop_assert!(ids[0].len() > 128 || info.metadata.contains_key("task_id"));
         }
+    }
+
+    #[test]
+    fn a_limit_is_told_with_the_name_of_the_longest_caller() {
+        let caller = format!("spiffe://{}", "\\".repeat(2040));
+        let quota = Some(("limits.creates_per_second", Some(&*caller)));
+        let (message, ids) = ("\\".repeat(1024), [const { String::new() }; 3]);
+        let status = Told { quota, ..told(&message, &ids, &[]) };
+        let details = status.status(&HeaderValue::from_bytes(&REQUEST_ID).expect("printable")).get_error_details();
+        let violation = &details.quota_failure().expect("a QuotaFailure").violations[0];
+        assert_eq!(
+            (&*violation.quota_id, violation.subject.len()),
+            ("limits.creates_per_second", "caller:".len() + 128)
+        );
+        assert!(details.retry_info().is_some());
     }
 
     #[test]

@@ -25,6 +25,14 @@ pub enum Error {
     /// The caller's deadline passed.
     #[error("the deadline passed before the platform answered")]
     Deadline,
+    /// Nothing was sent: the platform wants to be left alone, or fails too often.
+    #[error("the platform wants to be left alone, so that nothing was sent to it; come back when it says so")]
+    Braked {
+        /// The HTTP status by which it has asked for that, if it has.
+        status: Option<u16>,
+        /// How long it is to be left alone.
+        left: Duration,
+    },
     /// The platform refused, with an HTTP status.
     #[error("{0}")]
     Refused(Box<Refusal>),
@@ -59,6 +67,7 @@ impl Error {
             Self::Refused(refusal) => Some(refusal.status),
             Self::Unreadable { status, .. } => Some(*status),
             Self::Connect(_) | Self::Unprocessed(_) | Self::Lost(_) | Self::Timeout(_) | Self::Deadline => None,
+            Self::Braked { status, .. } => *status,
         }
     }
 
@@ -69,6 +78,7 @@ impl Error {
             Self::Lost(_) => "connection_lost",
             Self::Timeout(_) => "timeout",
             Self::Deadline => "deadline_exceeded",
+            Self::Braked { .. } => "braked",
             Self::Refused(_) => "refused",
             Self::Unreadable { .. } => "unreadable",
         }
@@ -96,7 +106,7 @@ impl Error {
     #[must_use]
     pub fn may_have_created(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Unprocessed(_) => false,
+            Self::Connect(_) | Self::Unprocessed(_) | Self::Braked { .. } => false,
             Self::Lost(_) | Self::Timeout(_) | Self::Deadline | Self::Unreadable { .. } => true,
             Self::Refused(refusal) => refusal.status >= 500 && !matches!(refusal.status, 501 | 503),
         }
@@ -122,7 +132,7 @@ impl Error {
         match self {
             Self::Connect(_) | Self::Unprocessed(_) | Self::Lost(_) => true,
             Self::Refused(refusal) => matches!(refusal.status, 429 | 502..=504),
-            Self::Timeout(_) | Self::Deadline | Self::Unreadable { .. } => false,
+            Self::Timeout(_) | Self::Deadline | Self::Unreadable { .. } | Self::Braked { .. } => false,
         }
     }
 
@@ -131,6 +141,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(refusal) => refusal.retry_after,
+            Self::Braked { left, .. } => Some(*left),
             _ => None,
         }
     }
@@ -139,7 +150,7 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Timeout(_) => true,
+            Self::Timeout(_) | Self::Braked { .. } => true,
             error => error.is_worth_repeating(),
         }
     }

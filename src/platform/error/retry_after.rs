@@ -9,6 +9,7 @@ use jiff::{
     fmt::{rfc2822, strtime},
     tz::TimeZone,
 };
+use tracing::warn;
 
 /// The longest wait that an answer may ask for.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -17,11 +18,15 @@ const OLD_FORMS: [&str; 3] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a, %d-%b-%Y %H:%M:%
 /// A wrong day of the week is no wrong time.
 static DATES: rfc2822::DateTimeParser = rfc2822::DateTimeParser::new().relaxed_weekday(true);
 
-/// How long to leave the platform alone, if it says so; the longest of several waits.
+/// How long to leave the platform alone, if it says so; the longest of several waits. One that is too long is cut, and told.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let now = Timestamp::now();
     let values = headers.get_all(header::RETRY_AFTER).iter().filter_map(|value| value.to_str().ok());
-    values.filter_map(|value| wait(value.trim(), now)).max()
+    let wait = values.filter_map(|value| wait(value.trim(), now)).max()?;
+    if wait > LONGEST {
+        warn!(asked = ?wait, cut_to = ?LONGEST, "the platform's retry-after is longer than any that is followed");
+    }
+    Some(wait.min(LONGEST))
 }
 
 fn wait(value: &str, now: Timestamp) -> Option<Duration> {
@@ -29,7 +34,7 @@ fn wait(value: &str, now: Timestamp) -> Option<Duration> {
     let until = || Some(date(value)?.duration_since(now).try_into().unwrap_or_default());
     // What came in several headers may have been put into one on the way.
     let joined = || value.split(',').filter_map(|part| seconds(part.trim())).max();
-    Some(seconds(value).or_else(until).or_else(joined)?.min(LONGEST))
+    seconds(value).or_else(until).or_else(joined)
 }
 
 /// Digits, with or without a fraction; however many, since the longest wait is bounded.
@@ -40,7 +45,7 @@ fn seconds(value: &str) -> Option<Duration> {
         return None;
     }
     let seconds = value.parse::<f64>().ok()?;
-    Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST))
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 fn date(value: &str) -> Option<Timestamp> {
@@ -95,7 +100,7 @@ mod tests {
             ("Friday", None),
         ];
         for (value, expected) in rows {
-            assert_eq!(wait(value, now), expected.map(Duration::from_millis), "{value}");
+            assert_eq!(wait(value, now).map(|wait| wait.min(LONGEST)), expected.map(Duration::from_millis), "{value}");
         }
     }
 
@@ -108,5 +113,6 @@ mod tests {
         assert_eq!(of(&["soon", "30"]), Some(Duration::from_secs(30)));
         assert_eq!(of(&["60", "30"]), Some(Duration::from_mins(1)));
         assert_eq!(of(&["soon"]), None);
+        assert_eq!(of(&["31536000"]), Some(LONGEST));
     }
 }

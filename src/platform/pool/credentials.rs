@@ -12,7 +12,10 @@ use reqwest::Url;
 use super::{Forward, lanes::Lanes};
 use crate::{
     config::{Roots, Secret, roots},
-    platform::error::{Cause, Error},
+    platform::{
+        brake::Brakes,
+        error::{Cause, Error},
+    },
 };
 
 /// One for all credentials, and another in every process: nobody outside can make two of them collide.
@@ -36,6 +39,8 @@ pub struct Credentials {
     pub(in crate::platform) http: Lanes,
     /// The forward proxies on the way.
     pub(in crate::platform) forward: Forward,
+    /// What the platform asks of those who use the key.
+    pub(in crate::platform) brakes: Arc<Brakes>,
     /// What was put in their place since.
     pub(in crate::platform) successor: OnceLock<Arc<Self>>,
 }
@@ -61,6 +66,7 @@ impl Credentials {
         secret: Secret,
         owner: Owner,
         (http, forward): (Lanes, Forward),
+        brakes: Arc<Brakes>,
     ) -> Result<Self, InvalidHeaderValue> {
         let mut key = HeaderValue::from_str(secret.expose())?;
         key.set_sensitive(true);
@@ -68,7 +74,8 @@ impl Credentials {
         let hash = HASHER.hash_one((&secret, &roots, &owner));
         let place = [base_url, organization].map(str::to_owned);
         let [rest, events] = [&roots.rest, &roots.events].map(|root| Url::parse(root).ok().filter(Url::has_host));
-        Ok(Self { key, secret, owner, place, hash, roots, rest, events, http, forward, successor: OnceLock::new() })
+        let successor = OnceLock::new();
+        Ok(Self { key, secret, owner, place, hash, roots, rest, events, http, forward, brakes, successor })
     }
 
     /// The address of a REST route, given by the segments of its path.

@@ -11,7 +11,10 @@ use super::{
     BuildError, Pools,
     credentials::{Credentials, Owner},
 };
-use crate::config::{self, Secret};
+use crate::{
+    config::{self, Secret},
+    platform::brake::Brakes,
+};
 
 /// The most callers' keys that are kept at once, each with its connections; the least lately used one goes first.
 const CAPACITY: u64 = 1_000;
@@ -75,7 +78,10 @@ impl Keys {
     /// When the key cannot be used; the old one stays.
     pub fn replace_own(&self, key: Secret) -> Result<(), KeyError> {
         let organization = self.organization.as_deref().unwrap_or_default();
-        let new = Arc::new(self.credentials(key, organization, Owner::Proxy)?);
+        // What the platform asks, it asks of a key.
+        let same = self.own().filter(|own| own.secret() == key.expose());
+        let brakes = same.map_or_else(Arc::default, |own| Arc::clone(&own.brakes));
+        let new = Arc::new(self.credentials(key, organization, Owner::Proxy, brakes)?);
         if let Some(old) = self.own.swap(Some(Arc::clone(&new))) {
             let _ = old.successor.set(new);
         }
@@ -91,7 +97,7 @@ impl Keys {
         let open = || {
             let (key, organization) = named.clone();
             let owner = Owner::Caller(key.clone(), organization.clone());
-            self.credentials(key, &organization, owner).map(Arc::new)
+            self.credentials(key, &organization, owner, Arc::default()).map(Arc::new)
         };
         self.passed.try_get_with_by_ref(&named, open).map_err(|error| KeyError::clone(&error))
     }
@@ -116,9 +122,15 @@ impl Keys {
         self.organization.as_deref()
     }
 
-    fn credentials(&self, key: Secret, organization: &str, owner: Owner) -> Result<Credentials, KeyError> {
+    fn credentials(
+        &self,
+        key: Secret,
+        organization: &str,
+        owner: Owner,
+        brakes: Arc<Brakes>,
+    ) -> Result<Credentials, KeyError> {
         let connections = (self.pools.open()?, self.pools.forward());
-        Ok(Credentials::new(&self.base_url, organization, key, owner, connections)?)
+        Ok(Credentials::new(&self.base_url, organization, key, owner, connections, brakes)?)
     }
 }
 

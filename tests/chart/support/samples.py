@@ -67,6 +67,8 @@ def edges(schema: dict) -> list:
             return [True, False]
         case "integer":
             return [schema["minimum"], schema["maximum"]]
+        case "number":
+            return [schema["minimum"], schema["maximum"]]
         case "string":
             return list(AT_THE_EDGE)
         case "array":
@@ -89,6 +91,9 @@ def strategy(schema: dict) -> st.SearchStrategy:
             return st.booleans()
         case "integer":
             return st.integers(schema["minimum"], schema["maximum"])
+        case "number":
+            least, most = (int(schema[bound] * 1000) for bound in ("minimum", "maximum"))
+            return st.integers(least, most).map(lambda thousandths: thousandths / 1000)
         case "string":
             return strings(schema)
         case "array":

@@ -16,6 +16,7 @@ import (
 // Errors, read as grpc-go's users read them, and calls that are wrong on purpose.
 var failing = []scenario{
 	{"error-details", errorDetails},
+	{"limited", limited},
 	{"missing-agent", missingAgent},
 	{"bad-email", badEmail},
 	{"unknown-task", unknownTask},
@@ -40,6 +41,20 @@ func errorDetails(c *check) {
 
 	refused := c.refused(codes.InvalidArgument, "plain", &agentv1.InvokeRequest{AgentId: "http-422"})
 	c.equal("the fields", refused.fields, []string{"prompt"})
+}
+
+func limited(c *check) {
+	client := c.agents("limited")
+	_, err := client.Invoke(c.call(), &agentv1.InvokeRequest{AgentId: "echo"})
+	if err == nil {
+		_, err = client.Invoke(c.call(), &agentv1.InvokeRequest{AgentId: "echo"})
+	}
+	refused := c.failure(codes.ResourceExhausted, err)
+	c.equal("the reason", refused.info.GetReason(), "CALLER_LIMITED")
+	c.equal("the limits", refused.limits, []string{"limits.creates_per_second"})
+	c.equal("the outcome", refused.info.GetMetadata()["outcome"], "not_created")
+	wait := refused.retry.GetRetryDelay().AsDuration()
+	c.holds("the wait is exact", wait >= time.Second && wait <= 100*time.Second)
 }
 
 func missingAgent(c *check) {

@@ -14,6 +14,7 @@ type failure struct {
 	info   *errdetails.ErrorInfo
 	retry  *errdetails.RetryInfo
 	fields []string
+	limits []string
 }
 
 // failure is the failure of a call that has to fail with this code.
@@ -37,6 +38,10 @@ func details(err error) failure {
 		case *errdetails.BadRequest:
 			for _, violation := range detail.GetFieldViolations() {
 				failure.fields = append(failure.fields, violation.GetField())
+			}
+		case *errdetails.QuotaFailure:
+			for _, violation := range detail.GetViolations() {
+				failure.limits = append(failure.limits, violation.GetDescription())
 			}
 		}
 	}

@@ -28,6 +28,20 @@ def error_details() -> None:
     equal("the fields", refused.fields, ["prompt"])
 
 
+@scenario(SCENARIOS, "limited")
+def limited() -> None:
+    def twice() -> None:
+        created(stub, "echo")
+        created(stub, "echo")
+
+    with agents("limited") as stub:
+        refused = failure(StatusCode.RESOURCE_EXHAUSTED, twice)
+    equal("the reason", refused.info.reason, "CALLER_LIMITED")
+    equal("the limits", refused.limits, ["limits.creates_per_second"])
+    equal("the outcome", refused.info.metadata["outcome"], "not_created")
+    holds("the wait is exact", 1 <= refused.retry.retry_delay.ToTimedelta().total_seconds() <= 100)
+
+
 @scenario(SCENARIOS, "missing-agent")
 def missing_agent() -> None:
     with agents("unreachable") as stub:

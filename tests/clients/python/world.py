@@ -82,14 +82,19 @@ class Failure:
         self.info = error_details_pb2.ErrorInfo()
         self.retry = error_details_pb2.RetryInfo()
         self.request = error_details_pb2.BadRequest()
+        self.quota = error_details_pb2.QuotaFailure()
         status = rpc_status.from_call(error) or status_pb2.Status()
         for detail in status.details:
-            for known in (self.info, self.retry, self.request):
+            for known in (self.info, self.retry, self.request, self.quota):
                 detail.Unpack(known)
 
     @property
     def fields(self) -> list[str]:
         return [violation.field for violation in self.request.field_violations]
+
+    @property
+    def limits(self) -> list[str]:
+        return [violation.description for violation in self.quota.violations]
 
 
 def failure(code: grpc.StatusCode, call: Callable[[], object]) -> Failure:

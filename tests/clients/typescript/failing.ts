@@ -10,6 +10,7 @@ import { agents, ask, created, equal, holds, read, type Scenarios, stopped, stre
 
 export const failing: Scenarios = {
   "error-details": errorDetails,
+  limited,
   "missing-agent": missingAgent,
   "bad-email": badEmail,
   "unknown-task": unknownTask,
@@ -29,6 +30,17 @@ async function errorDetails(): Promise<void> {
 
   const refused = await fails(status.INVALID_ARGUMENT, created(client, { agentId: "http-422" }));
   equal("the fields", refused.fields, ["prompt"]);
+}
+
+async function limited(): Promise<void> {
+  const client = agents("limited");
+  const create = () => created(client, { agentId: "echo" });
+  const refused = await fails(status.RESOURCE_EXHAUSTED, create().then(create));
+  equal("the reason", refused.info?.reason, "CALLER_LIMITED");
+  equal("the limits", refused.limits, ["limits.creates_per_second"]);
+  equal("the outcome", refused.info?.metadata.outcome, "not_created");
+  const wait = refused.retry?.retryDelay?.seconds ?? 0;
+  holds(`the wait is exact: ${wait}`, wait >= 1 && wait <= 100);
 }
 
 async function missingAgent(): Promise<void> {

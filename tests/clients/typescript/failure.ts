@@ -2,7 +2,7 @@
 
 import { type ServiceError, status } from "@grpc/grpc-js";
 
-import { BadRequest, ErrorInfo, RetryInfo } from "./gen/google/rpc/error_details.ts";
+import { BadRequest, ErrorInfo, QuotaFailure, RetryInfo } from "./gen/google/rpc/error_details.ts";
 import { Status } from "./gen/google/rpc/status.ts";
 import { equal } from "./world.ts";
 
@@ -12,6 +12,7 @@ export interface Failure {
   info?: ErrorInfo;
   retry?: RetryInfo;
   fields: string[];
+  limits: string[];
 }
 
 export const isServiceError = (error: unknown): error is ServiceError =>
@@ -19,13 +20,16 @@ export const isServiceError = (error: unknown): error is ServiceError =>
 
 /** What an error of a call carries in `google.rpc.Status`. */
 export function details(error: ServiceError): Failure {
-  const failure: Failure = { text: error.message, fields: [] };
+  const failure: Failure = { text: error.message, fields: [], limits: [] };
   const [bytes] = error.metadata.get("grpc-status-details-bin");
   for (const { typeUrl, value } of bytes ? Status.decode(bytes as Buffer).details : []) {
     if (typeUrl.endsWith("/google.rpc.ErrorInfo")) failure.info = ErrorInfo.decode(value);
     if (typeUrl.endsWith("/google.rpc.RetryInfo")) failure.retry = RetryInfo.decode(value);
     if (typeUrl.endsWith("/google.rpc.BadRequest")) {
       failure.fields = BadRequest.decode(value).fieldViolations.map((violation) => violation.field);
+    }
+    if (typeUrl.endsWith("/google.rpc.QuotaFailure")) {
+      failure.limits = QuotaFailure.decode(value).violations.map((violation) => violation.description);
     }
   }
   return failure;

@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tonic::{Code, Request};
 use xpander_grpc_proxy::{
-    config::Settings,
+    config::{Mode, Settings},
     proto::{GetTaskRequest, TaskStatus, WaitTaskRequest},
 };
 
@@ -97,7 +97,8 @@ async fn the_error_is_the_one_that_get_task_would_give() {
     for (refused, reason) in
         [(503, "PLATFORM_UNAVAILABLE"), (429, "PLATFORM_RATE_LIMITED"), (502, "PLATFORM_UNAVAILABLE")]
     {
-        let world = World::with(|_| {}).await;
+        // Each of them asks the platform itself.
+        let world = World::with(|settings| settings.limits.mode = Mode::Observe).await;
         let patient = world.patient().await;
         world.http.store(refused, Relaxed);
         let mut client = world.proxy.client();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 use tonic::Code;
-use xpander_grpc_proxy::proto::GetTaskRequest;
+use xpander_grpc_proxy::{config::Mode, proto::GetTaskRequest};
 
 use crate::support::{
     live::within,
@@ -23,6 +23,8 @@ async fn two_hundred_failing_reads_cost_little_more_than_two_hundred_requests() 
     let platform = Platform::start(|_| Reply::json(503, &json!({ "detail": "not now" }))).await;
     let mut settings = settings(&platform.base_url());
     settings.platform.retries = 10;
+    // By itself, without the brake before it.
+    settings.limits.mode = Mode::Observe;
     let proxy = Proxy::with(&settings).await;
     let client = proxy.client();
     let calls = (0..CALLS).map(|call| {
@@ -51,6 +53,8 @@ async fn two_hundred_failing_creates_are_sent_two_hundred_times() {
     let platform = Platform::with_agents(|_| Reply::json(503, &json!({ "detail": "not now" }))).await;
     let mut settings = settings(&platform.base_url());
     settings.platform.retries = 10;
+    // By itself, without the brake before it.
+    settings.limits.mode = Mode::Observe;
     settings.platform.agent_cache_ttl = Duration::from_mins(1);
     let proxy = Proxy::with(&settings).await;
     let client = proxy.client();

@@ -70,26 +70,24 @@ async fn the_stream_too_many_is_refused_on_whatever_connection_and_reaches_nobod
 async fn the_call_too_many_is_refused_on_whatever_connection_and_reaches_nobody() {
     let busy = Busy::with(|settings| settings.server.max_calls = 2).await;
     let (mut one, mut other) = (busy.proxy.client(), busy.proxy.client());
-    let (mut getting, mut waiting) = (one.clone(), other.clone());
+    let (mut getting, mut getting_too) = (one.clone(), other.clone());
     let _held = tokio::spawn(async move { getting.get_task(get("held")).await.map(drop) });
-    let _held_too = tokio::spawn(async move { waiting.wait_task(wait("held-too")).await.map(drop) });
+    let _held_too = tokio::spawn(async move { getting_too.get_task(get("held-too")).await.map(drop) });
     busy.has_seen("held", 2).await;
     let before = busy.platform.paths().len();
     for client in [&mut one, &mut other, &mut busy.proxy.client()] {
         let refused = failure(within("an answer", client.invoke(invoke("agent-1"))).await);
         is_shed(&refused, "server.max_calls");
         assert_eq!((&*refused.facts["outcome"], refused.pushback.as_deref()), ("not_created", Some("1000")));
-        for refused in [
-            failure(within("an answer", client.get_task(get("task-1"))).await),
-            failure(within("an answer", client.wait_task(wait("task-1"))).await),
-        ] {
-            is_shed(&refused, "server.max_calls");
-            assert_eq!(refused.facts.get("outcome"), None);
-        }
+        let refused = failure(within("an answer", client.get_task(get("task-1"))).await);
+        is_shed(&refused, "server.max_calls");
+        assert_eq!(refused.facts.get("outcome"), None);
     }
     assert_eq!(busy.platform.paths().len(), before, "{:?}", busy.platform.paths());
-    // Streams have shares of their own.
+    // Streams have shares of their own, and so have those who wait.
     within("a stream", one.stream_events(follow("task-1"))).await.expect("a stream");
+    let done = WaitTaskRequest { timeout: Some(prost_types::Duration::default()), ..wait("task-1") };
+    within("an answer", one.wait_task(done)).await.expect("OK");
 }
 
 #[tokio::test]
@@ -160,7 +158,7 @@ async fn a_creates_share_is_held_until_the_platform_answers_though_its_deadline_
 /// The follower that serves all who wait holds nobody's share.
 #[tokio::test]
 async fn a_waiter_that_leaves_gives_its_share_back_though_others_still_wait() {
-    let busy = Busy::with(|settings| settings.server.max_calls = 2).await;
+    let busy = Busy::with(|settings| settings.server.max_waits = 2).await;
     let waits: Vec<_> = (0..2)
         .map(|_| {
             let mut client = busy.proxy.client();
@@ -168,10 +166,16 @@ async fn a_waiter_that_leaves_gives_its_share_back_though_others_still_wait() {
         })
         .collect();
     let mut client = busy.proxy.client();
-    until("both to wait", async || busy.metric("xpander_calls_active", "").await == "2").await;
-    is_shed(&failure(client.get_task(get("task-1")).await), "server.max_calls");
+    until("both to wait", async || busy.metric("xpander_waits_active", "").await == "2").await;
+    is_shed(&failure(client.wait_task(wait("task-1")).await), "server.max_waits");
+    // They take no room of short calls.
+    client.get_task(get("task-1")).await.expect("OK");
     waits[0].abort();
-    until_a_call_is_admitted(&client).await;
+    until("a place", async || {
+        let done = WaitTaskRequest { timeout: Some(prost_types::Duration::default()), ..wait("task-1") };
+        client.clone().wait_task(done).await.is_ok()
+    })
+    .await;
     assert!(!waits[1].is_finished());
 }
 

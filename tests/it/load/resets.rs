@@ -118,7 +118,8 @@ async fn a_caller_that_resets_what_it_has_created_makes_as_many_tasks_as_it_may_
 #[tokio::test]
 async fn creates_without_callers_are_bounded_by_the_calls_that_may_be_under_way() {
     const MAX_CALLS: usize = 10;
-    let busy = Busy::with(|settings| settings.server.max_calls = 10).await;
+    let busy =
+        Busy::with(|settings| (settings.server.max_calls, settings.limits.creates) = (MAX_CALLS as u32, 1.0)).await;
     for _ in 0..5 {
         let mut raw = Raw::connect(&busy.proxy, Manners::Good).await;
         for _ in 0..10 {

@@ -142,6 +142,7 @@ async fn the_log_and_the_metrics_tell_of_what_was_shed() {
     let word = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
     assert_eq!((word("end"), word("code")), ("shed".to_owned(), "RESOURCE_EXHAUSTED".to_owned()), "{line:?}");
     assert_eq!(word("method"), "xpander.agent.v1.AgentService/StreamEvents");
-    let shed = super::metric(&serving.admin, "xpander_calls_shed", "StreamEvents").await;
-    assert_eq!(shed, "1");
+    assert_eq!(word("limit"), "server.max_streams");
+    let labels = "StreamEvents\",xpander_reason=\"server.max_streams\"";
+    assert_eq!(super::metric(&serving.admin, "xpander_calls_shed", labels).await, "1");
 }

@@ -97,8 +97,8 @@ async fn what_fails_before_the_task_is_there_is_a_plain_error() {
     };
     for (invocation, code) in [
         (invoke("nobody"), Code::NotFound),
-        (invoke("http-429"), Code::ResourceExhausted),
         (InvokeRequest { agent_version: Some("9".to_owned()), ..invoke("echo") }, Code::NotFound),
+        (invoke("http-429"), Code::ResourceExhausted),
     ] {
         let failure = call(Some(invocation)).await;
         assert_eq!((failure.code, &*failure.facts["outcome"]), (code, "not_created"));

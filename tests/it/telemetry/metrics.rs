@@ -25,7 +25,7 @@ use crate::support::{
 };
 
 /// Every label there is.
-const LABELS: [&str; 16] = [
+const LABELS: [&str; 17] = [
     "error_type",
     "http_request_method",
     "http_response_status_code",
@@ -39,6 +39,7 @@ const LABELS: [&str; 16] = [
     "xpander_agent_id",
     "xpander_event_type",
     "xpander_outcome",
+    "xpander_reason",
     "xpander_result",
     "xpander_task_status",
     "xpander_token_type",

@@ -14,6 +14,7 @@ use crate::{
 pub fn scenarios() -> Vec<Scenario> {
     vec![
         scenario("error-details", error_details()),
+        scenario("limited", limited()),
         scenario("missing-agent", missing_agent()),
         scenario("bad-email", bad_email()),
         scenario("unknown-task", unknown_task()),
@@ -39,6 +40,20 @@ async fn error_details() -> Result<()> {
     ensure!(limited.retry_seconds() == Some(2));
     let refused = failure(Code::InvalidArgument, created(&mut agents, asking("http-422", "")).await)?;
     ensure!(refused.fields() == ["prompt"]);
+    Ok(())
+}
+
+async fn limited() -> Result<()> {
+    let mut agents = agents("LIMITED").await?;
+    let mut outcome = created(&mut agents, asking("echo", "")).await;
+    if outcome.is_ok() {
+        outcome = created(&mut agents, asking("echo", "")).await;
+    }
+    let refused = failure(Code::ResourceExhausted, outcome)?;
+    ensure!(refused.reason == "CALLER_LIMITED");
+    ensure!(refused.limits() == ["limits.creates_per_second"]);
+    ensure!(refused.metadata("outcome") == "not_created");
+    ensure!(refused.retry_seconds().is_some_and(|wait| (1..=100).contains(&wait)));
     Ok(())
 }
 

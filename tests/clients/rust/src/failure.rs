@@ -31,6 +31,12 @@ impl Failure {
         fields
     }
 
+    /// The limits that QuotaFailure names.
+    pub fn limits(&self) -> Vec<&str> {
+        let violations = self.details.quota_failure().into_iter().flat_map(|quota| &quota.violations);
+        violations.map(|violation| violation.description.as_str()).collect()
+    }
+
     pub fn retry_seconds(&self) -> Option<u64> {
         Some(self.details.retry_info()?.retry_delay?.as_secs())
     }

@@ -23,6 +23,7 @@ import java.util.concurrent.Callable;
 final class Failing {
     static final List<Scenario> SCENARIOS = List.of(
             new Scenario("error-details", Failing::errorDetails),
+            new Scenario("limited", Failing::limited),
             new Scenario("missing-agent", Failing::missingAgent),
             new Scenario("bad-email", Failing::badEmail),
             new Scenario("unknown-task", Failing::unknownTask),
@@ -41,6 +42,20 @@ final class Failing {
             Failure refused = Failure.expect(Code.INVALID_ARGUMENT, () -> agents.created("http-422", ""));
             equal("the violations", refused.badRequest().getFieldViolationsCount(), 1);
             equal("the fields", refused.fields(), Set.of("prompt"));
+        }
+    }
+
+    private static void limited() throws Exception {
+        try (Agents agents = Agents.of("LIMITED")) {
+            Failure refused = Failure.expect(Code.RESOURCE_EXHAUSTED, () -> {
+                agents.created("echo", "");
+                return agents.created("echo", "");
+            });
+            equal("the reason", refused.info().getReason(), "CALLER_LIMITED");
+            equal("the limits", refused.limits(), Set.of("limits.creates_per_second"));
+            equal("the outcome", refused.metadata("outcome"), "not_created");
+            long wait = Durations.toMillis(refused.retry().getRetryDelay());
+            holds("the wait is exact", wait >= 1_000 && wait <= 100_000);
         }
     }
 

@@ -6,6 +6,7 @@ import com.google.protobuf.Message;
 import com.google.rpc.BadRequest;
 import com.google.rpc.BadRequest.FieldViolation;
 import com.google.rpc.ErrorInfo;
+import com.google.rpc.QuotaFailure;
 import com.google.rpc.RetryInfo;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
@@ -15,7 +16,8 @@ import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 
 /** A failed call, read as grpc-java's users do: by getStatus(), getMessage() and StatusProto. */
-record Failure(String text, Throwable cause, ErrorInfo info, BadRequest badRequest, RetryInfo retry) {
+record Failure(
+        String text, Throwable cause, ErrorInfo info, BadRequest badRequest, RetryInfo retry, QuotaFailure quota) {
     static Failure of(StatusRuntimeException error) throws InvalidProtocolBufferException {
         com.google.rpc.Status status = StatusProto.fromThrowable(error);
         return new Failure(
@@ -23,7 +25,8 @@ record Failure(String text, Throwable cause, ErrorInfo info, BadRequest badReque
                 error.getCause(),
                 detail(status, ErrorInfo.getDefaultInstance()),
                 detail(status, BadRequest.getDefaultInstance()),
-                detail(status, RetryInfo.getDefaultInstance()));
+                detail(status, RetryInfo.getDefaultInstance()),
+                detail(status, QuotaFailure.getDefaultInstance()));
     }
 
     /** The detail of this kind, or an empty one. */
@@ -53,6 +56,11 @@ record Failure(String text, Throwable cause, ErrorInfo info, BadRequest badReque
     /** The fields that BadRequest names. */
     Set<String> fields() {
         return badRequest.getFieldViolationsList().stream().map(FieldViolation::getField).collect(Collectors.toSet());
+    }
+
+    /** The limits that QuotaFailure names. */
+    Set<String> limits() {
+        return quota.getViolationsList().stream().map(QuotaFailure.Violation::getDescription).collect(Collectors.toSet());
     }
 
     String metadata(String name) {
