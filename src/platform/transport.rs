@@ -62,15 +62,6 @@ struct Limits {
     observes: bool,
 }
 
-/// The body of an answer that is read piece by piece; what is held of it is counted.
-pub(super) struct Unread {
-    response: Response,
-    limits: Arc<Limits>,
-    /// How much has come.
-    size: usize,
-    held: Option<Held>,
-}
-
 /// What every request of one call shares.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -291,9 +282,11 @@ impl Transport {
         Ok(response)
     }
 
-    /// The most bytes of an answer, or of a part of one that is read part by part.
-    pub(super) fn most(&self) -> usize {
-        self.limits.max_answer_bytes
+    /// The most bytes of an answer, or of a part of one that is read part by part; how long it may take; and the budget of
+    /// what is held of it.
+    pub(super) fn bounds(&self) -> (usize, Duration, Arc<Budget>) {
+        let Limits { max_answer_bytes, request_timeout, budget, .. } = &*self.limits;
+        (*max_answer_bytes, *request_timeout, Arc::clone(budget))
     }
 
     /// Bounds an exchange by the proxy's own limit and by the caller's deadline.
@@ -306,43 +299,6 @@ impl Transport {
         match context.deadline {
             Some(deadline) if deadline < limit => until(Some(deadline), exchange).await.unwrap_or(Err(Error::Deadline)),
             _ => until(Some(limit), exchange).await.unwrap_or(Err(Error::Timeout(self.limits.request_timeout))),
-        }
-    }
-}
-
-impl Unread {
-    pub(super) fn new(response: Response, transport: &Transport) -> Self {
-        Self { response, limits: Arc::clone(&transport.limits), size: 0, held: None }
-    }
-
-    /// Whether its head says how long it is, and that is little.
-    pub(super) fn is_small(&self) -> bool {
-        self.response.content_length().is_some_and(|length| length <= UNCOUNTED as u64)
-    }
-
-    /// How long the next piece may take.
-    pub(super) fn time_limit(&self) -> Duration {
-        self.limits.request_timeout
-    }
-
-    /// The next piece, once there is room for so many bytes that are held of what came before; None at the end, and why
-    /// not where its compression is broken. May be dropped while it waits.
-    pub(super) async fn piece(&mut self, holding: usize) -> Result<Option<Result<Bytes, &'static str>>, Error> {
-        if holding <= UNCOUNTED {
-            self.held = None;
-        } else {
-            let room = holding.next_power_of_two();
-            let held = self.held.get_or_insert_with(|| self.limits.budget.begin(false));
-            held.grow(room).await;
-        }
-        match piece(&mut self.response, self.size).await {
-            Ok(Some(bytes)) => {
-                self.size += bytes.len();
-                Ok(Some(Ok(bytes)))
-            }
-            Ok(None) => Ok(None),
-            Err(error) if is_garbled(&error) => Ok(Some(Err("its compression is broken"))),
-            Err(error) => Err(Error::lost(error)),
         }
     }
 }
@@ -372,13 +328,13 @@ pub async fn until<T>(time: Option<Instant>, future: impl Future<Output = T>) ->
 }
 
 /// Whether a decoder, and not the connection, failed.
-fn is_garbled(error: &reqwest::Error) -> bool {
+pub(super) fn is_garbled(error: &reqwest::Error) -> bool {
     sources(error).any(<dyn std::error::Error>::is::<Garbled>)
 }
 
 /// The next piece of a body of which so much has come. Others have a turn now and then: what is unpacked comes without a
 /// pause.
-async fn piece(response: &mut Response, before: usize) -> reqwest::Result<Option<Bytes>> {
+pub(super) async fn piece(response: &mut Response, before: usize) -> reqwest::Result<Option<Bytes>> {
     let piece = response.chunk().await?;
     if piece.as_ref().is_some_and(|piece| before / memory::LARGE < (before + piece.len()) / memory::LARGE) {
         yield_now().await;

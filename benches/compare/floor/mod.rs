@@ -53,6 +53,7 @@ struct Floor {
 impl AgentService for Floor {
     type StreamEventsStream = Events<StreamEventsResponse>;
     type InvokeStreamStream = Events<proto::InvokeStreamResponse>;
+    type GetTaskActivityStream = Events<proto::GetTaskActivityResponse>;
 
     async fn invoke(&self, request: Request<InvokeRequest>) -> Result<Response<InvokeResponse>, Status> {
         if let Some(task) = self.constant.clone() {
@@ -91,6 +92,27 @@ impl AgentService for Floor {
     }
 
     async fn stop_task(&self, _: Request<proto::StopTaskRequest>) -> Result<Response<proto::StopTaskResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn list_agents(
+        &self,
+        _: Request<proto::ListAgentsRequest>,
+    ) -> Result<Response<proto::ListAgentsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn list_tasks(
+        &self,
+        _: Request<proto::ListTasksRequest>,
+    ) -> Result<Response<proto::ListTasksResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn get_task_activity(
+        &self,
+        _: Request<proto::GetTaskActivityRequest>,
+    ) -> Result<Response<Self::GetTaskActivityStream>, Status> {
         Err(Status::unimplemented(""))
     }
 }

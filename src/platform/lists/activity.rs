@@ -3,9 +3,12 @@
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
-use super::elements::{Elements, Part};
+use super::{
+    elements::{Elements, Part},
+    unread::Unread,
+};
 use crate::{
-    platform::{error::Error, pool::lanes::Share, transport::Unread},
+    platform::{error::Error, pool::lanes::Share},
     proto::json::Reader,
     telemetry::{Attempt, Route},
 };
