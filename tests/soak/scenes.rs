@@ -146,7 +146,7 @@ impl Scene {
                 self.desk.wrong(format!("two tasks for one request id: {known} and {again}"));
             }
             (Some(known), None) if !is_limited => {
-                self.desk.wrong(format!("the task {known} of the request id is forgotten"))
+                self.desk.wrong(format!("the task {known} of the request id is forgotten"));
             }
             _ => {}
         }
