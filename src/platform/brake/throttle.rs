@@ -11,7 +11,7 @@ const PIECES: usize = 12;
 const PIECE: u64 = 10_000;
 const WINDOW: u64 = PIECES as u64 * PIECE;
 /// So many failures more than answers hold nothing back: a caller alone meets some, and there is nobody to protect.
-const FLOOR: u64 = 10;
+const FLOOR: u64 = 30;
 /// What is taken pays for so many more, which are saved up to so many.
 const PAYS: u32 = 2;
 const SAVED: u32 = 100;

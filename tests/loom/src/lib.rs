@@ -155,7 +155,7 @@ fn nothing_that_the_throttle_hears_is_lost() {
         model(move || {
             let throttle = Arc::new(Throttle::new());
             // As many failures as are let pass, and so old that a new piece takes the place of one of them.
-            (0..10).for_each(|_| throttle.failed(now));
+            (0..30).for_each(|_| throttle.failed(now));
             let note = |failed: bool, now: u64| {
                 let throttle = Arc::clone(&throttle);
                 Box::new(move || if failed { throttle.failed(now) } else { throttle.took(now) })
@@ -165,7 +165,7 @@ fn nothing_that_the_throttle_hears_is_lost() {
             at_once(vec![note(true, now), note(false, now + 1)]);
             assert!(
                 (0..4).all(|_| throttle.lets_through(now + 1)),
-                "ten more failures than answers hold nothing back"
+                "thirty more failures than answers hold nothing back"
             );
             throttle.failed(now + 1);
             // What was taken has paid for two; then one a second.
@@ -180,7 +180,7 @@ fn nothing_that_the_throttle_hears_is_lost() {
 fn what_was_taken_pays_for_two_more_and_not_for_three() {
     model(|| {
         let throttle = Arc::new(Throttle::new());
-        (0..20).for_each(|_| throttle.failed(5_000));
+        (0..40).for_each(|_| throttle.failed(5_000));
         assert!(throttle.lets_through(5_000), "one a second");
         let ask = || {
             let throttle = Arc::clone(&throttle);
