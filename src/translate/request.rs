@@ -21,8 +21,9 @@ const HARNESSES: [&str; 4] = ["claude-code", "codex", "opencode", "xpander"];
 
 /// The length of most bodies, in bytes: room that need not be made bit by bit.
 const BODY: usize = 2 << 10;
-/// The largest body of a request that is not half as large, in bytes: what takes two bytes there may take five here.
-const MAX_BODY: usize = 32 << 20;
+/// How much larger than twice the request its body may be, in bytes. A number of eleven bytes may take three hundred here, so
+/// that what is small must not grow without end either: many small requests come at once.
+const SPARE: usize = 64 << 10;
 /// From here on a request is large, in bytes.
 const LARGE: usize = 1 << 20;
 
@@ -42,8 +43,11 @@ pub struct Invocation<'a> {
     size: usize,
 }
 
-/// Takes as many bytes as it has room for.
-struct Bounded(Vec<u8>);
+/// Takes so many bytes.
+struct Bounded {
+    bytes: Vec<u8>,
+    most: usize,
+}
 
 /// Checks a request and translates it; `default_agent` is invoked when it names none.
 ///
@@ -82,20 +86,17 @@ impl Invocation<'_> {
     /// # Errors
     /// When it would be much larger than the request, whose values may take a few bytes each.
     pub fn json(&self) -> Result<Vec<u8>, Vec<Violation>> {
-        let most = MAX_BODY.max(2 * self.size);
+        let most = 2 * self.size + SPARE;
         let too_large = |_| {
             let description = format!("makes the task's JSON larger than {most} bytes");
             vec![Violation { field: self.largest().to_owned(), description }]
         };
-        if self.size <= LARGE {
-            let mut json = Vec::with_capacity(BODY);
-            serde_json::to_writer(&mut json, &self.body).map_err(too_large)?;
-            return Ok(json);
-        }
-        // All the room that it may take, once: what nothing is written to costs nothing, and nothing is copied as it grows.
-        let mut json = Bounded(Vec::with_capacity(most));
+        // A large one gets all the room that it may take, once: what nothing is written to costs nothing, and nothing is copied
+        // as it grows.
+        let room = if self.size <= LARGE { BODY } else { most };
+        let mut json = Bounded { bytes: Vec::with_capacity(room), most };
         serde_json::to_writer(&mut json, &self.body).map_err(too_large)?;
-        Ok(json.0)
+        Ok(json.bytes)
     }
 
     /// The field that is most of the request.
@@ -117,10 +118,10 @@ impl Invocation<'_> {
 
 impl io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() > self.0.capacity() - self.0.len() {
+        if bytes.len() > self.most - self.bytes.len() {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

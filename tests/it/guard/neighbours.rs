@@ -110,7 +110,10 @@ async fn answers_that_are_compressed_parsed_and_written_make_nobodys_deadline_la
     let process = process(platform(answer).await).await;
     let get = |client: Client| async move {
         let mut client = client.accept_compressed(CompressionEncoding::Gzip);
-        client.get_task(GetTaskRequest { task_id: "task-1".to_owned() }).await.expect("OK");
+        // Who cannot read fast enough on a busy machine gives way to the others.
+        if let Err(status) = client.get_task(GetTaskRequest { task_id: "task-1".to_owned() }).await {
+            assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
+        }
     };
     let client = client(process.grpc());
     let busy = iter::repeat_with(|| client.clone()).take(3).map(|client| again(move || get(client.clone())));
