@@ -8,7 +8,7 @@ mod workloads;
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn parts(criterion: &mut Criterion) {
-    for workload in workloads::all().into_iter().chain(workloads::lists()) {
+    for workload in workloads::all() {
         criterion.bench_function(&workload.name, |bencher| bencher.iter(&workload.run));
     }
 }

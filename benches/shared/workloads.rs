@@ -35,6 +35,7 @@ pub fn all() -> Vec<Workload> {
     all.extend([1, 16, 100, 1_000, 8_192, usize::MAX].map(event_decoder));
     all.extend(events());
     all.extend(free_json());
+    all.extend(lists());
     all
 }
 
@@ -95,8 +96,7 @@ fn events() -> [Workload; 2] {
 
 /// A list of 1,000 rows and an activity log of 1 MB as they come, in pieces of 64 KiB, each behind its floor: the same
 /// bytes, put together and looked at as text.
-#[allow(dead_code, reason = "only timed")]
-pub fn lists() -> [Workload; 4] {
+fn lists() -> [Workload; 4] {
     let row = |at: usize| samples::task_json(&format!("task-{at:04}"), "completed", None);
     let rows = (0..1_000).map(row).collect::<Vec<_>>().join(",");
     let list = format!("[{rows}]");
@@ -134,7 +134,6 @@ pub fn lists() -> [Workload; 4] {
     ]
 }
 
-#[allow(dead_code, reason = "as above")]
 fn taken(within: Option<&'static str>, bytes: &[u8], mut each: impl FnMut(&str)) {
     let mut elements = Elements::new(within, MAX_EVENT);
     for piece in bytes.chunks(PIECE) {
