@@ -4,10 +4,10 @@
 {{- define "xpander-grpc-proxy.api" -}}xpander.agent.v1.AgentService{{- end }}
 
 {{/* The calls that change nothing and may be sent again whatever became of them; see docs/reliability.md. */}}
-{{- define "xpander-grpc-proxy.reads" -}}[GetTask, WaitTask, StreamEvents]{{- end }}
+{{- define "xpander-grpc-proxy.reads" -}}[GetTask, WaitTask, StreamEvents, ListAgents, ListTasks, GetTaskActivity]{{- end }}
 
 {{/* Every call; the schema has the same list. */}}
-{{- define "xpander-grpc-proxy.calls" -}}[Invoke, InvokeStream, StreamEvents, GetTask, WaitTask, StopTask]{{- end }}
+{{- define "xpander-grpc-proxy.calls" -}}[Invoke, InvokeStream, StreamEvents, GetTask, WaitTask, StopTask, ListAgents, ListTasks, GetTaskActivity]{{- end }}
 
 {{/* How long a replica takes to leave at the most, in seconds: a sidecar has to outlive it. */}}
 {{- define "xpander-grpc-proxy.leaveSeconds" -}}

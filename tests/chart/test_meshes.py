@@ -10,7 +10,7 @@ from support.paths import REPOSITORY
 API = "xpander.agent.v1.AgentService"
 PROTO = (REPOSITORY / "proto/xpander/agent/v1/agent_service.proto").read_text()
 CALLS = set(re.findall(r"^\s*rpc (\w+)\(", PROTO, re.MULTILINE))
-READS = {"GetTask", "WaitTask", "StreamEvents"}
+READS = {"GetTask", "WaitTask", "StreamEvents", "ListAgents", "ListTasks", "GetTaskActivity"}
 CREATES = CALLS - READS
 CLIENT = {"name": "gateway", "serviceAccounts": [{"name": "gateway", "namespace": "shop"}]}
 
