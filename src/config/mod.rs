@@ -26,7 +26,7 @@ pub use self::reference::show::show;
 pub use self::secret::{Secret, TokenHash};
 pub use self::tree::callers::{Auth, Tasks, TrustRequest, UserField, Users};
 pub use self::tree::deduplication::{Deduplication, WhenAway};
-pub use self::tree::limits::{Limits, Mode};
+pub use self::tree::limits::{Limits, Mode, SHARE};
 pub use fault::Fault;
 pub use load::load;
 pub use otel::{Export, Otlp, OtlpProtocol};

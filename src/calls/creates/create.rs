@@ -183,7 +183,11 @@ impl Life {
     /// Loads the agent and sends the create, once.
     async fn send(&mut self, mut create: Create) -> Result<Box<wire::Task>, Error> {
         let (context, platform) = (&self.context, &self.calls.shared.platform);
-        platform.may_create(context)?;
+        // What has a name may have been created before: that is found out first, and a name that is given back costs nothing.
+        let has_name = self.attempt.is_some();
+        if !has_name {
+            platform.may_create(context)?;
+        }
         let agent_id = platform.agent_id(context, &create.agent, create.version.as_deref()).await?;
         self.calls.pin(context, &mut create.version, &agent_id);
         if let Some(attempt) = &mut self.attempt
@@ -191,6 +195,9 @@ impl Life {
         {
             let read = platform.task(context, &task_id).await;
             return read.map_err(|error| Error::from(error).of_task(&task_id).outcome(Outcome::Created));
+        }
+        if has_name {
+            platform.may_create(context)?;
         }
         // A reset that came right behind the request is heard before the create is sent: a storm of resets makes no
         // storm of tasks.

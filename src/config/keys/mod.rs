@@ -173,8 +173,8 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
     ("limits.creates", Kind::Part(|s| &mut s.limits.creates, limits::SOME_PART),
         "The part of `server.max_calls` that `Invoke` may have, so that other calls get through a storm of creates."),
     ("limits.shares", Kind::Shares(|s| &mut s.limits.shares),
-        "The part of each pool that is a caller's own, by the caller's name; `*` stands for each other one. Callers without a name \
-         are one caller. Where no caller can have a name, shares do nothing."),
+        "The part of each pool that is a caller's own, by the caller's name; `*` stands for each other one, which has half of it where \
+         nothing is said. Callers without a name are one caller. Where no caller can have a name, shares do nothing."),
     ("limits.creates_per_second", Kind::Rates(|s| &mut s.limits.creates_per_second),
         "How many creates (`Invoke`, `InvokeStream`) a caller may begin in a second in this replica, for long, by the caller's \
          name; `*` stands for each other one. One more is refused with CALLER_LIMITED and the exact wait. A caller without a \

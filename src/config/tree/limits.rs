@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 
+/// The part of each pool that is the own of a caller of whom nothing is said.
+pub const SHARE: f64 = 0.5;
+
 /// How callers share a replica. `*` stands for each caller that is not named.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -31,13 +34,22 @@ pub enum Mode {
     Observe,
 }
 
+impl Limits {
+    /// Whether a caller of this name has a row of its own.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        let Self { shares, creates_per_second, burst, .. } = self;
+        shares.contains_key(name) || creates_per_second.contains_key(name) || burst.contains_key(name)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             mode: Mode::default(),
             lend: 0.8,
             creates: 0.8,
-            shares: BTreeMap::from([("*".to_owned(), 0.5)]),
+            shares: BTreeMap::from([("*".to_owned(), SHARE)]),
             creates_per_second: BTreeMap::new(),
             burst: BTreeMap::new(),
         }

@@ -68,7 +68,8 @@ impl Limits {
         let descriptors = Resource::NOFILE.get_soft().ok().and_then(|most| most.try_into().ok()).unwrap_or(RawFd::MAX);
         let kept = KEPT.min(descriptors / 4);
         let first_kept = descriptors - kept;
-        let most = server.max_connections.saturating_add(server.max_calls).saturating_add(server.max_streams);
+        let most = [server.max_calls, server.max_waits, server.max_streams];
+        let most = most.into_iter().fold(server.max_connections, u32::saturating_add);
         let places = Arc::new(Places::new(server, limits));
         Self {
             callers: Callers::new(limits, &places, have_names),
@@ -140,7 +141,11 @@ impl Limits {
             Ok(()) => Ok(()),
             Err(Full::Share) => {
                 self.beyond(record, Shed::Share, Kind::Limited(Shed::Share, None))?;
-                taken.take(which, true).map_err(|_| Kind::Overloaded(which.full()))
+                match taken.take(which, true) {
+                    // Another one has had the last place of a limit that is only looked at.
+                    Err(_) if which == Which::Creates => Ok(()),
+                    taken => taken.map_err(|_| Kind::Overloaded(which.full())),
+                }
             }
             // The room of creates is a limit as shares are, and no bound of the process.
             Err(Full::Pool) if which == Which::Creates => {

@@ -46,7 +46,10 @@ const UNFIT: Kind = Kind::Unauthenticated("the mesh's metadata holds no caller's
 /// The URI of the last element: that of the caller of the proxy nearest by, which has seen its certificate. What stands
 /// before it, others have said.
 fn uri(value: &str) -> Result<Option<&str>, Kind> {
-    let last = pieces(value, ',').last().ok_or(UNFIT)?;
+    let last = last(value);
+    if last.trim().is_empty() {
+        return Err(UNFIT);
+    }
     let mut found = None;
     for pair in pieces(last, ';') {
         let (key, value) = pair.split_once('=').ok_or(UNFIT)?;
@@ -56,6 +59,21 @@ fn uri(value: &str) -> Result<Option<&str>, Kind> {
         }
     }
     Ok(found)
+}
+
+/// What stands behind the last comma outside of quotes, looked for from behind: the end is the mesh's own, and in what stands
+/// before it a caller may have left a quote open.
+fn last(value: &str) -> &str {
+    let (bytes, mut is_quoted) = (value.as_bytes(), false);
+    for (at, byte) in bytes.iter().enumerate().rev() {
+        let is_escaped = || bytes[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
+        match byte {
+            b'"' if !is_escaped() => is_quoted = !is_quoted,
+            b',' if !is_quoted => return &value[at + 1..],
+            _ => {}
+        }
+    }
+    value
 }
 
 /// The pieces between separators that stand in no quotes.
@@ -115,6 +133,19 @@ mod tests {
             ("By=spiffe://acme.io/proxy;Hash=ab12;DNS=orders.acme.io", None),
             ("URI=spiffe://acme.io/forged,Hash=ab12", None),
             ("URI=", None),
+            // Quotes that a caller has left open, or balances with the mesh's own.
+            (
+                "URI=spiffe://acme.io/forged;X=\",By=spiffe://acme.io/proxy;Hash=ab;URI=spiffe://acme.io/orders",
+                Some("spiffe://acme.io/orders"),
+            ),
+            (
+                "URI=spiffe://acme.io/forged;X=\",Hash=ab;Subject=\"CN=a,O=b\";URI=spiffe://acme.io/orders",
+                Some("spiffe://acme.io/orders"),
+            ),
+            (
+                "URI=spiffe://acme.io/forged;X=\\\",Hash=ab;Subject=\"CN=\\\"a\\\"\";URI=spiffe://acme.io/orders",
+                Some("spiffe://acme.io/orders"),
+            ),
         ];
         for (value, name) in rows {
             assert_eq!(named(XFCC, &[value]), Ok(name.map(str::to_owned)), "{value}");

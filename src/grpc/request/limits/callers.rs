@@ -82,10 +82,11 @@ impl Callers {
         }
         let name: Arc<str> = name.into();
         self.sweep();
-        if known.len() >= CAPACITY {
-            return (Some(name), Arc::clone(&self.others));
-        }
         let names: Vec<_> = auth.names(Some(&name)).chain([ANY]).collect();
+        // Those that the settings name are not many.
+        if known.len() >= CAPACITY && !names.iter().any(|name| *name != ANY && self.settings.has(name)) {
+            return (Some(name.clone()), Arc::clone(&self.others));
+        }
         let new = || Arc::new(Caller::new(&self.settings, self.shared, &names));
         let caller = Arc::clone(known.get_or_insert_with(Arc::clone(&name), new));
         (Some(name), caller)
@@ -109,7 +110,7 @@ impl Callers {
 impl Caller {
     /// One that the settings have by the first of these names that they have.
     fn new(settings: &config::Limits, shared: Option<[u32; POOLS]>, names: &[&str]) -> Self {
-        let share = find(&settings.shares, names).copied().unwrap_or(1.0);
+        let share = find(&settings.shares, names).copied().unwrap_or(config::SHARE);
         let rate = find(&settings.creates_per_second, names).map(|&rate| {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most a million")]
             let burst = find(&settings.burst, names).copied().unwrap_or(rate.ceil() as u32);
@@ -177,7 +178,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn callers_beyond_all_bounds_share_what_is_ones() {
-        let (callers, auth) = callers(|_| {});
+        let (callers, auth) = callers(|limits| limits.burst = [("named".to_owned(), 7)].into());
         for number in 0..CAPACITY {
             callers.of(&auth, Some(&number.to_string()));
         }
@@ -186,6 +187,7 @@ mod tests {
         assert!(Arc::ptr_eq(&one, &callers.of(&auth, Some("another")).1));
         assert_eq!(callers.known.len(), CAPACITY);
         assert!(!Arc::ptr_eq(&one, &callers.of(&auth, Some("0")).1));
+        assert!(!Arc::ptr_eq(&one, &callers.of(&auth, Some("named")).1), "the settings have it");
     }
 
     #[tokio::test(start_paused = true)]
@@ -203,6 +205,6 @@ mod tests {
         let (callers, auth) = callers(|limits| limits.shares = [("orders.acme.io".to_owned(), 0.25)].into());
         let share = |name: Option<&str>| callers.of(&auth, name).1.parts[0].1;
         assert_eq!(share(Some("dns:orders.acme.io")), 1_250);
-        assert_eq!((share(Some("jobs")), share(None)), (5_000, 5_000), "no row, no limit but the pool");
+        assert_eq!((share(Some("jobs")), share(None)), (2_500, 2_500), "no row, the others' share");
     }
 }
