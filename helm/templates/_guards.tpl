@@ -96,6 +96,9 @@ config.auth.allowed_clients needs tls.clientCa.enabled: without it callers show 
 {{- if omit (.auth.agents | default dict) "*" }}
 config.auth.agents names callers, which needs tokens or tls.clientCa.enabled; without them there is only "*".
 {{- end }}
+{{- if without (.auth.list_tasks | default list) "*" }}
+config.auth.list_tasks names callers, which needs tokens or tls.clientCa.enabled; without them there is only "*".
+{{- end }}
 {{- if without (.users.callers | default list) "*" }}
 config.users.callers names callers, which needs tokens or tls.clientCa.enabled; without them there is only "*".
 {{- end }}

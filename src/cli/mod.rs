@@ -144,6 +144,17 @@ mod tests {
     }
 
     #[test]
+    fn no_list_is_asked_for_without_a_row() {
+        for command in ["agents", "tasks"] {
+            assert_eq!(
+                usage(&format!("x {command} --limit 0")),
+                Err(clap::error::ErrorKind::ValueValidation),
+                "{command}"
+            );
+        }
+    }
+
+    #[test]
     fn a_certificate_and_its_key_come_together() {
         use clap::error::ErrorKind::MissingRequiredArgument;
         for flag in ["--cert-file", "--key-file"] {

@@ -2,7 +2,7 @@
 //! however many calls see it.
 
 use std::{
-    collections::{BTreeSet, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     hash::{BuildHasher as _, RandomState},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -15,7 +15,7 @@ use opentelemetry::{
 
 use crate::proto::{Task, TaskStatus};
 
-/// How many ends are remembered, lest one is counted again: as many as a busy replica sees in an hour, in 1 MiB.
+/// How many ends are remembered, lest one is counted again: as many as a busy replica sees in an hour, in 6 MiB.
 const REMEMBERED: usize = 1 << 16;
 /// More than any task takes: a larger number says nothing, and would spoil a counter for good.
 const MOST_TOKENS: u64 = 1 << 40;
@@ -49,11 +49,15 @@ pub(super) struct Costs {
     counted: Mutex<Counted>,
 }
 
+/// Seconds and nanoseconds.
+type Moment = (i64, i32);
+
 /// The ends that were counted last.
 #[derive(Default)]
 struct Counted {
     hasher: RandomState,
-    known: HashSet<u64>,
+    /// By task, and when each was over, as far as that was said.
+    known: HashMap<u64, Option<Moment>>,
     order: VecDeque<u64>,
 }
 
@@ -126,8 +130,8 @@ impl Costs {
     /// Counts a task's end; whether it is the first time.
     pub(super) fn ended(&self, task: &Task, cost: &Cost) -> bool {
         let finished = task.finished_at.map(|at| (at.seconds, at.nanos));
-        let end = (&task.organization_id, &task.id, finished);
-        if !self.counted.lock().unwrap_or_else(PoisonError::into_inner).is_new(end) {
+        let key = (&task.organization_id, &task.id);
+        if !self.counted.lock().unwrap_or_else(PoisonError::into_inner).is_new(key, finished) {
             return false;
         }
         let agent = self.agent(&task.agent_id);
@@ -150,12 +154,16 @@ impl Costs {
 }
 
 impl Counted {
-    /// Remembers an end; whether it was not known.
-    fn is_new(&mut self, end: impl std::hash::Hash) -> bool {
-        let hash = self.hasher.hash_one(end);
-        if !self.known.insert(hash) {
-            return false;
+    /// Remembers a task's end; whether it was not known. A task that goes on ends again, later; one whose end has no time
+    /// yet does not.
+    fn is_new(&mut self, task: impl std::hash::Hash, finished: Option<Moment>) -> bool {
+        let hash = self.hasher.hash_one(task);
+        if let Some(known) = self.known.get_mut(&hash) {
+            let is_later = known.is_some() && finished > *known;
+            *known = finished.max(*known);
+            return is_later;
         }
+        self.known.insert(hash, finished);
         self.order.push_back(hash);
         if self.order.len() > REMEMBERED
             && let Some(oldest) = self.order.pop_front()
@@ -194,11 +202,20 @@ mod tests {
     #[test]
     fn an_end_is_new_once_and_what_is_remembered_is_bounded() {
         let mut counted = Counted::default();
-        assert!(counted.is_new("a") && !counted.is_new("a"));
+        assert!(counted.is_new("a", None) && !counted.is_new("a", None));
         for end in 0..2 * REMEMBERED {
-            counted.is_new(end);
+            counted.is_new(end, None);
         }
         assert_eq!((counted.known.len(), counted.order.len()), (REMEMBERED, REMEMBERED));
-        assert!(!counted.is_new(2 * REMEMBERED - 1));
+        assert!(!counted.is_new(2 * REMEMBERED - 1, None));
+    }
+
+    #[test]
+    fn an_end_whose_time_comes_after_it_is_the_same_and_a_later_one_is_another() {
+        let mut counted = Counted::default();
+        let [first, second] = [Some((1, 0)), Some((2, 0))];
+        let seen = [None, first, None, first, second, first, None, second];
+        let new = seen.map(|finished| counted.is_new("a", finished));
+        assert_eq!(new, [true, false, false, false, true, false, false, false]);
     }
 }

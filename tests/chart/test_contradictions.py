@@ -21,6 +21,7 @@ WRONG = {
     "mTLS without authorities": ({"tls": {**TLS, "clientCa": {"enabled": True}}}, ["tls.clientCa"]),
     "allowed clients without a client CA": ({"config": {"auth": {"allowed_clients": ["a.io"]}}}, ["allowed_clients", "tls.clientCa"]),
     "agents of callers without names": ({"config": {"auth": {"agents": {"reports": ["echo"]}}}}, ["auth.agents", "tokens"]),
+    "readers of lists without names": ({"config": {"auth": {"list_tasks": ["reports"]}}}, ["auth.list_tasks", "tokens"]),
     "gateways without names": ({"config": {"users": {"callers": ["gateway"]}}}, ["users.callers", "tokens"]),
     "limits of callers without names": ({"config": {"limits": {"shares": {"reports": 0.2}}}}, ["limits.shares", "tokens"]),
     "a burst without a rate": ({"config": {"limits": {"burst": {"*": 5}}}}, ["limits.burst", "limits.creates_per_second"]),

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write as _},
     mem,
+    num::NonZeroUsize,
 };
 
 use prost::Name;
@@ -26,7 +27,7 @@ const PAGE: usize = 200;
 pub struct AgentsArgs {
     /// At most so many agents [default: all]
     #[arg(long, value_name = "COUNT")]
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -48,7 +49,7 @@ pub struct TasksArgs {
     results: bool,
     /// At most so many tasks, the newest first [default: all]
     #[arg(long, value_name = "COUNT")]
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -65,7 +66,7 @@ pub struct ActivityArgs {
 /// Prints the agents that may be invoked.
 pub async fn agents(args: AgentsArgs) -> Result<Outcome, Failure> {
     let proxy = Proxy::connect(&args.connection).await?;
-    let (mut request, mut left) = (ListAgentsRequest::default(), args.limit.unwrap_or(usize::MAX));
+    let (mut request, mut left) = (ListAgentsRequest::default(), args.limit.map_or(usize::MAX, NonZeroUsize::get));
     loop {
         request.page_size = page_size(left);
         let question = request.clone();
@@ -89,7 +90,7 @@ pub async fn tasks(args: TasksArgs) -> Result<Outcome, Failure> {
         include_results: args.results,
         ..ListTasksRequest::default()
     };
-    let mut left = args.limit.unwrap_or(usize::MAX);
+    let mut left = args.limit.map_or(usize::MAX, NonZeroUsize::get);
     loop {
         request.page_size = page_size(left);
         let question = request.clone();

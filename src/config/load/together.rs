@@ -97,6 +97,7 @@ impl Together<'_> {
         let Settings { auth, users, limits, .. } = self.settings;
         let in_need = [
             ("auth.agents", auth.agents.keys().any(is_name)),
+            ("auth.list_tasks", auth.list_tasks.iter().any(is_name)),
             ("users.callers", users.callers.iter().any(is_name)),
             ("limits.shares", limits.shares.keys().any(is_name)),
             ("limits.creates_per_second", limits.creates_per_second.keys().any(is_name)),

@@ -45,13 +45,15 @@ fn allowed_clients_need_a_client_ca() {
 
 #[test]
 fn names_of_callers_need_a_way_to_authenticate_them() {
-    let file = "auth.agents = {orders = '*'}\n[users]\ncallers = ['orders']\nprincipal = true";
-    assert_eq!(settings_of(sandboxed(file, &[])), ["auth.agents", "users.callers", "users.principal"]);
+    let file =
+        "[auth]\nagents = {orders = '*'}\nlist_tasks = ['orders']\n[users]\ncallers = ['orders']\nprincipal = true";
+    let settings = ["auth.agents", "auth.list_tasks", "users.callers", "users.principal"];
+    assert_eq!(settings_of(sandboxed(file, &[])), settings);
     let tokens = format!("orders={}", "ab".repeat(32));
     good(sandboxed(file, &[("XPANDER_PROXY_AUTH__TOKENS", &tokens)]));
     let tokens = Temporary::new(&tokens);
     good(sandboxed(file, &[("XPANDER_PROXY_AUTH__TOKENS_FILE", tokens.path())]));
-    good(sandboxed("auth.agents = {'*' = 'echo'}\nusers.callers = ['*']", &[]));
+    good(sandboxed("auth = {agents = {'*' = 'echo'}, list_tasks = ['*']}\nusers.callers = ['*']", &[]));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Response;
+use tokio::time::timeout;
 
 use crate::{
     memory::{Growing, UNCOUNTED},
@@ -12,6 +13,9 @@ use crate::{
         transport::{Transport, is_garbled, piece},
     },
 };
+
+/// How long a piece waits at most for room among all answers: others wait for what is held meanwhile.
+const ROOM_TIME: Duration = Duration::from_secs(5);
 
 /// A body; what is held of it is counted.
 pub struct Unread {
@@ -41,9 +45,13 @@ impl Unread {
     }
 
     /// The next piece, once there is room for so many bytes that are held of what came before; None at the end, and why
-    /// not where its compression is broken. May be dropped while it waits.
+    /// not where there is no such room in time or its compression is broken. May be dropped while it waits.
     pub async fn piece(&mut self, holding: usize) -> Result<Option<Result<Bytes, &'static str>>, Error> {
-        self.room.make_room(holding).await;
+        // Sooner than the platform's time is over: it has no part in this.
+        let limit = ROOM_TIME.min(self.time_limit / 2);
+        if timeout(limit, self.room.make_room(holding)).await.is_err() {
+            return Ok(Some(Err("there was no room for it among all answers")));
+        }
         match piece(&mut self.response, self.size).await {
             Ok(Some(bytes)) => {
                 self.size += bytes.len();
@@ -53,5 +61,39 @@ impl Unread {
             Err(error) if is_garbled(&error) => Ok(Some(Err("its compression is broken"))),
             Err(error) => Err(Error::lost(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{join, time::sleep};
+
+    use super::*;
+    use crate::memory::Budget;
+
+    const MIB: usize = 1 << 20;
+
+    #[tokio::test(start_paused = true)]
+    async fn two_bodies_that_wait_for_each_others_room_do_not_wait_for_ever() {
+        let budget = Budget::new(32 * MIB);
+        let unread = || Unread {
+            response: http::Response::new("[").into(),
+            time_limit: Duration::from_mins(1),
+            size: 0,
+            room: Growing::new(budget.clone()),
+        };
+        let (mut one, mut other) = (unread(), unread());
+        for unread in [&mut one, &mut other] {
+            assert!(matches!(unread.piece(16 * MIB).await, Ok(Some(Ok(_)))));
+        }
+        let first = async move { one.piece(17 * MIB).await };
+        let second = async {
+            sleep(ROOM_TIME / 2).await;
+            other.piece(17 * MIB).await
+        };
+        let both = async { join!(first, second) };
+        let (first, second) = timeout(ROOM_TIME * 2, both).await.expect("an end");
+        assert!(matches!(first, Ok(Some(Err(why))) if why.contains("no room")));
+        assert!(matches!(second, Ok(None)), "the room of the first is there for the second");
     }
 }

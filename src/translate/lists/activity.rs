@@ -34,10 +34,15 @@ pub fn thread(json: &str) -> Option<proto::ActivityThread> {
 #[must_use]
 pub fn entry(json: &str, forward_access_tokens: bool) -> proto::ActivityEntry {
     let names = ["id", "created_at", "role", "tool_name", "type", "agent_id", "query", "data", "action"];
-    let [id, time, role, tool, kind, agent, query, data, action] = attributes(json, names).unwrap_or_default();
+    let given = attributes(json, names).unwrap_or_default();
+    let [id, time, role, tool, kind, agent, query, data, action] = given.map(|value| value.filter(|it| *it != "null"));
     let mut extra = None;
     let kind = kind.and_then(text);
-    let known = if role.is_some() {
+    let is_auth = kind.as_deref().is_some_and(|kind| AUTH.contains(&kind));
+    let may_be_auth = kind.is_some() && data.is_some_and(may_hold_secrets);
+    let mut known = if is_auth {
+        None
+    } else if role.is_some() {
         fitting(json, &mut extra).map(|entry| Entry::Message(message(entry).into()))
     } else if tool.is_some() {
         fitting(json, &mut extra).map(|entry| Entry::ToolCall(tool_call(entry).into()))
@@ -49,15 +54,16 @@ pub fn entry(json: &str, forward_access_tokens: bool) -> proto::ActivityEntry {
             let trigger = wire::SubAgentTrigger { agent_id, query, files, reasoning, rest };
             Entry::SubAgentTrigger(sub_agent_trigger(trigger).into())
         })
-    } else if let (Some(kind), Some(data)) = (&kind, data)
-        && (AUTH.contains(&&**kind) || may_hold_secrets(data))
-    {
-        let (auth, more) = auth(json, forward_access_tokens);
-        extra = more;
-        Some(Entry::Auth(auth))
     } else {
         None
     };
+    if is_auth || may_be_auth && known.is_none() {
+        let (auth, more) = auth(json, forward_access_tokens);
+        (known, extra) = (Some(Entry::Auth(auth)), more);
+    } else if may_be_auth && !forward_access_tokens {
+        // No shape but an auth event's has data: what is in there stands in what else the entry says.
+        extra = None;
+    }
     proto::ActivityEntry {
         id: id.and_then(text),
         time: time.and_then(parsed).map(timestamp),
@@ -142,6 +148,8 @@ translators! {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+
     use super::*;
 
     fn kind(json: &str) -> &'static str {
@@ -164,6 +172,8 @@ mod tests {
             (r#"{"agent_id": "a", "query": "q"}"#, "sub-agent"),
             (r#"{"type": "token_ready", "data": {}}"#, "auth"),
             (r#"{"type": "refresh", "data": {"accessToken": "x"}}"#, "auth"),
+            (r#"{"type": "token_ready"}"#, "auth"),
+            (r#"{"role": null, "type": "think"}"#, "reasoning"),
             (r#"{"type": "poll", "data": {"a": 1}}"#, "other"),
             (r#"{"action": "create_execution", "agent_id": "a", "query": "q"}"#, "other"),
             (r#"{"role": "oracle", "content": {"text": "hi"}}"#, "other"),
@@ -207,5 +217,33 @@ mod tests {
             let data = auth.data.expect("data");
             assert_eq!((data.has("server_name"), data.has("access_token")), (true, has));
         }
+    }
+
+    #[test]
+    fn a_token_is_taken_out_whatever_stands_beside_it() {
+        for json in [
+            r#"{"role": null, "type": "token_ready", "data": {"access_token": "s3cret"}}"#,
+            r#"{"tool_name": null, "type": "token_ready", "data": {"access_token": "s3cret"}}"#,
+            r#"{"role": "agent", "content": {"text": "hi"}, "type": "token_ready", "data": {"access_token": "s3cret"}}"#,
+            r#"{"role": "agent", "content": {"text": "hi"}, "type": "refresh", "data": {"access_token": "s3cret"}}"#,
+            r#"{"role": "oracle", "type": "refresh", "data": {"access_token": "s3cret"}}"#,
+            r#"{"agent_id": "a", "query": "q", "type": "token_ready", "data": {"access_token": "s3cret"}}"#,
+            r#"{"type": "token_ready", "access_token": "s3cret"}"#,
+            r#"{"type": "token_ready", "data": null, "access_token": "s3cret"}"#,
+            r#"{"type": "token_ready", "data": "s3cret"}"#,
+        ] {
+            let has = |is_forwarded| {
+                let encoded = entry(json, is_forwarded).encode_to_vec();
+                encoded.windows(6).any(|bytes| bytes == b"s3cret")
+            };
+            assert_eq!((has(false), has(true)), (false, true), "{json}");
+        }
+    }
+
+    #[test]
+    fn servers_secrets_are_left_out_of_a_thread() {
+        let json = r#"{"id": "t", "mcp_servers": [{"name": "n", "api_key": "s3cret", "headers": {"a": "s3cret"}}]}"#;
+        let other = thread(json).and_then(|thread| thread.other).expect("more").json();
+        assert_eq!(other, serde_json::json!({"mcp_servers": [{"name": "n"}]}));
     }
 }

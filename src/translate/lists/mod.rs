@@ -255,6 +255,16 @@ mod tests {
     }
 
     #[test]
+    fn servers_secrets_are_left_out_of_a_row() {
+        let row = r#"{"id": "t", "mcp_servers": [{"name": "n", "api_key": "s3cret", "client_secret": "s3cret",
+            "headers": {"a": "s3cret"}, "env_vars": {"a": "s3cret"}}]}"#;
+        for with_result in [true, false] {
+            let other = summary(row, with_result).and_then(|summary| summary.other).expect("more").json();
+            assert_eq!(other, serde_json::json!({"mcp_servers": [{"name": "n"}]}));
+        }
+    }
+
+    #[test]
     fn nothing_is_read_of_an_agent_but_what_a_list_shows() {
         let row = r#"{"id": "a", "name": ["n"], "icon": null, "status": "ACTIVE", "type": 7, "description": "d",
             "instructions": {"role": ["secret"]}, "api_key": "secret", "created_at": "soon"}"#;
