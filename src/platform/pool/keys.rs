@@ -108,8 +108,12 @@ impl Keys {
     /// When they cannot be used; the old ones stay.
     pub fn reload_authorities(&self) -> Result<(), KeyError> {
         self.pools.reload()?;
-        // Their pools are made anew when they are asked for.
-        self.passed.invalidate_all();
+        for (named, old) in &self.passed {
+            let (key, organization) = &*named;
+            // What the platform asks of a key, it asks of its new connections, too.
+            let new = self.credentials(key.clone(), organization, old.owner().clone(), Arc::clone(&old.brakes))?;
+            self.passed.insert(named.as_ref().clone(), Arc::new(new));
+        }
         match self.own() {
             Some(own) => self.replace_own(Secret::new(own.secret())),
             None => Ok(()),
@@ -143,5 +147,20 @@ impl From<InvalidHeaderValue> for KeyError {
 impl From<BuildError> for KeyError {
     fn from(error: BuildError) -> Self {
         Self::Pool(Arc::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_authorities_leave_what_the_platform_asks_of_a_callers_key() {
+        let keys = Keys::new(&config::Platform::default()).expect("keys");
+        let of_caller = || keys.of_caller("a-key", "an-organization").expect("a key");
+        let before = of_caller();
+        keys.reload_authorities().expect("authorities");
+        let after = of_caller();
+        assert!(!Arc::ptr_eq(&before, &after) && Arc::ptr_eq(&before.brakes, &after.brakes));
     }
 }
