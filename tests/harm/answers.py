@@ -84,12 +84,14 @@ def interim_answers() -> str:
             with Connection(proxy.grpc) as connection:
                 calls = [connection.call("GetTask", GET_TASK, TWO_SECONDS) for _ in range(20)]
                 proxy.probe()
+                start = time.monotonic()
                 codes = {connection.status(call)[0] for call in calls}
+                late = below("seconds to the last answer", time.monotonic() - start, 10)
             until("all connections are closed", lambda: platform.open == 0)
             before = proxy.seconds()
             time.sleep(2)
             spent = below("seconds of a core in the 2 s after", proxy.seconds() - before, 0.5)
-            figures.append(f"{name} {platform.sent} answers, codes {sorted(map(str, codes))}, {spent}, {proxy.peak()}")
+            figures.append(f"{name} {platform.sent} answers, {late}, codes {sorted(map(str, codes))}, {spent}, {proxy.peak()}")
     return ", ".join(figures)
 
 
