@@ -156,7 +156,7 @@ class Platform:
             threading.Thread(target=self._serve, args=self.listener.accept()[:1], daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection, connection.makefile("rb") as requests:
+        with contextlib.suppress(OSError, ValueError), connection, connection.makefile("rb") as requests:
             while line := requests.readline():
                 method, path, _ = line.decode("latin1").split(" ")
                 headers = {}
