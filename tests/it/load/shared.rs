@@ -236,7 +236,7 @@ async fn a_body_goes_on_to_come_on_a_connection_that_another_caller_has_reset_to
     let limits = |settings: &mut Settings| {
         settings.server.max_resets_per_connection = 5;
         // Forty kilobytes a second would not do.
-        settings.server.receive_timeout = Duration::from_secs(8);
+        settings.server.receive_timeout = Duration::from_secs(20);
     };
     let mut shared = Shared::with(limits).await;
     let length = [b"\x0a\x07agent-1\x12", &*varint(MOST)].concat();
