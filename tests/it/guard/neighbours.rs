@@ -49,7 +49,13 @@ async fn platform(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Pla
 /// The binary with one thread for everybody, so that whatever holds that one up holds up everybody; and for large requests.
 async fn process(platform: Platform) -> Process {
     let most = (64 * MB).to_string();
-    let environment = [("TOKIO_WORKER_THREADS", "1"), ("XPANDER_PROXY_SERVER__MAX_REQUEST_BYTES", &most)];
+    // Room for all of them, so that none is refused for the others' bytes.
+    let room = (256 * MB).to_string();
+    let environment = [
+        ("TOKIO_WORKER_THREADS", "1"),
+        ("XPANDER_PROXY_SERVER__MAX_REQUEST_BYTES", &most),
+        ("XPANDER_PROXY_SERVER__MAX_RECEIVING_BYTES", &room),
+    ];
     Process::with(platform, &environment).await
 }
 
