@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// The largest request that may have the last quarter of the room, in bytes: a few large ones keep no small one out.
 const SMALL: usize = 64 << 10;
 /// The largest request for which there is always room where that is so, its head included, in bytes: an id, and metadata.
-const FEW: usize = 20 << 10;
+const ALWAYS: usize = 20 << 10;
 
 /// The bytes of all calls.
 #[derive(Debug)]
@@ -175,7 +175,7 @@ impl Held {
         }
         let most = self.budget.most;
         let most = match bytes {
-            ..=FEW if self.always => usize::MAX,
+            ..=ALWAYS if self.always => usize::MAX,
             ..=SMALL => most,
             _ => most - most / 4,
         };

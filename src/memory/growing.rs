@@ -1,11 +1,14 @@
 //! The room of what is being read from the platform, whose length nobody knows: in steps that double.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Budget, Held};
 
 /// The largest part of an answer that is not counted while it is read, in bytes: most are smaller.
 pub const UNCOUNTED: usize = 64 << 10;
+
+/// How long who holds some room waits for more at most: others wait for what is held meanwhile.
+pub const ROOM_TIME: Duration = Duration::from_secs(5);
 
 /// Room among all answers, as far as it is needed by now.
 #[derive(Debug)]

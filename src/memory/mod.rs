@@ -10,7 +10,7 @@ mod growing;
 pub use budget::{Account, Budget, Held};
 pub use buffer::make_room;
 pub use few::{Few, Place};
-pub use growing::{Growing, UNCOUNTED};
+pub use growing::{Growing, ROOM_TIME, UNCOUNTED};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// From so many bytes on, work on a message leaves the threads that serve everybody: below, it takes about a millisecond.

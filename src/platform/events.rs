@@ -10,10 +10,10 @@ use super::{
     pool::lanes::Share,
     sse::{Decoder, Frame},
 };
-use crate::{memory::Growing, telemetry::Attempt};
-
-/// How long an event waits for room among all answers before it is left out.
-const ROOM_TIME: Duration = Duration::from_secs(5);
+use crate::{
+    memory::{Growing, ROOM_TIME},
+    telemetry::Attempt,
+};
 
 /// An open event stream. Reads from the platform only when asked for an event, so a slow caller slows the platform;
 /// dropping it closes the connection.

@@ -7,15 +7,12 @@ use reqwest::Response;
 use tokio::time::timeout;
 
 use crate::{
-    memory::{Growing, UNCOUNTED},
+    memory::{Growing, ROOM_TIME, UNCOUNTED},
     platform::{
         error::Error,
         transport::{Transport, is_garbled, piece},
     },
 };
-
-/// How long a piece waits at most for room among all answers: others wait for what is held meanwhile.
-const ROOM_TIME: Duration = Duration::from_secs(5);
 
 /// A body; what is held of it is counted.
 pub struct Unread {
