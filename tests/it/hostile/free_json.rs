@@ -147,6 +147,9 @@ pub fn field(key: u8, bytes: &[u8]) -> Vec<u8> {
     [&field, bytes].concat()
 }
 
+/// The largest request that is taken.
+const LARGEST: usize = 16 * MB - 1024;
+
 /// Requests of about this size whose `output_schema` is full of the smallest values there are.
 fn requests(size: usize) -> Vec<(&'static str, Vec<u8>)> {
     let request = invoke("agent-1").encode_to_vec();
@@ -171,18 +174,20 @@ fn requests(size: usize) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// The binary before a platform that makes a task of every request. With one thread, so that what has come of a request
-/// is taken however busy the machine is: what waits in the connection's window is no matter of shapes.
+/// is taken however busy the machine is, and an allocator that gives back at once what was let go: neither what waits in
+/// the connection's window nor what is given back late is a matter of shapes.
 async fn creating(environment: &[(&str, &str)]) -> Process {
     let platform = Platform::with_agents(|request| match request.path.contains("/well/") {
         true => Reply::json(200, &task("well", "executing")),
         false => Reply::json(200, &task("task-1", "pending")),
     });
-    Process::with(platform.await, &[environment, &[("TOKIO_WORKER_THREADS", "1")]].concat()).await
+    let measured = [("TOKIO_WORKER_THREADS", "1"), ("MIMALLOC_PURGE_DELAY", "0")];
+    Process::with(platform.await, &[environment, &measured].concat()).await
 }
 
 #[tokio::test]
 async fn four_requests_that_are_small_until_they_are_unpacked_cost_no_more_than_their_size() {
-    let (_, request) = requests(16 * MB - 1024).remove(0);
+    let (_, request) = requests(LARGEST).remove(0);
     // Room for all of them: what is bounded here is what one costs.
     let process = creating(&[("XPANDER_PROXY_SERVER__MAX_RECEIVING_BYTES", "268435456")]).await;
     let zipped = zipped(&request);
@@ -199,7 +204,8 @@ async fn four_requests_that_are_small_until_they_are_unpacked_cost_no_more_than_
 
 #[tokio::test]
 async fn a_request_of_any_shape_costs_at_most_three_times_its_size() {
-    for (name, request) in requests(4 * MB) {
+    // The first at the largest size that is taken, all at what takes a test no time.
+    for (name, request) in requests(LARGEST).into_iter().take(1).chain(requests(4 * MB)) {
         let process = creating(&[]).await;
         let mut caller = Direct::to(&process.serving.grpc).await;
         let status = caller.post("Invoke", &[], frame(&request)).await;
