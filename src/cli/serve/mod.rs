@@ -1,29 +1,36 @@
 //! The commands that serve: arguments in, settings out. What serves is not here but
 //! in the library.
 
+mod check;
+mod descriptors;
+mod settings;
+
 use std::{
-    env,
     fmt::Display,
     io::{self, Write as _},
     net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
 use tokio::sync::oneshot;
 
+pub use self::{
+    check::{CheckArgs, check},
+    settings::log_format,
+};
 use super::{
-    args::Connection,
-    descriptors,
-    failure::{Failure, Outcome},
-    invoke,
-    proxy::Proxy,
-    security::Security,
+    client::{Connection, Proxy, Security},
+    exit::Exit,
+    failure::Failure,
+    follow::{Following, Standing},
+    output::Output,
+    render::Stream,
 };
 use crate::{
-    app::Bound,
-    config::{self, Flags, LogFormat, Secret, Settings},
-    proto::InvokeRequest,
+    app::{Bound, StartError, cannot_listen},
+    config::{Flags, LogFormat, Settings},
+    proto::{InvokeRequest, InvokeStreamRequest},
     sandbox::Sandbox,
     shutdown::Signals,
     telemetry,
@@ -44,8 +51,8 @@ pub struct ServeArgs {
     /// Serve against the embedded platform; no key needed
     #[arg(long)]
     pub sandbox: bool,
-    /// How log lines look [default: json]
-    #[arg(long, value_name = "FORMAT")]
+    /// How log lines look: json or text [default: text on a terminal, else json]
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     pub log_format: Option<LogFormat>,
 }
 
@@ -57,100 +64,87 @@ pub struct SandboxArgs {
     pub listen: SocketAddr,
 }
 
-/// What `check` takes.
-#[derive(clap::Args)]
-pub struct CheckArgs {
-    /// A settings file, TOML
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Check what `serve --sandbox` would run with
-    #[arg(long)]
-    pub sandbox: bool,
-    /// Print what settings there are, as Markdown, and check none
-    #[arg(long, conflicts_with_all = ["config", "sandbox"])]
-    pub reference: bool,
-}
-
-/// The organization and the key of callers of the embedded platform, which accepts any.
-const SANDBOX_ORGANIZATION: &str = "org-sandbox";
-const SANDBOX_KEY: &str = "key-of-the-sandbox";
-
 /// Runs the proxy until it is told to stop.
-pub async fn serve(args: ServeArgs) -> Result<Outcome, Failure> {
+pub async fn serve(args: ServeArgs, output: Output) -> Result<Exit, Failure> {
     // First: one that comes while this starts is caught as well.
     let signals = Signals::catch().map_err(broken)?;
-    let ServeArgs { listen, admin_listen, config, sandbox, log_format } = args;
-    let mut settings = settings(config.as_deref(), &Flags { listen, admin_listen, log_format, sandbox })?;
-    let telemetry = telemetry::start(&settings).map_err(broken)?;
+    let mut settings = settings::load(args.config.as_deref(), &args.flags())?;
+    let telemetry = telemetry::start(&settings, output.aside.is_coloured()).map_err(usage)?;
     descriptors::allow_as_many_as(&settings.server);
-    let _platform = if sandbox { Some(start_sandbox(&mut settings).await?) } else { None };
-    Bound::bind(&settings).await.map_err(broken)?.run(signals.first()).await;
+    let _platform = if args.sandbox { Some(start_sandbox(&mut settings).await?) } else { None };
+    let bound = match Bound::bind(&settings).await {
+        Ok(bound) => bound,
+        Err(error) => {
+            // What was logged comes first.
+            telemetry.finish().await;
+            return Err(not_started(error));
+        }
+    };
+    bound.run(signals.first()).await;
     telemetry.finish().await;
-    Ok(Outcome::Good)
+    Ok(Exit::Completed)
+}
+
+impl ServeArgs {
+    /// The flags that are settings.
+    pub fn flags(&self) -> Flags {
+        let Self { listen, admin_listen, log_format, sandbox, config: _ } = *self;
+        Flags { listen, admin_listen, log_format, sandbox, is_terminal: Stream::Err.is_terminal() }
+    }
 }
 
 /// Runs sandbox, proxy and client in this process, on free ports of this machine.
-pub async fn demo() -> Result<Outcome, Failure> {
+pub async fn demo(output: Output) -> Result<Exit, Failure> {
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut settings = Settings::default();
     (settings.server.listen, settings.server.admin_listen) = (anywhere, anywhere);
     settings.server.drain_delay = Duration::ZERO;
     let platform = start_sandbox(&mut settings).await?;
-    let bound = Bound::bind(&settings).await.map_err(broken)?;
-    let server = format!("http://{}", bound.grpc_address().map_err(broken)?);
+    let bound = Bound::bind(&settings).await.map_err(not_started)?;
+    let server = format!("http://{}", bound.grpc_address().map_err(not_started)?);
     writeln!(io::stdout(), "embedded platform  {}\nproxy              {server}\n", platform.base_url())?;
     let (shut_down, told) = oneshot::channel::<()>();
     let serving = tokio::spawn(bound.run(async { drop(told.await) }));
 
-    let request = InvokeRequest { agent_id: "tools".to_owned(), prompt: DEMO_PROMPT.to_owned(), ..Default::default() };
+    let invocation =
+        InvokeRequest { agent_id: "tools".to_owned(), prompt: DEMO_PROMPT.to_owned(), ..Default::default() };
+    let question = InvokeStreamRequest { invocation: Some(invocation), heartbeat: None };
     let connection = Connection { server: server.into(), timeout: None, json: false, security: Security::default() };
     let proxy = Proxy::connect(&connection).await?;
-    let outcome = invoke::follow(&proxy, request, None, false).await;
+    let standing = Standing::new(&connection);
+    let exit = Following::new(&proxy, &standing, output, None, true).create(question).await;
     drop((shut_down, proxy));
     serving.await.map_err(broken)?;
-    outcome
+    exit
 }
 
 const DEMO_PROMPT: &str = "Compare the two sales reports";
 
 /// Runs the embedded platform until it is told to stop.
-pub async fn sandbox(args: SandboxArgs) -> Result<Outcome, Failure> {
+pub async fn sandbox(args: SandboxArgs) -> Result<Exit, Failure> {
     let signals = Signals::catch().map_err(broken)?;
-    let platform = Sandbox::start(args.listen).await.map_err(broken)?;
+    let platform = Sandbox::start(args.listen).await;
+    let platform = platform.map_err(|error| Failure::Start(cannot_listen(&args.listen, &error)))?;
     writeln!(io::stdout(), "embedded platform at {}", platform.base_url())?;
     signals.first().await;
-    Ok(Outcome::Good)
-}
-
-/// Prints the settings in force, or the reference of all there are.
-pub fn check(args: CheckArgs) -> Result<Outcome, Failure> {
-    let CheckArgs { config, sandbox, reference } = args;
-    let printed = if reference {
-        config::reference()
-    } else {
-        config::show(&settings(config.as_deref(), &Flags { sandbox, ..Flags::default() })?)
-    };
-    io::stdout().write_all(printed.as_bytes())?;
-    Ok(Outcome::Good)
-}
-
-fn settings(file: Option<&Path>, flags: &Flags) -> Result<Settings, Failure> {
-    config::load(file, env::vars_os(), flags).map_err(|faults| {
-        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        Failure::Usage(faults.join("\n"))
-    })
+    Ok(Exit::Completed)
 }
 
 /// Starts the embedded platform and points the settings at it.
 async fn start_sandbox(settings: &mut Settings) -> Result<Sandbox, Failure> {
     let platform = Sandbox::start((Ipv4Addr::LOCALHOST, 0).into()).await.map_err(broken)?;
-    settings.platform.base_url = platform.base_url();
-    settings.platform.api_key = Some(Secret::new(SANDBOX_KEY));
-    settings.platform.organization_id = Some(SANDBOX_ORGANIZATION.to_owned());
-    settings.agents.default_id.get_or_insert_with(|| "echo".to_owned());
+    settings::embed(settings, platform.base_url());
     Ok(platform)
 }
 
+fn not_started(error: StartError) -> Failure {
+    if error.is_of_settings() { usage(error) } else { broken(error) }
+}
+
+fn usage(error: impl Display) -> Failure {
+    Failure::Usage(error.to_string())
+}
+
 fn broken(error: impl Display) -> Failure {
-    Failure::Broken(error.to_string())
+    Failure::Start(error.to_string())
 }
