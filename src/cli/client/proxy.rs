@@ -142,8 +142,9 @@ impl Proxy {
     fn failed(&self, status: Status) -> Failure {
         let (is_our_own, was_sent) = (status.source().is_some(), !was_not_sent(&status));
         if let (Some(Some(Found { what, is_certain })), true) = (self.finding.get(), is_our_own) {
-            // No word of the network's: to try again would be in vain.
-            return call(Status::failed_precondition(*what), (was_sent && !is_certain).then_some(&self.request_id));
+            // To try again would be in vain where it is certain.
+            let code = if *is_certain { Code::FailedPrecondition } else { Code::Unavailable };
+            return call(Status::new(code, *what), (was_sent && !is_certain).then_some(&self.request_id));
         }
         let status = match status.code() {
             // A proxy that wants another certificate, or one at all, hangs up only when the handshake is over for its

@@ -86,30 +86,42 @@ struct Heard {
     finding: Finding,
 }
 
-impl AsyncRead for Heard {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = ready!(Pin::new(&mut self.socket).poll_read(cx, buffer));
+impl Heard {
+    /// Finds out by the first bytes what the port is. Told by whoever hears of the broken connection: the library loses the
+    /// error of its own task. A port that has spoken HTTP/2 once is the right one.
+    fn look(&mut self, first: &[u8]) {
         if !std::mem::replace(&mut self.has_spoken, true) {
-            let found = match &buffer.filled()[before..] {
+            let _ = self.finding.set(match first {
                 // Also where it was reset.
                 [] => Some(Found { what: SILENT, is_certain: false }),
                 // How a TLS server refuses what is no TLS: an alert.
                 [21, 3, ..] => Some(Found { what: TLS, is_certain: true }),
                 first if first.starts_with(b"HTTP/1") => Some(Found { what: HTTP_1, is_certain: true }),
                 _ => None,
-            };
-            // Told by whoever hears of the broken connection: the library loses the error of its own task. A port that has
-            // spoken HTTP/2 once is the right one.
-            let _ = self.finding.set(found);
+            });
         }
+    }
+}
+
+impl AsyncRead for Heard {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = ready!(Pin::new(&mut self.socket).poll_read(cx, buffer));
+        self.look(&buffer.filled()[before..]);
         Poll::Ready(read)
     }
 }
 
 impl AsyncWrite for Heard {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
+        let written = ready!(Pin::new(&mut self.socket).poll_write(cx, bytes));
+        if written.is_err() && !self.has_spoken {
+            // It may have said why before it hung up.
+            let mut first = [0; 8];
+            let length = self.socket.try_read(&mut first).unwrap_or_default();
+            self.look(&first[..length]);
+        }
+        Poll::Ready(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -68,6 +68,7 @@ impl<'a> Following<'a> {
     pub async fn create(mut self, question: InvokeStreamRequest) -> Result<Exit, Failure> {
         let call = async |mut agents: Agents, request| agents.invoke_stream(request).await;
         let messages = self.proxy.stream(self.deadline, question, call).await?;
+        self.resumption.has_news();
         let ended = self.read_created(messages).await;
         self.until_the_end(ended).await
     }
@@ -75,6 +76,7 @@ impl<'a> Following<'a> {
     /// Follows the task that is known, to its end.
     pub async fn follow(mut self) -> Result<Exit, Failure> {
         let messages = self.open().await?;
+        self.resumption.has_news();
         let ended = self.read(messages).await;
         self.until_the_end(ended).await
     }

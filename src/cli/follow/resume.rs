@@ -25,18 +25,20 @@ const LONGEST: Duration = Duration::from_secs(8);
 /// How often a call has been made again.
 pub struct Resumption {
     is_wanted: bool,
+    /// Whether the proxy has said anything yet.
+    has_begun: bool,
     in_vain: u32,
 }
 
 impl Resumption {
     /// Not yet; never, where it is not wanted.
     pub fn new(is_wanted: bool) -> Self {
-        Self { is_wanted, in_vain: 0 }
+        Self { is_wanted, has_begun: false, in_vain: 0 }
     }
 
     /// Something new came.
     pub fn has_news(&mut self) {
-        self.in_vain = 0;
+        (self.has_begun, self.in_vain) = (true, 0);
     }
 
     /// Says that the call is made again, where it is, and waits until then.
@@ -61,7 +63,8 @@ impl Resumption {
         }
         let wish = status.get_error_details().retry_info().and_then(|retry| retry.retry_delay);
         let is_lost = status.source().is_some();
-        if wish.is_none() && !is_lost && status.code() != Code::Unavailable {
+        let is_away = self.has_begun && status.code() == Code::Unavailable;
+        if wish.is_none() && !is_lost && !is_away {
             return None;
         }
         let own = FIRST * 2_u32.pow(self.in_vain.min(MOST));
@@ -79,6 +82,8 @@ mod tests {
     fn what_can_be_tried_again_is_so_often_and_no_more() {
         let mut resumption = Resumption::new(true);
         let away = Status::unavailable("away");
+        assert_eq!(resumption.wait(&away), None, "nothing has begun");
+        resumption.has_news();
         assert_eq!(resumption.wait(&away), Some(FIRST));
         resumption.in_vain = MOST - 1;
         assert_eq!(resumption.wait(&away), Some(LONGEST));

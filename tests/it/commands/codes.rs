@@ -47,7 +47,6 @@ async fn each_way_a_task_can_be_has_its_code() {
         (&["invoke", "x", "--server", "http://127.0.0.1:1"], 5),
         (&["invoke", "x", "--agent", "http-500"], 6),
         (&["invoke", "x", "--agent", "http-500", "--stream"], 6),
-        (&["invoke", "x", "--agent", "http-503", "--stream"], 5),
         (&["invoke"], 2),
         (&["health", "--server", "http://127.0.0.1:1"], 1),
     ] {

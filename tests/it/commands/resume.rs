@@ -1,14 +1,23 @@
 //! A stream that the proxy or the way to it ends is gone on with by the command itself.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, copy},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy, copy_bidirectional},
     net::{TcpListener, TcpStream},
+    sync::Notify,
 };
 
 use crate::{
     commands::invoke,
-    support::binary::{Run, Serving, run},
+    support::{
+        binary::{Run, Serving, run},
+        platform::{Platform, Reply, task},
+    },
 };
 
 /// No connection becomes older than some two seconds, and then its streams end.
@@ -21,36 +30,53 @@ fn ids(run: &Run) -> Vec<u64> {
     events.filter_map(|line| line["event"]["eventId"].as_str()?.parse().ok()).collect()
 }
 
-/// What stands between a caller and the proxy: its first connection is cut once the proxy has said so much.
-async fn cutter(proxy: &str, most: usize) -> String {
+/// When the first connection is cut: once the proxy has said so much, or the test says so.
+struct Cut {
+    most: usize,
+    now: Notify,
+    is_done: AtomicBool,
+}
+
+impl Cut {
+    fn after(most: usize) -> Arc<Self> {
+        Arc::new(Self { most, now: Notify::new(), is_done: AtomicBool::new(false) })
+    }
+}
+
+/// What stands between a caller and the proxy.
+async fn cutter(proxy: &str, cut: Arc<Cut>) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
     let proxy = proxy.trim_start_matches("http://").to_owned();
     tokio::spawn(async move {
-        let mut is_first = true;
-        while let Ok((caller, _)) = listener.accept().await {
-            let most = if std::mem::take(&mut is_first) { most } else { usize::MAX };
-            let server = TcpStream::connect(&proxy).await.expect("it listens");
-            tokio::spawn(async move {
-                let ((mut asks, mut hears), (mut answers, mut takes)) = (caller.into_split(), server.into_split());
-                let down = async move {
-                    let (mut bytes, mut said) = ([0; 512], 0);
-                    while said < most {
-                        let Ok(length @ 1..) = answers.read(&mut bytes).await else { break };
-                        said += length;
-                        if hears.write_all(&bytes[..length]).await.is_err() {
-                            break;
-                        }
-                    }
-                };
-                tokio::select! {
-                    () = down => {}
-                    _ = copy(&mut asks, &mut takes) => {}
-                }
-            });
+        let (caller, _) = listener.accept().await.expect("a connection");
+        first(caller, &proxy, &cut).await;
+        cut.is_done.store(true, Relaxed);
+        while let Ok((mut caller, _)) = listener.accept().await {
+            let mut server = TcpStream::connect(&proxy).await.expect("it listens");
+            tokio::spawn(async move { copy_bidirectional(&mut caller, &mut server).await });
         }
     });
     url
+}
+
+/// The connection that is cut.
+async fn first(caller: TcpStream, proxy: &str, cut: &Cut) {
+    let server = TcpStream::connect(proxy).await.expect("it listens");
+    let ((mut asks, mut hears), (mut answers, mut takes)) = (caller.into_split(), server.into_split());
+    let said = async {
+        let (mut bytes, mut said) = ([0; 512], 0);
+        while said < cut.most {
+            let length = answers.read(&mut bytes).await.expect("read");
+            said += length;
+            hears.write_all(&bytes[..length]).await.expect("written");
+        }
+    };
+    tokio::select! {
+        () = said => {}
+        _ = copy(&mut asks, &mut takes) => {}
+        () = cut.now.notified() => {}
+    }
 }
 
 #[tokio::test]
@@ -81,24 +107,35 @@ async fn a_stream_that_ends_with_its_connection_goes_on_after_the_last_event() {
 async fn a_stream_whose_connection_is_cut_goes_on_after_the_last_event() {
     let serving = Serving::sandbox(&[]).await;
     let id = invoke(&serving, "slow", "4000").await;
-    let url = cutter(&serving.grpc, 2048).await;
+    let url = cutter(&serving.grpc, Cut::after(2048)).await;
     let cut = run(&["events", &id, "--json", "--server", &url], &[]).await;
     assert_eq!(cut.code, Some(0), "{cut:?}");
     let ids = ids(&cut);
     assert!(ids.is_sorted_by(|one, next| one + 1 == *next) && !ids.is_empty(), "{ids:?}");
 
     let id = invoke(&serving, "slow", "4000").await;
-    let cut = run(&["events", &id, "--no-resume", "--server", &cutter(&serving.grpc, 2048).await], &[]).await;
+    let cut =
+        run(&["events", &id, "--no-resume", "--server", &cutter(&serving.grpc, Cut::after(2048)).await], &[]).await;
     assert!(cut.code == Some(5) && cut.err.contains("the task goes on"), "{cut:?}");
 }
 
 #[tokio::test]
 async fn a_task_is_waited_for_across_a_cut() {
-    let serving = Serving::sandbox(&[]).await;
-    let id = invoke(&serving, "slow", "4000").await;
-    let url = cutter(&serving.grpc, 1).await;
-    let cut = run(&["wait", &id, "--server", &url], &[]).await;
-    assert!(cut.code == Some(0) && cut.err.contains("going on in "), "{cut:?}");
+    let cut = Cut::after(usize::MAX);
+    let its_cut = Arc::clone(&cut);
+    let platform = Platform::start(move |request| match request.path.ends_with("/events") {
+        true => Reply::Silence,
+        false => {
+            // The wait has begun, and is over when it is asked for again.
+            its_cut.now.notify_one();
+            let is_done = its_cut.is_done.load(Relaxed);
+            Reply::json(200, &task("task-1", if is_done { "completed" } else { "executing" }))
+        }
+    })
+    .await;
+    let serving = Serving::before(&platform.base_url(), &[]).await;
+    let run = run(&["wait", "task-1", "--server", &cutter(&serving.grpc, cut).await], &[]).await;
+    assert!(run.code == Some(0) && run.err.contains("going on in "), "{run:?}");
 }
 
 #[tokio::test]
