@@ -16,10 +16,13 @@ progressDeadlineSeconds must be above minReadySeconds, and above service.headles
 {{- with .Values.resources | default dict }}
 {{- $limits := .limits | default dict }}
 {{- range $name, $request := .requests | default dict }}
-{{- with get $limits $name }}
-{{- if gt (include "xpander-grpc-proxy.quantity" $request | float64) (include "xpander-grpc-proxy.quantity" . | float64) }}
-resources.requests.{{ $name }}, {{ $request }}, is above resources.limits.{{ $name }}, {{ . }}.
+{{- $limit := get $limits $name }}
+{{- if not (has $name (list "cpu" "memory" "ephemeral-storage")) }}
+{{- if ne (toString $request) (toString $limit) }}
+resources.requests.{{ $name }}, {{ $request }}, has to be resources.limits.{{ $name }}, too: there is no more of it than that.
 {{- end }}
+{{- else if and (hasKey $limits $name) (gt (include "xpander-grpc-proxy.quantity" $request | float64) (include "xpander-grpc-proxy.quantity" $limit | float64)) }}
+resources.requests.{{ $name }}, {{ $request }}, is above resources.limits.{{ $name }}, {{ $limit }}.
 {{- end }}
 {{- end }}
 {{- end }}
@@ -32,10 +35,17 @@ securityContext: privileged and CAP_SYS_ADMIN do not go with allowPrivilegeEscal
 {{- end }}
 {{- end }}
 {{- with .Values }}
-{{- include "xpander-grpc-proxy.twice" (list "topologySpreadConstraints" "" (list "topologyKey" "whenUnsatisfiable") .topologySpreadConstraints) }}
-{{- include "xpander-grpc-proxy.twice" (list "extraContainers and initContainers" "proxy" (list "name") .extraContainers .initContainers) }}
-{{- include "xpander-grpc-proxy.twice" (list "extraVolumes" "settings" (list "name") .extraVolumes) }}
-{{- include "xpander-grpc-proxy.twice" (list "extraVolumeMounts" (include "xpander-grpc-proxy.settingsFolder" $) (list "mountPath") .extraVolumeMounts) }}
+{{- include "xpander-grpc-proxy.twice" (list "topologySpreadConstraints" list (list "topologyKey" "whenUnsatisfiable") .topologySpreadConstraints) }}
+{{- include "xpander-grpc-proxy.twice" (list "extraContainers and initContainers" (list "proxy") (list "name") .extraContainers .initContainers) }}
+{{- include "xpander-grpc-proxy.twice" (list "extraVolumes" (list "settings") (list "name") .extraVolumes) }}
+{{- include "xpander-grpc-proxy.twice" (list "extraVolumeMounts" (list (include "xpander-grpc-proxy.settingsFolder" $)) (list "mountPath") .extraVolumeMounts) }}
+{{- range .networkPolicy.egress.extra }}
+{{- range .ports }}
+{{- if and .endPort (lt (int .endPort) (int .port)) }}
+networkPolicy.egress.extra: the endPort {{ .endPort }} is below the port {{ .port }}.
+{{- end }}
+{{- end }}
+{{- end }}
 {{- $volumes := list "settings" }}
 {{- range .extraVolumes }}
 {{- $volumes = append $volumes .name }}
@@ -48,9 +58,9 @@ extraVolumeMounts has {{ .name }}, which is no volume of extraVolumes.
 {{- end }}
 {{- end }}
 
-{{/* A line for what is there twice. A list: where it is, what the chart has itself, the keys that tell one from another, the lists. */}}
+{{/* A line for what is there twice. A list: where it is, a list of what the chart has itself, the keys that tell one from another, the lists. */}}
 {{- define "xpander-grpc-proxy.twice" -}}
-{{- $seen := list (index . 1) }}
+{{- $seen := index . 1 }}
 {{- range $list := slice . 3 }}
 {{- range $each := $list }}
 {{- $name := list }}

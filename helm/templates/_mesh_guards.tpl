@@ -21,7 +21,11 @@ metrics.{{ $monitor }}.scrapeTimeout is above metrics.{{ $monitor }}.interval.
 {{- end }}
 {{- end }}
 {{- end }}
-{{- include "xpander-grpc-proxy.twice" (list "metrics.prometheusRule.additionalGroups" "" (list "name") .Values.metrics.prometheusRule.additionalGroups) }}
+{{- $groups := list }}
+{{- range list "calls" "streams" "platform" "replicas" }}
+{{- $groups = append $groups (printf "%s.%s" (include "xpander-grpc-proxy.fullname" $) .) }}
+{{- end }}
+{{- include "xpander-grpc-proxy.twice" (list "metrics.prometheusRule.additionalGroups" $groups (list "name") .Values.metrics.prometheusRule.additionalGroups) }}
 {{- with .Values.metrics.prometheusRule.thresholds }}
 {{- if gt (float64 .errorShare) (float64 .manyErrorsShare) }}
 metrics.prometheusRule.thresholds: errorShare, of the warning, is above manyErrorsShare, of the critical alert.
@@ -53,6 +57,9 @@ gatewayApi.parentRefs has a gateway twice: each of the two needs a sectionName o
 gatewayApi.filters has {{ .type }} twice.
 {{- end }}
 {{- $seen = append $seen .type }}
+{{- $headers := .requestHeaderModifier | default .responseHeaderModifier | default dict }}
+{{- include "xpander-grpc-proxy.twice" (list "gatewayApi.filters: set" list (list "name") $headers.set) }}
+{{- include "xpander-grpc-proxy.twice" (list "gatewayApi.filters: add" list (list "name") $headers.add) }}
 {{- end }}
 {{- with .backendTls }}
 {{- if .enabled }}

@@ -52,6 +52,8 @@ REFUSED = {
     "a node's label with a blank": at("nodeSelector", {"zone": "a b"}),
     "a name with two dots": at("priorityClassName", "a..b"),
     "a gateway's name with two dots": at("gatewayApi.parentRefs", [{"name": "a..b", "sectionName": "c..d"}], GATEWAY),
+    "a Secret's key of dots": at("credentials.organizationIdKey", "..key"),
+    "a registry's Secret without a name": at("imagePullSecrets", [{"name": ""}]),
     # Numbers and quantities.
     "more replicas than there can be": at("replicaCount", 3_000_000_000),
     "a history beyond all bounds": at("revisionHistoryLimit", 3_000_000_000),
@@ -61,9 +63,12 @@ REFUSED = {
     "a resource that there is not": at("resources.requests", {"disk": "1Gi"}),
     "a memory request above the limit": at("resources.requests.memory", "2Gi"),
     "a request above the limit in another unit": at("resources.requests.memory", "1Ei"),
+    "a limit of nothing": at("resources.limits.memory", 0),
+    "a device without a limit": at("resources.requests", {"acme.io/device": 1}),
     "a user beyond all bounds": at("podSecurityContext.runAsUser", 3_000_000_000),
     "more than all may be away": at("podDisruptionBudget.maxUnavailable", "150%"),
     "more than all may be away in a rollout": at("strategy.rollingUpdate.maxUnavailable", "150%"),
+    "a surge of nothing": at("strategy.rollingUpdate", {"maxSurge": "", "maxUnavailable": 1}),
     # Pods.
     "no DNS at all": at("dnsPolicy", "None"),
     "a name server by name": at("dnsConfig", {"nameservers": ["dns.acme.io"]}),
@@ -91,6 +96,9 @@ REFUSED = {
     "a variable with an equals sign": at("extraEnv", [{"name": "A=B", "value": "c"}]),
     "a Secret's variable without its key": at("extraEnv", [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "b"}}}]),
     "variables of nothing": at("extraEnvFrom", [{"prefix": "A_"}]),
+    "variables of a Secret that there cannot be": at("extraEnvFrom", [{"secretRef": {"name": "A B"}}]),
+    "a volume in capital letters": at("extraVolumes", [{"name": "More", "emptyDir": {}}]),
+    "a Secret's volume without the Secret": at("extraVolumes", [{"name": "more", "secret": {}}]),
     "a volume of two kinds": at("extraVolumes", [{**MORE, "secret": {"secretName": "a"}}]),
     "the chart's own volume": at("extraVolumes", [{"name": "settings", "emptyDir": {}}]),
     "a mount of no volume": at("extraVolumeMounts", [{"name": "more", "mountPath": "/more"}]),
@@ -108,8 +116,13 @@ REFUSED = {
     "a peer that is a network and pods": at("networkPolicy.ingress.from", [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}], POLICY),
     "a peer by a label with a blank": at("networkPolicy.egress.dnsTo", [{"podSelector": {"matchLabels": {"a": "b c"}}}], POLICY),
     "a protocol that there is not": at("networkPolicy.egress.extra", [{"ports": [{"port": 443, "protocol": "HTTP"}]}], POLICY),
+    "ports that end before they begin": at("networkPolicy.egress.extra", [{"ports": [{"port": 443, "endPort": 80}]}], POLICY),
     # The autoscaler.
     "a metric without a body": at("autoscaling.metrics", [{"type": "Resource"}], SCALER),
+    "a metric without a target": at("autoscaling.metrics", [{"type": "Resource", "resource": {"name": "memory"}}], SCALER),
+    "a target without a value": at(
+        "autoscaling.metrics", [{"type": "Resource", "resource": {"name": "memory", "target": {"type": "AverageValue"}}}], SCALER
+    ),
     "a policy of no time": at("autoscaling.behavior.scaleDown.policies", [{"type": "Pods", "value": 1, "periodSeconds": 0}], SCALER),
     "a policy of no pods": at("autoscaling.behavior.scaleUp.policies", [{"type": "Pods", "value": 0, "periodSeconds": 60}], SCALER),
     # Gateways.
@@ -120,10 +133,15 @@ REFUSED = {
     "a filter with another's body": filters({"type": "ExtensionRef", "requestHeaderModifier": {}}),
     "a filter twice": filters(*[{"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": ["a"]}}] * 2),
     "a header with a blank": filters({"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "a b", "value": "c"}]}}),
+    "one header set twice": filters(
+        {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "a", "value": "1"}, {"name": "a", "value": "2"}]}}
+    ),
+    "a mirror of more than all": filters({"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "a", "port": 1}, "percent": 101}}),
     "a mirror without a port": filters({"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "a"}}}),
     # Monitoring.
     "a monitor's label with a blank": at("metrics.serviceMonitor.labels", {"team": "a b"}, MONITOR),
     "a rule without an expression": groups({"name": "a", "rules": [{"alert": "A"}]}),
     "a rule with a time that is none": groups({"name": "a", "rules": [{"alert": "A", "expr": "1", "for": "soon"}]}),
+    "the chart's own group": groups({"name": "proxy-xpander-grpc-proxy.calls", "rules": []}),
     "two groups of one name": groups({"name": "a", "rules": []}, {"name": "a", "rules": []}),
 }
