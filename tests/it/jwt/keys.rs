@@ -41,15 +41,17 @@ const PENDING: &str = "not ready, pending: the keys of auth.jwt (auth.jwt.jwks_u
 /// How long after a fetch the next one begins at the earliest.
 const REST: Duration = Duration::from_secs(10);
 
+type Answer = Box<dyn Fn() -> Reply + Send>;
+
 /// A server of keys, whose answer can be changed.
 struct Keys {
     server: Platform,
-    answer: Arc<Mutex<Box<dyn Fn() -> Reply + Send>>>,
+    answer: Arc<Mutex<Answer>>,
 }
 
 impl Keys {
     async fn start(answer: impl Fn() -> Reply + Send + 'static) -> Self {
-        let answer: Arc<Mutex<Box<dyn Fn() -> Reply + Send>>> = Arc::new(Mutex::new(Box::new(answer)));
+        let answer: Arc<Mutex<Answer>> = Arc::new(Mutex::new(Box::new(answer)));
         let script = Arc::clone(&answer);
         let server = Platform::start(move |_| script.lock().expect("no panic")()).await;
         Self { server, answer }
@@ -193,7 +195,7 @@ async fn a_start_without_keys_is_not_ready_and_says_why_once() {
     let (set, elsewhere) = (issuer::set(&[&key]), Keys::with(&[&key]).await);
     let target = elsewhere.url();
     let padded = format!("{{\"pad\": \"{}\", {}", "x".repeat(50 << 20), &set[1..]);
-    let answers: [(&str, Box<dyn Fn() -> Reply + Send>); 7] = [
+    let answers: [(&str, Answer); 7] = [
         ("no JSON", Box::new(|| Reply::text(200, "text/html", "<html>Sign in</html>"))),
         ("HTTP 503", Box::new(|| Reply::text(503, "text/plain", "away"))),
         ("HTTP 401", Box::new(|| Reply::text(401, "application/json", "{}"))),
