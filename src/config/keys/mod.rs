@@ -135,7 +135,7 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
          a mesh decides."),
     ("auth.tokens_file", Kind::TokensFile(|s| &mut s.auth.tokens_file),
         "A file with more of them: lines `name=hash`, several hashes with spaces in between, comments with `#` at the start. \
-         Read again when it changes."),
+         Read again when it changes; one without any hash is no good."),
     ("auth.allowed_clients", Kind::Clients(|s| &mut s.auth.allowed_clients),
         "The SPIFFE ids and DNS names whose certificates may call; needs `server.tls_client_ca_file`. Empty: all that it \
          vouches for, if they have such a name."),
