@@ -160,6 +160,9 @@ service.nodePort and service.externalTrafficPolicy are for the types NodePort an
 {{- if and (ne .type "LoadBalancer") (or .loadBalancerClass .loadBalancerSourceRanges) }}
 service.loadBalancerClass and service.loadBalancerSourceRanges are for the type LoadBalancer.
 {{- end }}
+{{- if and (gt (len .ipFamilies) 1) (not (hasSuffix "DualStack" .ipFamilyPolicy)) }}
+service.ipFamilies has two, which needs service.ipFamilyPolicy=PreferDualStack or RequireDualStack.
+{{- end }}
 {{- end }}
 {{- end }}
 
