@@ -2,10 +2,11 @@
 
 use std::{error::Error as _, time::Duration};
 
+use http::Uri;
 use tokio::time::{Instant, timeout_at};
 use tonic::{
     Code, ConnectError, Request, Response, Status, Streaming,
-    metadata::{Ascii, MetadataValue},
+    metadata::MetadataValue,
     transport::{Channel, Endpoint},
 };
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 use super::{
     super::failure::Failure,
     connection::Connection,
+    security::Security,
     socket::{self, Finding, Found},
 };
 use crate::proto::agent_service_client::AgentServiceClient;
@@ -36,7 +38,8 @@ pub type Agents = AgentServiceClient<Channel>;
 /// A connected proxy, and what it is shown.
 pub struct Proxy {
     channel: Channel,
-    authorization: Option<MetadataValue<Ascii>>,
+    server: Uri,
+    security: Security,
     is_secure: bool,
     finding: Finding,
     /// What names the command's calls in the logs of all who see them: ours, so that it is known also where no answer comes.
@@ -68,8 +71,10 @@ impl Proxy {
         }
         let no_url = || Failure::Usage(format!("--server: `{server}` is no URL, e.g. http://127.0.0.1:50051"));
         let endpoint = Endpoint::from_shared(server.clone()).map_err(|_| no_url())?;
-        let authorization = connection.security.authorization(endpoint.uri())?;
-        let tls = connection.security.tls(endpoint.uri())?;
+        let (security, server_uri) = (connection.security.clone(), endpoint.uri().clone());
+        // Before anything is connected: what is wrong with it is wrong usage.
+        security.authorization(&server_uri)?;
+        let tls = security.tls(&server_uri)?;
         let is_secure = tls.is_some();
         let limit = connection.timeout.map_or(CONNECT_TIMEOUT, |timeout| timeout.min(CONNECT_TIMEOUT));
         let finding = Finding::default();
@@ -77,7 +82,7 @@ impl Proxy {
         let channel = channel
             .map_err(|error| Status::unavailable(format!("cannot connect to {server}: {}", root_cause(&error))))?;
         let request_id = Uuid::now_v7().to_string();
-        Ok(Self { channel, authorization, is_secure, finding, request_id, timeout: connection.timeout })
+        Ok(Self { channel, server: server_uri, security, is_secure, finding, request_id, timeout: connection.timeout })
     }
 
     /// When a call that begins now must be over.
@@ -111,7 +116,7 @@ impl Proxy {
         question: Q,
         rpc: impl AsyncFnOnce(Agents, Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, Failure> {
-        let request = self.request(deadline, question);
+        let request = self.request(deadline, question)?;
         let answer = deadline.bound(Box::pin(rpc(self.agents(), request))).await;
         Ok(answer.map_err(|status| self.failed(status))?.into_inner())
     }
@@ -123,7 +128,7 @@ impl Proxy {
         question: Q,
         rpc: impl AsyncFnOnce(Agents, Request<Q>) -> Result<Response<Streaming<M>>, Status>,
     ) -> Result<Messages<M>, Failure> {
-        let request = self.request(deadline, question);
+        let request = self.request(deadline, question)?;
         let stream = deadline.bound(Box::pin(rpc(self.agents(), request))).await;
         let stream = stream.map_err(|status| self.failed(status))?.into_inner();
         Ok(Messages { stream, deadline, request_id: self.request_id.clone() })
@@ -161,18 +166,18 @@ impl Proxy {
         Agents::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
-    fn request<Q>(&self, deadline: Deadline, question: Q) -> Request<Q> {
+    fn request<Q>(&self, deadline: Deadline, question: Q) -> Result<Request<Q>, Failure> {
         let mut request = Request::new(question);
         if let Some(left) = deadline.left() {
             request.set_timeout(left);
         }
-        if let Some(value) = &self.authorization {
-            request.metadata_mut().insert("authorization", value.clone());
+        if let Some(value) = self.security.authorization(&self.server)? {
+            request.metadata_mut().insert("authorization", value);
         }
         if let Ok(value) = MetadataValue::try_from(&*self.request_id) {
             request.metadata_mut().insert(REQUEST_ID, value);
         }
-        request
+        Ok(request)
     }
 }
 
