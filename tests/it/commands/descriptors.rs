@@ -109,7 +109,8 @@ async fn streams_leave_descriptors_to_probes() {
     let mut open = Vec::new();
     let mut refused = 0;
     for _ in 0..200 {
-        let request = InvokeStreamRequest { invocation: Some(asking("slow", "86400000")), heartbeat: None };
+        // Of which nothing more comes: what nobody reads would end the caller's own connection one day.
+        let request = InvokeStreamRequest { invocation: Some(asking("human", "hi")), heartbeat: None };
         match within("an answer", client.invoke_stream(request)).await {
             Ok(stream) => open.push(stream),
             Err(status) => {
