@@ -1,0 +1,26 @@
+"""Asks for more than a replica has memory for: heavy.py TARGET MEGABYTES, until a call is lost."""
+
+import concurrent.futures
+import sys
+
+import grpc
+from xpander.agent.v1.agent_service_pb2 import GetTaskRequest, WaitTaskRequest
+from xpander.agent.v1.agent_service_pb2_grpc import AgentServiceStub
+from xpander.agent.v1.invocation_pb2 import InvokeRequest
+
+
+def main(target: str, megabytes: str) -> None:
+    with grpc.insecure_channel(target, [("grpc.max_receive_message_length", 64 << 20)]) as channel:
+        stub = AgentServiceStub(channel)
+        request = InvokeRequest(agent_id="big", prompt=str(int(megabytes) << 20))
+        task_id = stub.Invoke(request, timeout=60, wait_for_ready=True).task.id
+        try:
+            stub.WaitTask(WaitTaskRequest(task_id=task_id), timeout=60)
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                list(pool.map(lambda _: stub.GetTask(GetTaskRequest(task_id=task_id), timeout=60), range(200)))
+        except grpc.RpcError as error:
+            print(f"{error.code().name}: {error.details()}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
