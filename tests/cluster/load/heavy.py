@@ -14,12 +14,15 @@ def main(target: str, megabytes: str) -> None:
         stub = AgentServiceStub(channel)
         request = InvokeRequest(agent_id="big", prompt=str(int(megabytes) << 20))
         task_id = stub.Invoke(request, timeout=60, wait_for_ready=True).task.id
-        try:
-            stub.WaitTask(WaitTaskRequest(task_id=task_id), timeout=60)
-            with concurrent.futures.ThreadPoolExecutor(8) as pool:
-                list(pool.map(lambda _: stub.GetTask(GetTaskRequest(task_id=task_id), timeout=60), range(200)))
-        except grpc.RpcError as error:
-            print(f"{error.code().name}: {error.details()}")
+        stub.WaitTask(WaitTaskRequest(task_id=task_id), timeout=60)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            calls = [pool.submit(stub.GetTask, GetTaskRequest(task_id=task_id), timeout=300) for _ in range(200)]
+            for call in concurrent.futures.as_completed(calls):
+                if isinstance(error := call.exception(), grpc.RpcError):
+                    print(f"{error.code().name}: {error.details()}")
+                    # The other replica is to live.
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    break
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from support.load import SERVICE, Load
 from support.namespace import NAME, RELEASE, Namespace
 
 # As the page has it: `… (from …): …; allowed: …`.
-LINE = r"server\.drain_timeout \(from XPANDER_PROXY_SERVER__DRAIN_TIMEOUT\): .*; allowed: "
+LINE = r"server\.drain_timeout \(from .*XPANDER_PROXY_SERVER__DRAIN_TIMEOUT\): .*; allowed: "
 
 
 def bad_setting(namespace: Namespace) -> dict:

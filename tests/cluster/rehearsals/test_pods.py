@@ -51,7 +51,7 @@ def test_a_process_has_no_memory_left(namespace: Namespace):
     few = {"requests": {"cpu": "250m", "memory": "64Mi"}, "limits": {"memory": "64Mi"}}
     namespace.install(resources=few, service={"headless": {"enabled": True}})
     load = Load(namespace, HEADLESS, "--service-config")
-    told = load.python("/load/heavy.py", SERVICE, "24")
+    told = load.python("/load/heavy.py", SERVICE, "30")
     assert told.startswith("UNAVAILABLE"), told
 
     def is_told() -> bool:

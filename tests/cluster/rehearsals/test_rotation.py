@@ -2,6 +2,7 @@
 by changing the Secrets that they stand in, as docs/operations.md says."""
 
 import hashlib
+from pathlib import Path
 
 from support.certificates import Authority
 from support.cluster import REGISTRY, until
@@ -18,8 +19,8 @@ def hashes(*tokens: str) -> dict[str, str]:
     return {"tokens": f"shop={' '.join(hashlib.sha256(token.encode()).hexdigest() for token in tokens)}\n"}
 
 
-def test_key_token_and_certificate_are_rotated(namespace: Namespace):
-    authority, names = Authority(), (NAME, "localhost")
+def test_key_token_and_certificate_are_rotated(namespace: Namespace, tmp_path: Path):
+    authority, names = Authority(tmp_path), (NAME, "localhost")
     namespace.pod("front", {"image": f"{REGISTRY}/caller:1", "args": ["/load/front.py", "first-key"]}, port=9016)
     namespace.secret("xpander", {"api-key": "first-key", "organization-id": "org-sandbox"})
     namespace.secret("tokens", hashes("first-token"))

@@ -16,7 +16,7 @@ REDIS = [
     "--maxmemory-policy",
     "noeviction",
     "--dir",
-    "/tmp",
+    "/",
 ]
 
 

@@ -1,6 +1,5 @@
 """An authority, and certificates of it."""
 
-import tempfile
 from pathlib import Path
 
 from .cluster import run
@@ -9,15 +8,15 @@ CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc")
 
 
 class Authority:
-    def __init__(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.key, self.file = self.place("ca.key"), self.place("ca.crt")
         extension = ("-addext", "keyUsage=critical,keyCertSign")
         run("openssl", "req", "-x509", *CURVE, "-keyout", self.key, "-out", self.file, "-subj", "/CN=ca", *extension)
         self.certificate = Path(self.file).read_text()
 
     def place(self, name: str) -> str:
-        return str(Path(self.folder.name, name))
+        return str(self.folder / name)
 
     def issue(self, *names: str) -> dict[str, str]:
         """A certificate for these names, as a Secret has it."""
