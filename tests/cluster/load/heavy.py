@@ -4,7 +4,7 @@ import concurrent.futures
 import sys
 
 import grpc
-from xpander.agent.v1.agent_service_pb2 import GetTaskRequest, WaitTaskRequest
+from xpander.agent.v1.agent_service_pb2 import GetTaskRequest
 from xpander.agent.v1.agent_service_pb2_grpc import AgentServiceStub
 from xpander.agent.v1.invocation_pb2 import InvokeRequest
 
@@ -14,9 +14,8 @@ def main(target: str, megabytes: str) -> None:
         stub = AgentServiceStub(channel)
         request = InvokeRequest(agent_id="big", prompt=str(int(megabytes) << 20))
         task_id = stub.Invoke(request, timeout=60, wait_for_ready=True).task.id
-        stub.WaitTask(WaitTaskRequest(task_id=task_id), timeout=60)
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            calls = [pool.submit(stub.GetTask, GetTaskRequest(task_id=task_id), timeout=300) for _ in range(200)]
+            calls = [pool.submit(stub.GetTask, GetTaskRequest(task_id=task_id), timeout=300) for _ in range(500)]
             for call in concurrent.futures.as_completed(calls):
                 if isinstance(error := call.exception(), grpc.RpcError):
                     print(f"{error.code().name}: {error.details()}")

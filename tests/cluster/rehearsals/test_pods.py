@@ -3,7 +3,7 @@ outcome is unknown."""
 
 from support.cluster import until
 from support.load import HEADLESS, SERVICE, Load, failed
-from support.namespace import Namespace, is_ready
+from support.namespace import PLATFORM, Namespace, is_ready
 from support.nodes import tell
 
 
@@ -47,9 +47,10 @@ def test_a_process_hangs(namespace: Namespace):
 
 
 def test_a_process_has_no_memory_left(namespace: Namespace):
-    """Answers that are larger than the operator has counted with."""
-    few = {"requests": {"cpu": "250m", "memory": "64Mi"}, "limits": {"memory": "64Mi"}}
-    namespace.install(resources=few, service={"headless": {"enabled": True}})
+    """The settings allow for larger answers than the memory limit does."""
+    few = {"requests": {"cpu": "250m", "memory": "128Mi"}, "limits": {"memory": "128Mi"}}
+    config = {"platform": {"base_url": PLATFORM}, "server": {"max_buffered_bytes": 256 << 20}}
+    namespace.install(resources=few, config=config, service={"headless": {"enabled": True}})
     load = Load(namespace, HEADLESS, "--service-config")
     told = load.python("/load/heavy.py", SERVICE, "30")
     assert told.startswith("UNAVAILABLE"), told

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.cluster import IS_OWN, kubectl, run, until
 from support.load import SERVICE, Load
-from support.namespace import Namespace
+from support.namespace import PLATFORM, Namespace
 
 AUDIENCE = "xpander-grpc-proxy"
 FILE = "/var/run/secrets/xpander/token"
@@ -36,7 +36,7 @@ def installed(namespace: Namespace) -> Load:
     name = f"system:serviceaccount:{namespace.name}:orders"
     namespace.install(
         jwt={"issuer": issuer, "audience": AUDIENCE, "keys": {"fromCluster": True}},
-        config={"platform": {"base_url": "http://platform:9016"}, "auth": {"agents": {name: ["echo", "slow"]}}},
+        config={"platform": {"base_url": PLATFORM}, "auth": {"agents": {name: ["echo", "slow"]}}},
     )
     return Load(namespace, SERVICE, f"--token-file={FILE}", projected=projected())
 

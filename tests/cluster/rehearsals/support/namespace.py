@@ -6,6 +6,7 @@ from typing import Any
 
 from .cluster import CHART, REGISTRY, applied, found, kubectl, run, until
 
+PLATFORM = "http://platform:9016"
 RELEASE = "proxy"
 NAME = "proxy-xpander-grpc-proxy"
 # What the platform, callers and the store may do: nothing, as Pod Security's restricted standard wants it.
@@ -85,7 +86,7 @@ class Namespace:
             "image": {"registry": REGISTRY},
             "credentials": {"existingSecret": "xpander"},
             "drain": {"timeoutSeconds": 5},
-            "config": {"platform": {"base_url": "http://platform:9016"}},
+            "config": {"platform": {"base_url": PLATFORM}},
         }
         self.helm("install", RELEASE, str(CHART), "--wait", "--timeout=10m", values=merged(own, values))
 
