@@ -35,12 +35,12 @@ def test_a_node_is_cut_off(namespace: Namespace):
     link(node, "down")
     try:
         until("the Service leads past it", lambda: not there & namespace.addresses())
-        print(f"the Service led past it after {time.monotonic() - begun:.0f} s")
+        noticed = time.monotonic() - begun
         load.goes_on()
     finally:
         link(node, "up")
         until("the node is ready", lambda: is_ready(found("node", node)))
     until("all replicas are ready", lambda: all(map(is_ready, namespace.replicas())))
-    account = load.end("a node cut off")
+    account = load.end(f"a node cut off, which the Service leads past after {noticed:.0f} s")
     assert failed(account, "reads") == {}, account
     assert set(failed(account, "creates")) <= {"UNAVAILABLE"}, account

@@ -61,4 +61,7 @@ def test_a_process_has_no_memory_left(namespace: Namespace):
 
     until("a pod says OOMKilled", is_told)
     until("both are ready", lambda: all(map(is_ready, namespace.replicas())))
-    only_creates_under_way_failed(load.end("a process out of memory"))
+    account = load.end("a process out of memory")
+    # Before it ends it may be too slow for the service config's 30 s.
+    assert set(failed(account, "reads")) <= {"DEADLINE_EXCEEDED"}, account
+    assert set(failed(account, "creates")) <= {"UNAVAILABLE"}, account
