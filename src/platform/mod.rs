@@ -13,6 +13,7 @@ mod progress;
 mod retry;
 pub mod sse;
 mod transport;
+mod whole;
 pub mod wire;
 
 pub use self::error::refusal::{Refusal, Violation};

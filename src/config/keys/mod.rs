@@ -137,7 +137,7 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
          a mesh decides."),
     ("auth.tokens_file", Kind::TokensFile(|s| &mut s.auth.tokens_file),
         "A file with more of them: lines `name=hash`, several hashes with spaces in between, comments with `#` at the start. \
-         Read again when it changes."),
+         Read again when it changes; one without any hash is no good."),
     ("auth.jwt.issuer", Kind::Word(|s| &mut s.auth.jwt.issuer),
         "Who makes the JWTs that callers show as bearer tokens, as their `iss` has it to the letter. With an issuer, its keys and \
          an audience JWTs are taken: RS256, ES256 and EdDSA, of at most 8 KiB, with an end (`exp`). A bearer token of three \

@@ -154,7 +154,7 @@ impl Transport {
             let (what, status) = (sending.route.what(), response.status().as_u16());
             let unreadable = |why| Error::Unreadable { what, why, status };
             let mut unread = Unread::new(response, self);
-            let mut elements = Elements::new(None, self.bounds().0);
+            let mut elements = Elements::new(None, self.bounds().0.most);
             while let Some(bytes) = unread.piece(elements.size() + list.size()).await? {
                 let bytes = bytes.map_err(|why| unreadable(why.to_owned()))?;
                 elements.push(&bytes);
@@ -179,7 +179,7 @@ impl Transport {
         let read = async |response: Response, _: &Share| Ok(response);
         let (response, attempt, share) =
             Box::pin(self.exchange(context, asking_for_json(request), sending, read)).await?;
-        Ok(ActivityStream::new(Unread::new(response, self), share, attempt, self.bounds().0))
+        Ok(ActivityStream::new(Unread::new(response, self), share, attempt, self.bounds().0.most))
     }
 }
 
