@@ -104,7 +104,7 @@ def test_a_token_expires_and_the_clusters_key_is_rotated(namespace: Namespace, t
     new = run("openssl", "rsa", "-in", str(key), "-pubout")
     (own / "accounts.pub").write_text(new + (own / "accounts.pub").read_text())
     (own / "accounts.key").write_text(key.read_text())
-    os.kill(int((own / "kube-apiserver.pid").read_text()), signal.SIGTERM)
+    os.kill(int((own / "kube-apiserver.pid").read_text()), signal.SIGKILL)
 
     def is_renewed() -> bool:
         try:
@@ -116,5 +116,8 @@ def test_a_token_expires_and_the_clusters_key_is_rotated(namespace: Namespace, t
     until("the API server signs with the new key", is_renewed)
     until("a token of the new key is good", lambda: said_to(load, token(namespace)) == "NOT_FOUND")
     assert said_to(load, old) == "NOT_FOUND"
+    # An API server that was away for long may have taken them for dead.
+    kubectl("wait", "nodes", "--all", "--for=condition=Ready", "--timeout=300s")
+    until("both replicas are in the Service", lambda: len(namespace.addresses()) == 2)
     account = load.end("the cluster's key rotated, over the Service")
     assert account["failed"] == {}, account

@@ -59,7 +59,9 @@ class Namespace:
     def pod(self, name: str, container: dict, port: int | None = None, **spec: Any) -> None:
         container = {"name": name, "securityContext": UNPRIVILEGED, **container}
         if port:
-            container["readinessProbe"] = {"tcpSocket": {"port": port}, "periodSeconds": 1}
+            # Patient: once it is there it stays in its Service, however busy the machine is.
+            patience = {"periodSeconds": 1, "timeoutSeconds": 10, "failureThreshold": 60}
+            container["readinessProbe"] = {"tcpSocket": {"port": port}, **patience}
         metadata = {"name": name, "namespace": self.name, "labels": {"app": name}}
         spec = {**RESTRICTED, "restartPolicy": "Always" if port else "Never", "containers": [container], **spec}
         applied({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
