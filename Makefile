@@ -1,6 +1,6 @@
 # The front door: `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox serve-sandbox test lint fmt deny docs promise clients envoy instructions ci clean
+.PHONY: help demo sandbox serve-sandbox test lint fmt deny docs promise clients envoy cluster instructions ci clean
 
 tools := target/tools/bin
 export PATH := $(CURDIR)/$(tools):$(PATH)
@@ -48,6 +48,9 @@ clients: tools ## the tests with clients in other languages
 
 envoy: tools ## the tests behind a real Envoy, with a real redis-server, and promtool's; one of them needs root
 	cargo test --locked --test it -- --ignored --show-output envoy promtool redis
+
+cluster: tools ## the rehearsals on a real Kubernetes: KUBECONFIG's, or one that is brought up for it, by root; half an hour
+	tests/cluster/run
 
 instructions: tools ## instructions of the pure parts, by callgrind: fails at 10 % more than before
 	cargo bench --locked --profile counted --bench instructions
