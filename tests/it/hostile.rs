@@ -30,7 +30,7 @@ use crate::support::{
     platform::{Platform, Reply, event, task},
     proxy::Client,
     status::failure,
-    time::effort,
+    time::{effort, waited_by_worker},
 };
 
 pub const MB: usize = 1 << 20;
@@ -91,6 +91,11 @@ impl Process {
     /// The processor time it has taken: what a busy machine does beside it does not count.
     pub fn effort(&self) -> Duration {
         effort(self.serving.id())
+    }
+
+    /// How long its only thread for calls has waited for a processor.
+    pub fn waited(&self) -> Duration {
+        waited_by_worker(self.serving.id())
     }
 
     async fn is_well(&self) {

@@ -59,12 +59,12 @@ async fn process(platform: Platform) -> Process {
     Process::with(platform, &environment).await
 }
 
-/// How late it is told that the deadline has passed.
-async fn lateness(direct: &mut Direct) -> Duration {
-    let begun = Instant::now();
+/// How late it is told that the deadline has passed, but for the time in which the thread that tells it had no processor.
+async fn lateness(process: &Process, direct: &mut Direct) -> Duration {
+    let (begun, waited) = (Instant::now(), process.waited());
     let status = direct.post("GetTask", &[("grpc-timeout", "100m")], frame(b"\x0a\x06silent")).await;
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
-    begun.elapsed().saturating_sub(DEADLINE)
+    begun.elapsed().saturating_sub(DEADLINE + process.waited() - waited)
 }
 
 /// How late a pause of the same time ends here: what the machine does besides, and what this test's own callers do.
@@ -82,7 +82,7 @@ async fn others_are_in_time(what: &str, process: &Process, busy: Vec<JoinHandle<
     while rounds.len() < ROUNDS && !rounds.last().is_some_and(|late: &Vec<_>| is_good(late)) {
         let mut late = Vec::new();
         for _ in 0..CALLS {
-            let (theirs, ours) = tokio::join!(lateness(&mut direct), own_lateness());
+            let (theirs, ours) = tokio::join!(lateness(process, &mut direct), own_lateness());
             late.push(theirs.saturating_sub(ours));
         }
         late.sort();

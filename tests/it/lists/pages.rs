@@ -193,7 +193,9 @@ async fn lists_of_a_hundred_megabytes_are_read_in_a_few() {
         _ => huge(COUNT, &counted),
     })
     .await;
-    let process = Process::with(platform, &[("XPANDER_PROXY_AUTH__LIST_TASKS", "*")]).await;
+    // As long as a busy machine takes.
+    let patience = ("XPANDER_PROXY_PLATFORM__REQUEST_TIMEOUT", "5m");
+    let process = Process::with(platform, &[("XPANDER_PROXY_AUTH__LIST_TASKS", "*"), patience]).await;
     let mut client = process.client();
     let both = [list(1_000, ""), ListTasksRequest { include_results: true, ..list(1_000, "") }];
     let [first, second] = both.map(|request| {

@@ -51,6 +51,7 @@ pub struct Asked {
 pub struct Frames {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
+    ended: Arc<AtomicUsize>,
     written: Arc<AtomicUsize>,
     accepting: JoinHandle<()>,
 }
@@ -61,15 +62,22 @@ impl Frames {
     pub async fn start(script: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let (connections, written) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (count, bytes, script): (_, _, Script) = (Arc::clone(&connections), Arc::clone(&written), Arc::new(script));
+        let [connections, ended, written] = [(); 3].map(|()| Arc::new(AtomicUsize::new(0)));
+        let counts = [&connections, &ended, &written].map(Arc::clone);
+        let script: Script = Arc::new(script);
         let accepting = tokio::spawn(async move {
+            let [count, ends, bytes] = counts;
             while let Ok((socket, _)) = listener.accept().await {
                 let connection = count.fetch_add(1, Relaxed);
-                tokio::spawn(serve(socket, connection, Arc::clone(&script), Arc::clone(&bytes)));
+                let (ends, served) =
+                    (Arc::clone(&ends), serve(socket, connection, Arc::clone(&script), Arc::clone(&bytes)));
+                tokio::spawn(async move {
+                    served.await;
+                    ends.fetch_add(1, Relaxed);
+                });
             }
         });
-        Self { address, connections, written, accepting }
+        Self { address, connections, ended, written, accepting }
     }
 
     pub fn base_url(&self) -> String {
@@ -79,6 +87,11 @@ impl Frames {
     /// How many connections were made.
     pub fn connections(&self) -> usize {
         self.connections.load(Relaxed)
+    }
+
+    /// How many connections have ended.
+    pub fn ended(&self) -> usize {
+        self.ended.load(Relaxed)
     }
 
     /// How many bytes of endless streams were taken.

@@ -44,7 +44,24 @@ impl Moment {
 
 /// How long this thread has waited for a processor.
 fn waited() -> Duration {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat").expect("it runs on Linux");
+    waited_in("/proc/thread-self/schedstat")
+}
+
+/// How long the first thread that serves calls in that process has waited for a processor.
+pub fn waited_by_worker(process: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).expect("it runs on Linux").flatten();
+    let mut threads: Vec<u32> = threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok()).collect();
+    threads.sort_unstable();
+    let folders = threads.iter().map(|thread| format!("/proc/{process}/task/{thread}"));
+    // Those that large work is done on have the same name, come later, and may be gone by now.
+    let is_worker =
+        |folder: &String| fs::read_to_string(format!("{folder}/comm")).is_ok_and(|comm| comm == "tokio-rt-worker\n");
+    let worker = folders.into_iter().find(is_worker).expect("a thread for calls");
+    waited_in(&format!("{worker}/schedstat"))
+}
+
+fn waited_in(schedstat: &str) -> Duration {
+    let stat = fs::read_to_string(schedstat).expect("it runs on Linux");
     Duration::from_nanos(stat.split_whitespace().nth(1).expect("a time").parse().expect("a number"))
 }
 
