@@ -189,14 +189,14 @@ fn the_deadlines_on_the_pages_are_those_of_the_service_config() {
     }
 }
 
-/// Whoever gives the platform's key its rights has all that is asked, and no more.
+/// Whoever gives the platform's key its permissions has all that is asked, and no more.
 #[test]
-fn every_request_to_the_platform_is_in_the_table_of_rights_and_the_other_way_round() {
+fn every_request_to_the_platform_is_in_the_table_of_permissions_and_the_other_way_round() {
     let is_request = |word: &&str| ["GET /", "POST /", "DELETE /"].iter().any(|method| word.starts_with(method));
     let code = read("src/telemetry/route.rs");
     let asked: BTreeSet<&str> = quoted(&code).filter(is_request).collect();
     let page = read("docs/operations.md");
-    let part = page.split("**Rights of the key.**").nth(1).and_then(|rest| rest.split("**Rights on").next());
+    let part = page.split("**Permissions of the key.**").nth(1).and_then(|rest| rest.split("**Permissions on").next());
     let told: BTreeSet<&str> = part.map(|part| words(part).filter(is_request).collect()).unwrap_or_default();
     assert_eq!(told, asked);
 }
