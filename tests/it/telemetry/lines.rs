@@ -6,7 +6,7 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use xpander_grpc_proxy::proto::{GetTaskRequest, InvokeRequest};
 
-use super::{PARENT, TRACE_ID, client, metrics::Scrape, with};
+use super::{Headers, PARENT, TRACE_ID, client, metrics::Scrape, with};
 use crate::support::{
     binary::Serving,
     calls::{follow, invoke},
@@ -122,7 +122,7 @@ async fn the_line_of_a_failed_call_says_what_its_caller_was_told() {
     let named = InvokeRequest { request_id: "once".into(), ..invoke("agent-1") };
     let large = "x".repeat(100_000);
     let message = |message: &InvokeRequest| frame(&message.encode_to_vec());
-    let rows: [(&str, &str, &[(&str, &str)], Vec<u8>); 10] = [
+    let rows: [(&str, &str, Headers<'_>, Vec<u8>); 10] = [
         ("CREATE_OUTCOME_UNKNOWN", "Invoke", &[], message(&invoke("agent-1"))),
         ("CREATE_OUTCOME_UNKNOWN", "InvokeStream", &[], frame(&[&[0x0a, 9, 0x0a, 7], &b"agent-1"[..]].concat())),
         ("CREATE_OUTCOME_UNKNOWN", "Invoke", &[], message(&named)),

@@ -14,7 +14,7 @@ use xpander_grpc_proxy::{
     proto::{GetTaskRequest, InvokeStreamRequest, StopTaskRequest},
 };
 
-use super::client;
+use super::{Headers, client};
 use crate::support::{
     binary::Serving,
     calls::{follow, invoke},
@@ -165,8 +165,8 @@ async fn failures_have_an_error_type_where_they_are_the_proxys_or_the_platforms(
     settings.platform.retries = 0;
     let proxy = Proxy::with(&settings).await;
     let mut direct = Direct::connect(&proxy).await;
-    let own: &[(&str, &str)] = &[("x-api-key", "its-own"), ("x-organization-id", "org-2")];
-    let rows: [(&str, &[(&str, &str)], &str, bool); 13] = [
+    let own: Headers<'_> = &[("x-api-key", "its-own"), ("x-organization-id", "org-2")];
+    let rows: [(&str, Headers<'_>, &str, bool); 13] = [
         ("401", &[], "PLATFORM_UNAUTHENTICATED", true),
         ("401", own, "PLATFORM_UNAUTHENTICATED", false),
         ("402", &[], "PLATFORM_PAYMENT_REQUIRED", true),
