@@ -255,17 +255,20 @@ fn count(data: &[u8], text: &str) -> usize {
 /// read. What is a list to any JSON reader is one here. The first byte is the cap, the second says where to cut.
 pub fn list(bytes: &[u8]) {
     for row in parts_of(None, bytes).into_iter().flatten() {
-        let place = lists::place(&row);
+        let place = lists::place(&mut json::Reader::new(&row));
         let plain: Option<Map<String, Value>> = serde_json::from_str(&row).ok();
-        let has_id = plain.is_some_and(|row| row["id"].as_str().is_some_and(|id| (1..=256).contains(&id.len())));
+        let has_id = plain.is_some_and(|row| {
+            let id = row.get("id").and_then(Value::as_str);
+            id.is_some_and(|id| (1..=256).contains(&id.len()))
+        });
         assert!(place.is_some() || !has_id || count(row.as_bytes(), "id") > 1, "a row was refused");
         for with_results in [false, true] {
-            let tasks = lists::summary(&row, with_results).into_iter().collect();
+            let tasks = lists::summary(&mut json::Reader::new(&row), with_results).into_iter().collect();
             let answer = ListTasksResponse { tasks, next_page_token: String::new() };
             goes_there_and_back::<ListTasksResponse>(&answer.encode_to_vec());
             to_json(&answer).expect("within every reader's depth, and nothing that JSON cannot say");
         }
-        if let Some(agent) = lists::agent(&row) {
+        if let Some(agent) = lists::agent(&mut json::Reader::new(&row)) {
             goes_there_and_back::<Agent>(&agent.encode_to_vec());
         }
     }
@@ -274,7 +277,10 @@ pub fn list(bytes: &[u8]) {
 /// The same for an activity log, whose entries carry no token.
 pub fn activity(bytes: &[u8]) {
     for json in parts_of(Some("messages"), bytes).into_iter().flatten() {
-        let entry = lists::entry(&json, false);
+        let Some(entry) = lists::entry(&json, false) else {
+            assert!(serde_json::from_str::<&RawValue>(&json).is_err(), "an entry was refused");
+            continue;
+        };
         let auth = match &entry.entry {
             Some(Entry::Auth(auth)) => Some(auth.data.as_ref().map(json::Struct::fields).unwrap_or_default()),
             _ => None,
@@ -302,6 +308,15 @@ fn parts_of(within: Option<&'static str>, bytes: &[u8]) -> Option<Vec<String>> {
     let (parts, end) = taken(within, cap, iter::once(list));
     assert_eq!(taken(within, cap, pieces), (parts.clone(), end), "cut somewhere");
     assert_eq!(taken(within, cap, list.chunks(1)), (parts.clone(), end), "cut everywhere");
+    if within.is_none() {
+        for size in [list.len().max(1), usize::from(*seed) + 1, 1] {
+            let read = read(cap, list.chunks(size));
+            assert_eq!(read.is_some(), end.is_ok() && parts.iter().all(|part| is_json(part)), "by {size} bytes");
+            // A byte order mark is none of what is read.
+            let plain = parts.iter().map(|part| part.strip_prefix('\u{feff}').unwrap_or(part));
+            assert!(read.is_none_or(|read| read.iter().eq(plain)), "other rows, by {size} bytes");
+        }
+    }
     if within.is_none() && list.len() <= cap {
         let plain: Option<Vec<Box<RawValue>>> = serde_json::from_slice(list).ok();
         assert!(plain.is_none_or(|plain| end.is_ok() && plain.len() == parts.len()), "a list was refused");
@@ -329,4 +344,23 @@ fn taken<'a>(
     }
     let end = elements.end();
     (parts, end)
+}
+
+fn is_json(text: &str) -> bool {
+    let mut json = json::Reader::new(text);
+    json.skip().is_some() && json.is_at_end()
+}
+
+/// The elements of a list, each read where it stands; None where it is none, or one of them no JSON.
+fn read<'a>(cap: usize, pieces: impl Iterator<Item = &'a [u8]>) -> Option<Vec<String>> {
+    let (mut elements, mut parts) = (Elements::new(None, cap), Vec::new());
+    for piece in pieces {
+        elements.push(piece);
+        let all = elements.read(|json| {
+            parts.push(json.skip().ok_or("no JSON")?.to_owned());
+            Ok(())
+        });
+        all.ok()?;
+    }
+    elements.end().ok().map(|()| parts)
 }

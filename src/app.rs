@@ -1,6 +1,7 @@
 //! The one place all parts meet: settings in, a bound server out.
 
 mod admin;
+mod jwks;
 mod reload;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -9,7 +10,10 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
-use self::reload::Source;
+use self::{
+    jwks::{FetchError, Fetcher},
+    reload::Source,
+};
 use crate::{
     calls::Calls,
     claims::{EndpointError, Store},
@@ -36,6 +40,8 @@ pub struct Bound {
     readiness: Readiness,
     /// Held until the gRPC port is served.
     starting: Pending,
+    /// What fetches the keys of JWTs; its guard is held until they are there.
+    fetching: Option<(Fetcher, Pending)>,
 }
 
 /// A server that cannot start.
@@ -60,6 +66,9 @@ pub enum StartError {
     /// The store of request ids cannot be used.
     #[error(transparent)]
     Store(#[from] EndpointError),
+    /// The keys of JWTs could never be fetched.
+    #[error(transparent)]
+    Jwks(#[from] FetchError),
     /// A file with a secret cannot be used.
     #[error("{0}")]
     File(String),
@@ -103,11 +112,15 @@ impl Bound {
             warn!("users.metadata does nothing: users.callers names nobody whose metadata is believed");
         }
         let files = files(settings, &parts, store.as_ref()).map_err(StartError::File)?;
+        let fetcher = Fetcher::new(settings, parts.auth.jwt())?;
+        let is_away = fetcher.as_ref().map(Fetcher::is_away);
+        metrics.observe_keys(move || is_away.as_ref().is_some_and(|is_away| is_away()));
+        let fetching = fetcher.map(|fetcher| (fetcher, readiness.wait_for("the keys of auth.jwt (auth.jwt.jwks_url)")));
         let server = Server::new(settings, parts).await?;
         let grpc = listen("server.listen", settings.server.listen).await?;
         let admin = listen("server.admin_listen", settings.server.admin_listen).await?;
         let patience = settings.server.handshake_timeout;
-        Ok(Self { grpc, admin, patience, server, files, metrics, store, readiness, starting })
+        Ok(Self { grpc, admin, patience, server, files, metrics, store, readiness, starting, fetching })
     }
 
     /// Where gRPC will be served.
@@ -128,7 +141,7 @@ impl Bound {
 
     /// Serves until `shutdown` comes and the drain after it is over.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { grpc, admin, patience, server, files, metrics, store, readiness, starting } = self;
+        let Self { grpc, admin, patience, server, files, metrics, store, readiness, starting, fetching } = self;
         let hang_ups = HangUps::catch().inspect_err(|error| warn!(%error, "SIGHUP cannot be caught")).ok();
         if let (Ok(grpc), Ok(admin)) = (grpc.local_addr(), admin.local_addr()) {
             info!(%grpc, %admin, tls = server.is_secure(), callers = server.callers(), "serving");
@@ -136,16 +149,17 @@ impl Bound {
         let routes = admin::routes(readiness.clone(), metrics.clone(), store);
         let probes = AbortOnDropHandle::new(tokio::spawn(admin::serve(admin, routes, patience)));
         let watching = tokio::spawn(reload::watch(files, hang_ups));
+        let fetching = fetching.map(|(fetcher, pending)| AbortOnDropHandle::new(tokio::spawn(fetcher.run(pending))));
         drop(starting);
         let draining = async {
             shutdown.await;
             readiness.wait_for("the drain: the process is shutting down")
         };
         let mut held = None;
-        server.run(grpc, async { held = Some(draining.await) }).await;
+        server.run(grpc, readiness.ready(), async { held = Some(draining.await) }).await;
         watching.abort();
         // A probe that does not hang up is not waited for.
-        drop(probes);
+        drop((probes, fetching));
         metrics.finish().await;
         info!("drained");
     }
@@ -169,6 +183,12 @@ fn files(settings: &Settings, parts: &Parts, store: Option<&Arc<Store>>) -> Resu
         let auth = Arc::clone(&parts.auth);
         sources.push(Source::new("auth.tokens_file", [path.clone()], move || {
             auth.replace_tokens(&config::tokens_from(&path)?);
+            Ok(())
+        })?);
+    }
+    if let (Some(path), Some(jwt)) = (settings.auth.jwt.jwks_file.clone(), parts.auth.jwt().cloned()) {
+        sources.push(Source::new("auth.jwt.jwks_file", [path.clone()], move || {
+            jwt.keys.replace(config::keys_from(&path)?);
             Ok(())
         })?);
     }

@@ -5,10 +5,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::Notify;
+
 /// What the process still waits for; ready when that is nothing.
 #[derive(Clone, Default)]
 pub struct Readiness {
     pending: Arc<Mutex<BTreeSet<&'static str>>>,
+    fewer: Arc<Notify>,
 }
 
 /// Holds readiness back until it is dropped.
@@ -31,6 +34,17 @@ impl Readiness {
         self.lock().iter().copied().collect()
     }
 
+    /// Comes when nothing is waited for.
+    pub async fn ready(&self) {
+        loop {
+            let fewer = self.fewer.notified();
+            if self.pending().is_empty() {
+                return;
+            }
+            fewer.await;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeSet<&'static str>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -39,5 +53,6 @@ impl Readiness {
 impl Drop for Pending {
     fn drop(&mut self) {
         self.readiness.lock().remove(self.what);
+        self.readiness.fewer.notify_waiters();
     }
 }

@@ -4,12 +4,19 @@ use std::hint::black_box;
 
 use prost::Message as _;
 use xpander_grpc_proxy::{
+    calls::Page,
     platform::{
-        lists::elements::{Elements, Part},
+        lists::{
+            Collect as _,
+            elements::{Elements, Part},
+        },
         sse::Decoder,
         wire,
     },
-    proto::{InvokeRequest, InvokeResponse, ListTasksResponse, json::Struct},
+    proto::{
+        InvokeRequest, InvokeResponse, ListTasksResponse, TaskSummary,
+        json::{Reader, Struct},
+    },
     translate::{self, lists as rows},
 };
 
@@ -96,10 +103,11 @@ fn events() -> [Workload; 2] {
 
 /// A list of 1,000 rows and an activity log of 1 MB as they come, in pieces of 64 KiB, each behind its floor: the same
 /// bytes, put together and looked at as text.
-fn lists() -> [Workload; 4] {
+fn lists() -> [Workload; 5] {
     let row = |at: usize| samples::task_json(&format!("task-{at:04}"), "completed", None);
     let rows = (0..1_000).map(row).collect::<Vec<_>>().join(",");
     let list = format!("[{rows}]");
+    let others = list.clone();
     let text = "word ".repeat(180);
     let entry = |at: usize| {
         format!(r#"{{"id":"m-{at}","created_at":"2026-04-10T19:01:35Z","role":"agent","content":{{"text":"{text}"}}}}"#)
@@ -118,33 +126,45 @@ fn lists() -> [Workload; 4] {
     [
         workload("the bytes of 1,000 rows read", floor(list.clone())),
         workload("1,000 rows read into a page of tasks", move || {
-            let mut tasks = Vec::new();
-            taken(None, black_box(list.as_bytes()), |row| {
-                black_box(rows::place(row));
-                tasks.extend(rows::summary(row, false));
-            });
+            let tasks = page(&list, 1_000);
             drop(black_box(ListTasksResponse { tasks, next_page_token: String::new() }.encode_to_vec()));
         }),
+        // Each is older than the one before.
+        workload("1,000 rows read of which one is on the page", move || drop(black_box(page(&others, 1)))),
         workload("the bytes of 1 MB of activity read", floor(log.clone())),
         workload("1 MB of activity read into entries", move || {
-            taken(Some("messages"), black_box(log.as_bytes()), |entry| {
-                drop(black_box(rows::entry(entry, false).encode_to_vec()));
+            logged(&log, |entry| {
+                drop(black_box(rows::entry(&entry, false).map(|entry| entry.encode_to_vec())));
             });
         }),
     ]
 }
 
-fn taken(within: Option<&'static str>, bytes: &[u8], mut each: impl FnMut(&str)) {
-    let mut elements = Elements::new(within, MAX_EVENT);
-    for piece in bytes.chunks(PIECE) {
+/// A page of so many tasks, as `ListTasks` reads it.
+fn page(list: &str, most: usize) -> Vec<TaskSummary> {
+    let read = |json: &mut Reader<'_>| rows::summary(json, false);
+    let (mut page, mut elements) =
+        (Page::new(None, most, read, |_: &TaskSummary| true), Elements::new(None, MAX_EVENT));
+    for piece in black_box(list.as_bytes()).chunks(PIECE) {
+        elements.push(piece);
+        assert!(elements.read(|json| page.row(json)).is_ok(), "a sample that is no list");
+    }
+    assert!(elements.end().is_ok(), "a sample that is no list");
+    page.end().0
+}
+
+/// A log as `GetTaskActivity` reads it.
+fn logged(log: &str, mut each: impl FnMut(String)) {
+    let mut elements = Elements::new(Some("messages"), MAX_EVENT);
+    for piece in black_box(log.as_bytes()).chunks(PIECE) {
         elements.push(piece);
         while let Ok(Some(part)) = elements.next_part() {
             if let Part::Element(element) = part {
-                each(&element);
+                each(element.into_owned());
             }
         }
     }
-    assert!(elements.end().is_ok(), "a sample that is no list");
+    assert!(elements.end().is_ok(), "a sample that is no log");
 }
 
 /// A Struct off the wire, and JSON text onto it.

@@ -30,8 +30,9 @@ ports:
   - name: admin
     containerPort: {{ include "xpander-grpc-proxy.adminPort" . }}
     protocol: TCP
+{{- /* Not ready for long is no reason to start again. */}}
 startupProbe:
-  {{- include "xpander-grpc-proxy.probe" (dict "root" . "path" "/readyz" "times" .Values.probes.startup) | nindent 2 }}
+  {{- include "xpander-grpc-proxy.probe" (dict "root" . "path" (ternary "/livez" "/readyz" (eq "true" (include "xpander-grpc-proxy.fetchesKeys" .))) "times" .Values.probes.startup) | nindent 2 }}
 readinessProbe:
   {{- include "xpander-grpc-proxy.probe" (dict "root" . "path" "/readyz" "times" .Values.probes.readiness) | nindent 2 }}
 livenessProbe:
@@ -61,7 +62,8 @@ volumeMounts:
 
 {{/*
 One probe. By gRPC, health turns NOT_SERVING only while a replica starts, which the startup probe covers, and while it
-leaves, when the kubelet asks for liveness no more: so it may be asked for liveness too, and sees the callers' port.
+leaves, when the kubelet asks for liveness no more: so it may be asked for liveness too, and sees the callers' port. Where it
+waits for the keys of JWTs, too, liveness is asked for over HTTP.
 */}}
 {{- define "xpander-grpc-proxy.probe" -}}
 {{- if eq (include "xpander-grpc-proxy.probeType" .root) "grpc" -}}
@@ -87,7 +89,9 @@ httpGet:
 {{- define "xpander-grpc-proxy.probesNeedHttp" -}}
 {{- if .Values.tls.enabled -}}
 with tls.enabled, since the kubelet speaks no TLS to a gRPC port
-{{- else if and (include "xpander-grpc-proxy.hasTokens" .) (not .Values.config.auth.open_health) -}}
+{{- else if and (include "xpander-grpc-proxy.takesTokens" .) (not .Values.config.auth.open_health) -}}
 without config.auth.open_health, since the kubelet has no token
+{{- else if include "xpander-grpc-proxy.fetchesKeys" . -}}
+with jwt.keys that are fetched, since a replica without them is alive and not ready
 {{- end }}
 {{- end }}

@@ -6,7 +6,7 @@ installs which would not start.
 
 {{- define "xpander-grpc-proxy.guards" -}}
 {{- $faults := list }}
-{{- range list "credentials" "ownedSettings" "tls" "secrets" "callers" "pods" "scaling" "service" "others" "environment" }}
+{{- range list "credentials" "ownedSettings" "tls" "secrets" "jwt" "callers" "pods" "scaling" "service" "others" "environment" }}
 {{- with include (printf "xpander-grpc-proxy.guard.%s" .) $ | trim }}
 {{- $faults = append $faults . }}
 {{- end }}
@@ -71,17 +71,17 @@ config.{{ $section }}.{{ $key }} is the chart's own; the value for it is {{ $ins
 {{- end }}
 {{- end }}
 
-{{/* As the proxy has it: without tokens, certificates or a mesh's word nobody has a name. */}}
+{{/* As the proxy has it: without tokens, JWTs, certificates or a mesh's word nobody has a name. */}}
 {{- define "xpander-grpc-proxy.guard.callers" -}}
 {{- $hasCa := and .Values.tls.enabled .Values.tls.clientCa.enabled }}
-{{- $hasTokens := include "xpander-grpc-proxy.hasTokens" . }}
+{{- $hasTokens := include "xpander-grpc-proxy.takesTokens" . }}
 {{- $hasNames := or $hasCa $hasTokens .Values.config.auth.caller_metadata }}
 {{- with .Values.config }}
 {{- if and .auth.caller_metadata (not .auth.mesh_only) }}
 config.auth.caller_metadata needs config.auth.mesh_only: callers could name themselves, where they reach the port past the mesh.
 {{- end }}
 {{- if and .auth.caller_metadata (or $hasCa $hasTokens) }}
-config.auth.caller_metadata and tokens or tls.clientCa.enabled both name callers; give one of them.
+config.auth.caller_metadata and tokens, jwt or tls.clientCa.enabled both name callers; give one of them.
 {{- end }}
 {{- $rates := .limits.creates_per_second | default dict }}
 {{- range $caller := keys (.limits.burst | default dict) | sortAlpha }}
@@ -94,21 +94,21 @@ config.auth.allowed_clients needs tls.clientCa.enabled: without it callers show 
 {{- end }}
 {{- if not $hasNames }}
 {{- if omit (.auth.agents | default dict) "*" }}
-config.auth.agents names callers, which needs tokens or tls.clientCa.enabled; without them there is only "*".
+config.auth.agents names callers, which needs tokens, jwt or tls.clientCa.enabled; without them there is only "*".
 {{- end }}
 {{- if without (.auth.list_tasks | default list) "*" }}
-config.auth.list_tasks names callers, which needs tokens or tls.clientCa.enabled; without them there is only "*".
+config.auth.list_tasks names callers, which needs tokens, jwt or tls.clientCa.enabled; without them there is only "*".
 {{- end }}
 {{- if without (.users.callers | default list) "*" }}
-config.users.callers names callers, which needs tokens or tls.clientCa.enabled; without them there is only "*".
+config.users.callers names callers, which needs tokens, jwt or tls.clientCa.enabled; without them there is only "*".
 {{- end }}
 {{- range $setting := list "shares" "creates_per_second" "burst" }}
 {{- if omit (get $.Values.config.limits $setting | default dict) "*" }}
-config.limits.{{ $setting }} names callers, which needs tokens or tls.clientCa.enabled; without them there is only "*".
+config.limits.{{ $setting }} names callers, which needs tokens, jwt or tls.clientCa.enabled; without them there is only "*".
 {{- end }}
 {{- end }}
 {{- if .users.principal }}
-config.users.principal needs tokens or tls.clientCa.enabled: without them callers have no name.
+config.users.principal needs tokens, jwt or tls.clientCa.enabled: without them callers have no name.
 {{- end }}
 {{- end }}
 {{- if and .users.metadata (not (hasKey .users.metadata "email")) }}
@@ -159,6 +159,9 @@ service.nodePort and service.externalTrafficPolicy are for the types NodePort an
 {{- end }}
 {{- if and (ne .type "LoadBalancer") (or .loadBalancerClass .loadBalancerSourceRanges) }}
 service.loadBalancerClass and service.loadBalancerSourceRanges are for the type LoadBalancer.
+{{- end }}
+{{- if and (gt (len .ipFamilies) 1) (not (hasSuffix "DualStack" .ipFamilyPolicy)) }}
+service.ipFamilies has two, which needs service.ipFamilyPolicy=PreferDualStack or RequireDualStack.
 {{- end }}
 {{- end }}
 {{- end }}

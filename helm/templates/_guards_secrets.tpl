@@ -44,7 +44,7 @@ tokens.hashes and tokens.existingSecret: give one of them.
 {{- $owners := dict }}
 {{- range $index, $caller := keys (.Values.tokens.hashes | default dict) | sortAlpha }}
 {{- $hashes := get $.Values.tokens.hashes $caller }}
-{{- if or (not (regexMatch `^[!"$-)+\-.-<>-~][!-)+\-.-<>-~]{0,127}$` $caller)) (regexMatch `^(?:spiffe://|dns:)` $caller) }}
+{{- if or (not (regexMatch `^[!"$-)+\-.-<>-~][!-)+\-.-<>-~]{0,127}$` $caller)) (regexMatch `^(?:spiffe://|dns:|jwt:|system:serviceaccount:)` $caller) }}
 tokens.hashes: the name of entry {{ add1 $index }}, by the alphabet, is no caller's.
 {{- else }}
 {{- if not $hashes }}
@@ -62,6 +62,32 @@ tokens.hashes: entry {{ add1 $index }}, by the alphabet, has the hash of the emp
 tokens.hashes has the same hash for {{ $owner }} and for {{ $caller }}: a token belongs to one caller.
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Of a JWT everything has to be known that it is checked by. */}}
+{{- define "xpander-grpc-proxy.guard.jwt" -}}
+{{- with .Values.jwt }}
+{{- $sources := compact (list .keys.url .keys.existingConfigMap (ternary "fromCluster" "" .keys.fromCluster)) }}
+{{- if and (not .issuer) (or .audience $sources) }}
+jwt.issuer is missing: without one no JWT is taken.
+{{- end }}
+{{- if .issuer }}
+{{- if not .audience }}
+jwt.audience is missing: JWTs that are for others would be taken.
+{{- end }}
+{{- if not $sources }}
+jwt.keys.fromCluster, jwt.keys.url or jwt.keys.existingConfigMap is missing: JWTs have no keys to be verified by.
+{{- else if gt (len $sources) 1 }}
+jwt.keys.fromCluster, jwt.keys.url and jwt.keys.existingConfigMap: give one of them.
+{{- end }}
+{{- end }}
+{{- if and (or .keys.ca.existingConfigMap .keys.ca.existingSecret) (not .keys.url) }}
+jwt.keys.ca is for jwt.keys.url.
+{{- end }}
+{{- if and .keys.ca.existingConfigMap .keys.ca.existingSecret }}
+jwt.keys.ca.existingConfigMap and jwt.keys.ca.existingSecret: give one of them.
 {{- end }}
 {{- end }}
 {{- end }}

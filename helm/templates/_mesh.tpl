@@ -21,7 +21,7 @@
 sidecar.istio.io/inject: "true"
 {{- end }}
 {{- with .revision }}
-istio.io/rev: {{ . }}
+istio.io/rev: {{ quote . }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -21,6 +21,11 @@ metrics.{{ $monitor }}.scrapeTimeout is above metrics.{{ $monitor }}.interval.
 {{- end }}
 {{- end }}
 {{- end }}
+{{- $groups := list }}
+{{- range list "calls" "streams" "platform" "replicas" }}
+{{- $groups = append $groups (printf "%s.%s" (include "xpander-grpc-proxy.fullname" $) .) }}
+{{- end }}
+{{- include "xpander-grpc-proxy.twice" (list "metrics.prometheusRule.additionalGroups" $groups (list "name") .Values.metrics.prometheusRule.additionalGroups) }}
 {{- with .Values.metrics.prometheusRule.thresholds }}
 {{- if gt (float64 .errorShare) (float64 .manyErrorsShare) }}
 metrics.prometheusRule.thresholds: errorShare, of the warning, is above manyErrorsShare, of the critical alert.
@@ -32,6 +37,29 @@ metrics.prometheusRule.thresholds: errorShare, of the warning, is above manyErro
 {{- with .Values.gatewayApi }}
 {{- if and .enabled (not .parentRefs) }}
 gatewayApi.enabled: give gatewayApi.parentRefs, the gateways whose route it is.
+{{- end }}
+{{- /* As the CRD's rules have it. */}}
+{{- $parents := dict }}
+{{- range .parentRefs }}
+{{- $parent := list (.group | default "gateway.networking.k8s.io") (.kind | default "Gateway") (.namespace | default "") .name | join "/" }}
+{{- $section := dict "sectionName" (.sectionName | default "") "port" (.port | default 0 | int) }}
+{{- $others := get $parents $parent | default list }}
+{{- range $others }}
+{{- if or (deepEqual . $section) (ne (empty .sectionName) (empty $section.sectionName)) (ne (empty .port) (empty $section.port)) }}
+gatewayApi.parentRefs has a gateway twice: each of the two needs a sectionName of its own, or a port.
+{{- end }}
+{{- end }}
+{{- $_ := set $parents $parent (append $others $section) }}
+{{- end }}
+{{- $seen := list }}
+{{- range .filters }}
+{{- if and (hasSuffix "HeaderModifier" .type) (has .type $seen) }}
+gatewayApi.filters has {{ .type }} twice.
+{{- end }}
+{{- $seen = append $seen .type }}
+{{- $headers := .requestHeaderModifier | default .responseHeaderModifier | default dict }}
+{{- include "xpander-grpc-proxy.twice" (list "gatewayApi.filters: set" list (list "name") $headers.set) }}
+{{- include "xpander-grpc-proxy.twice" (list "gatewayApi.filters: add" list (list "name") $headers.add) }}
 {{- end }}
 {{- with .backendTls }}
 {{- if .enabled }}

@@ -54,15 +54,28 @@ proxy when they change.
 {{- with .Values.tokens.existingSecret }}
 {{ include "xpander-grpc-proxy.secretSource" (dict "name" . "items" (dict $.Values.tokens.key "tokens")) }}
 {{- end }}
+{{- if .Values.jwt.issuer }}
+{{- with .Values.jwt.keys }}
+{{- if .existingConfigMap }}
+{{ include "xpander-grpc-proxy.configMapSource" (dict "name" .existingConfigMap "items" (dict .key "jwks.json")) }}
+{{- else if .fromCluster }}
+# The cluster's own authorities, which are in every namespace, and a token for its API server.
+{{ include "xpander-grpc-proxy.configMapSource" (dict "name" "kube-root-ca.crt" "items" (dict "ca.crt" "jwks-ca.crt")) }}
+- serviceAccountToken:
+    path: jwks-token
+    expirationSeconds: 3600
+{{- else if .ca.existingSecret }}
+{{ include "xpander-grpc-proxy.secretSource" (dict "name" .ca.existingSecret "items" (dict .ca.key "jwks-ca.crt")) }}
+{{- else if .ca.existingConfigMap }}
+{{ include "xpander-grpc-proxy.configMapSource" (dict "name" .ca.existingConfigMap "items" (dict .ca.key "jwks-ca.crt")) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with .Values.platformCa }}
 {{- if .existingSecret }}
 {{ include "xpander-grpc-proxy.secretSource" (dict "name" .existingSecret "items" (dict .key "platform-ca.crt")) }}
 {{- else if .existingConfigMap }}
-- configMap:
-    name: {{ quote .existingConfigMap }}
-    items:
-      - key: {{ quote .key }}
-        path: platform-ca.crt
+{{ include "xpander-grpc-proxy.configMapSource" (dict "name" .existingConfigMap "items" (dict .key "platform-ca.crt")) }}
 {{- end }}
 {{- end }}
 {{- with .Values.deduplication.store }}
@@ -71,14 +84,20 @@ proxy when they change.
 {{- if .ca.existingSecret }}
 {{ include "xpander-grpc-proxy.secretSource" (dict "name" .ca.existingSecret "items" (dict .ca.key "store-ca.crt")) }}
 {{- else if .ca.existingConfigMap }}
+{{ include "xpander-grpc-proxy.configMapSource" (dict "name" .ca.existingConfigMap "items" (dict .ca.key "store-ca.crt")) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "xpander-grpc-proxy.configMapSource" -}}
 - configMap:
-    name: {{ quote .ca.existingConfigMap }}
+    name: {{ quote .name }}
     items:
-      - key: {{ quote .ca.key }}
-        path: store-ca.crt
-{{- end }}
-{{- end }}
-{{- end }}
+      {{- range $key, $path := .items }}
+      - key: {{ quote $key }}
+        path: {{ $path }}
+      {{- end }}
 {{- end }}
 
 {{- define "xpander-grpc-proxy.secretSource" -}}

@@ -53,6 +53,27 @@ auth:
   {{- if include "xpander-grpc-proxy.hasTokens" . }}
   tokens_file: {{ $folder }}/tokens
   {{- end }}
+  {{- with .Values.jwt }}
+  {{- if .issuer }}
+  jwt:
+    issuer: {{ .issuer | quote }}
+    audience: {{ .audience | quote }}
+    claim: {{ .claim | quote }}
+    leeway: {{ .leeway | quote }}
+    {{- if .keys.existingConfigMap }}
+    jwks_file: {{ $folder }}/jwks.json
+    {{- else if .keys.fromCluster }}
+    jwks_url: https://kubernetes.default.svc/openid/v1/jwks
+    jwks_ca_file: {{ $folder }}/jwks-ca.crt
+    jwks_token_file: {{ $folder }}/jwks-token
+    {{- else }}
+    jwks_url: {{ .keys.url | quote }}
+    {{- if or .keys.ca.existingConfigMap .keys.ca.existingSecret }}
+    jwks_ca_file: {{ $folder }}/jwks-ca.crt
+    {{- end }}
+    {{- end }}
+  {{- end }}
+  {{- end }}
 deduplication:
   {{- with .Values.deduplication.store }}
   {{- if .existingSecret }}
@@ -90,6 +111,16 @@ deduplication:
 
 {{- define "xpander-grpc-proxy.hasTokens" -}}
 {{- or .Values.tokens.hashes .Values.tokens.existingSecret | empty | ternary "" "true" }}
+{{- end }}
+
+{{/* Whether callers show a bearer token, of whichever kind. */}}
+{{- define "xpander-grpc-proxy.takesTokens" -}}
+{{- or (include "xpander-grpc-proxy.hasTokens" .) .Values.jwt.issuer | empty | ternary "" "true" }}
+{{- end }}
+
+{{/* Whether the keys of JWTs are fetched, so that a replica can be alive without them. */}}
+{{- define "xpander-grpc-proxy.fetchesKeys" -}}
+{{- with .Values.jwt }}{{ and .issuer (or .keys.fromCluster .keys.url) | empty | ternary "" "true" }}{{ end }}
 {{- end }}
 
 {{- define "xpander-grpc-proxy.hasPlatformCa" -}}

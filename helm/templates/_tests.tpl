@@ -16,7 +16,7 @@ lets in but those that are named.
 */}}
 {{- define "xpander-grpc-proxy.testInvokes" -}}
 {{- if and .Values.sandbox.enabled (not (or .Values.istio.authorizationPolicy.enabled .Values.linkerd.policy.enabled)) }}
-{{- if or (not (include "xpander-grpc-proxy.hasTokens" .)) (and .Values.tls.enabled .Values.tests.tokenSecret) }}true{{ end }}
+{{- if or (not (include "xpander-grpc-proxy.takesTokens" .)) (and .Values.tls.enabled .Values.tests.tokenSecret) }}true{{ end }}
 {{- end }}
 {{- end }}
 

@@ -17,6 +17,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 pub use error::{Error, Kind, Outcome};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::lists::Page;
 use self::{creates::named::Names, follow::Manner, owners::Owners, wait::Waits};
 use crate::{claims::Store, config, platform::Client, translate};
 

@@ -12,13 +12,16 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tonic::{
     Code, Request, Response, Status, Streaming,
-    metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
 
 use crate::proto::agent_service_client::AgentServiceClient;
 
-use super::{args::Connection, failure::Failure, security::Tls};
+use super::{
+    args::Connection,
+    failure::Failure,
+    security::{Security, Tls},
+};
 
 /// The largest message the proxy sends by default; the library's own limit is 4 MiB.
 const MAX_MESSAGE: usize = 64 << 20;
@@ -38,7 +41,8 @@ pub type Agents = AgentServiceClient<Channel>;
 /// A connected proxy, and what it is shown.
 pub struct Proxy {
     channel: Channel,
-    authorization: Option<MetadataValue<Ascii>>,
+    server: Uri,
+    security: Security,
     is_secure: bool,
     timeout: Option<Duration>,
 }
@@ -65,8 +69,10 @@ impl Proxy {
         }
         let no_url = || Failure::Usage(format!("--server: `{server}` is no URL, e.g. http://127.0.0.1:50051"));
         let endpoint = Endpoint::from_shared(server.clone()).map_err(|_| no_url())?;
-        let authorization = connection.security.authorization(endpoint.uri())?;
-        let tls = connection.security.tls(endpoint.uri())?;
+        let (security, server_uri) = (connection.security.clone(), endpoint.uri().clone());
+        // Before anything is connected: what is wrong with it is wrong usage.
+        security.authorization(&server_uri)?;
+        let tls = security.tls(&server_uri)?;
         let is_secure = tls.is_some();
         let limit = connection.timeout.map_or(CONNECT_TIMEOUT, |timeout| timeout.min(CONNECT_TIMEOUT));
         let channel = match tls {
@@ -75,7 +81,7 @@ impl Proxy {
         };
         let channel = channel
             .map_err(|error| Status::unavailable(format!("cannot connect to {server}: {}", root_cause(&error))))?;
-        Ok(Self { channel, authorization, is_secure, timeout: connection.timeout })
+        Ok(Self { channel, server: server_uri, security, is_secure, timeout: connection.timeout })
     }
 
     /// The connection, for services other than the agents'.
@@ -89,7 +95,7 @@ impl Proxy {
         question: Q,
         rpc: impl AsyncFnOnce(Agents, Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, Failure> {
-        let (request, deadline) = self.request(question);
+        let (request, deadline) = self.request(question)?;
         let answer = deadline.bound(rpc(self.agents(), request)).await;
         Ok(answer.map_err(|status| self.explained(status))?.into_inner())
     }
@@ -100,7 +106,7 @@ impl Proxy {
         question: Q,
         rpc: impl AsyncFnOnce(Agents, Request<Q>) -> Result<Response<Streaming<M>>, Status>,
     ) -> Result<Messages<M>, Failure> {
-        let (request, deadline) = self.request(question);
+        let (request, deadline) = self.request(question)?;
         let stream = deadline.bound(rpc(self.agents(), request)).await;
         let stream = stream.map_err(|status| self.explained(status))?.into_inner();
         Ok(Messages { stream, deadline })
@@ -131,15 +137,15 @@ impl Proxy {
         Agents::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
-    fn request<Q>(&self, question: Q) -> (Request<Q>, Deadline) {
+    fn request<Q>(&self, question: Q) -> Result<(Request<Q>, Deadline), Failure> {
         let mut request = Request::new(question);
         if let Some(timeout) = self.timeout {
             request.set_timeout(timeout);
         }
-        if let Some(value) = &self.authorization {
-            request.metadata_mut().insert("authorization", value.clone());
+        if let Some(value) = self.security.authorization(&self.server)? {
+            request.metadata_mut().insert("authorization", value);
         }
-        (request, Deadline(self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))))
+        Ok((request, Deadline(self.timeout.and_then(|timeout| Instant::now().checked_add(timeout)))))
     }
 }
 

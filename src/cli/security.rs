@@ -21,7 +21,7 @@ use crate::{
 const TOKEN: &str = "XPANDER_GRPC_TOKEN";
 
 /// TLS and credentials.
-#[derive(clap::Args, Default)]
+#[derive(clap::Args, Clone, Default)]
 pub struct Security {
     /// For https: a PEM file with the authorities to trust instead of the system's
     #[arg(long, value_name = "FILE", env = "XPANDER_GRPC_CA_FILE", hide_env_values = true)]
@@ -35,7 +35,7 @@ pub struct Security {
     /// For https: the name in the proxy's certificate, where it is not the URL's host
     #[arg(long, value_name = "NAME")]
     pub server_name: Option<String>,
-    /// A file with the bearer token to show; without one, the variable `XPANDER_GRPC_TOKEN` may hold it
+    /// A file with the bearer token to show, read again for each call; without one, the variable `XPANDER_GRPC_TOKEN` may hold it
     #[arg(long, value_name = "FILE", env = "XPANDER_GRPC_TOKEN_FILE", hide_env_values = true)]
     pub token_file: Option<PathBuf>,
 }
@@ -78,7 +78,7 @@ impl Security {
         Ok(Some(Tls { config: tls, name }))
     }
 
-    /// What to write into `authorization`, if anything.
+    /// What to write into the next call's `authorization`, if anything: a token in a file may have been exchanged.
     ///
     /// # Errors
     /// When the token cannot be read, or others could read it on its way.

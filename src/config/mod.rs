@@ -4,6 +4,7 @@
 
 mod duration;
 mod fault;
+mod jwks;
 mod keys;
 mod load;
 mod otel;
@@ -19,12 +20,13 @@ mod shown;
 mod tests;
 mod tree;
 
+pub use self::jwks::{Key, LARGEST as LARGEST_JWKS, keys, keys_from};
 pub use self::keys::files::{secret_from, store_from, tokens_from};
-pub use self::keys::names::{DNS, SPIFFE, dns_name, is_caller, is_of_certificate, spiffe_id};
+pub use self::keys::names::{DNS, SPIFFE, dns_name, is_caller, is_reserved, jwt_caller, spiffe_id};
 pub use self::load::sources::Flags;
 pub use self::reference::show::show;
 pub use self::secret::{Secret, TokenHash};
-pub use self::tree::callers::{Auth, Tasks, TrustRequest, UserField, Users};
+pub use self::tree::callers::{Auth, Jwt, Tasks, TrustRequest, UserField, Users};
 pub use self::tree::deduplication::{Deduplication, WhenAway};
 pub use self::tree::limits::{Limits, Mode, SHARE};
 pub use fault::Fault;

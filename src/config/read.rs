@@ -6,10 +6,16 @@ use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use super::{duration, roots::with_scheme, secret::Secret};
+use super::{
+    duration,
+    roots::{is_loopback, with_scheme},
+    secret::Secret,
+};
 
 /// How much of a wrong value is repeated to the operator.
 const SHOWN_CHARS: usize = 80;
+/// The longest text that a JWT may have to say.
+const LONGEST_WORD: usize = 2048;
 
 /// What is wrong with a value, for a [`Fault`](crate::config::Fault).
 pub type Problem = String;
@@ -54,6 +60,33 @@ pub fn base_url(text: &str) -> Result<String, Problem> {
         return Err("the URL has a query or a fragment".to_owned());
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// What a JWT has to say, which is compared as it stands.
+pub fn word(text: &str) -> Result<String, Problem> {
+    let fits = text.len() <= LONGEST_WORD && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(text.to_owned()) } else { Err(refused(text)) }
+}
+
+/// Where keys are fetched from, by a way on which nobody can exchange them. The problems repeat nothing of it: it may carry
+/// a password.
+pub fn keys_url(text: &str) -> Result<String, Problem> {
+    let url = Url::parse(text).map_err(|error| format!("the value (not shown) is not a URL: {error}"))?;
+    let is_safe = match url.scheme() {
+        "https" => true,
+        "http" => url.host().is_some_and(|host| is_loopback(&host)),
+        _ => return Err("the URL's scheme is not https".to_owned()),
+    };
+    if !is_safe {
+        return Err("whoever is on the way could exchange the keys".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("the URL carries a user name or password".to_owned());
+    }
+    if url.fragment().is_some() {
+        return Err("the URL has a fragment".to_owned());
+    }
+    Ok(url.into())
 }
 
 /// A secret becomes a header's value.

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, convert::Infallible, error::Error as _, sync::Arc};
 
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, service::Routes};
@@ -13,7 +13,7 @@ use super::{
     connection::{Connection, tls::Tls},
     guard::Guard,
     request::{
-        auth::Auth,
+        auth::{Auth, Refused},
         limits::Limits,
         metadata,
         received::{Received, drain},
@@ -103,8 +103,8 @@ pub async fn answer(edge: Arc<Edge>, arrival: Arrival) -> Result<Response<Sent>,
     let Arrival { guard, call, request, head, refusal } = arrival;
     let record = &guard.record;
     let admitted = match refusal {
-        Some(error) => Err(error),
-        None => admit(&edge, &guard.connection, record, &request).map_err(Error::new),
+        Some(error) => Err(turned_away(record, error)),
+        None => let_in(&edge, &guard, request.headers()).await,
     };
     let mut response = match admitted {
         Ok(share) => {
@@ -117,9 +117,9 @@ pub async fn answer(edge: Arc<Edge>, arrival: Arrival) -> Result<Response<Sent>,
                 Err(status) => status.into_http(),
             }
         }
-        Err(error) => {
+        Err(refused) => {
             drain(request.into_body());
-            turned_away(record, error)
+            refused
         }
     };
     if !record.method().is_beside_the_api() {
@@ -141,26 +141,32 @@ fn turned_away(record: &Record, error: Error) -> Response<Body> {
     response
 }
 
-/// Lets a request in with its share, or says why not: nothing of it has reached the platform.
-fn admit(
-    edge: &Edge,
-    connection: &Connection,
-    record: &Record,
-    request: &Request<Incoming>,
-) -> Result<Option<Permit>, Kind> {
-    if connection.traffic.is_abused() {
-        return Err(Kind::Overloaded(Shed::Resets));
+/// Lets a request in, or has it turned away. Whose key is not there yet waits for those that are on their way, once.
+async fn let_in(edge: &Edge, guard: &Guard, headers: &HeaderMap) -> Result<Option<Permit>, Response<Body>> {
+    let mut admitted = admit(edge, guard, headers);
+    if let Err(Refused::Until(keys)) = admitted {
+        Box::pin(guard.race(keys.over())).await.map_err(Status::into_http)?;
+        admitted = admit(edge, guard, headers);
     }
-    let name = edge.auth.admit(record.method(), request.headers(), &connection.peer)?;
+    admitted.map_err(|refused| turned_away(&guard.record, Error::new(refused.into())))
+}
+
+/// Lets a request in with its share, or says why not: nothing of it has reached the platform.
+fn admit(edge: &Edge, guard: &Guard, headers: &HeaderMap) -> Result<Option<Permit>, Refused> {
+    let Guard { record, connection, .. } = guard;
+    if connection.traffic.is_abused() {
+        return Err(Kind::Overloaded(Shed::Resets).into());
+    }
+    let name = edge.auth.admit(record.method(), headers, &connection.peer)?;
     let (name, caller) = edge.limits.caller(&edge.auth, name.as_deref());
     if let Some(name) = name {
         record.set_caller(name);
     }
     let name = record.caller().map(|name| &**name);
     if record.method().creates && edge.auth.agents(name).is_some_and(BTreeSet::is_empty) {
-        return Err(Kind::AgentForbidden);
+        return Err(Kind::AgentForbidden.into());
     }
-    edge.limits.take(record, &caller)
+    Ok(edge.limits.take(record, &caller)?)
 }
 
 async fn serve(

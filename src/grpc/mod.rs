@@ -13,7 +13,7 @@ mod service;
 mod serving;
 
 pub use self::connection::tls::{Tls, TlsError};
-pub use self::request::auth::{Auth, Tokens};
+pub use self::request::auth::{Auth, Jwt, Tokens};
 pub use self::response::status::code_name;
 pub use server::{Parts, Server};
 pub use service::SERVICE;

@@ -2,7 +2,7 @@
 //!
 //! Not tonic's own server: that one answers CANCELLED where a deadline passes, and cuts sockets to age connections.
 
-use std::{io::ErrorKind, sync::Arc, time::Duration};
+use std::{future::pending, io::ErrorKind, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -134,18 +134,27 @@ impl Server {
         self.edge.auth.callers()
     }
 
-    /// Serves until `shutdown` comes, then drains: goes on serving while balancers learn of it, takes no more
+    /// Serves until `shutdown` comes; its health says so when `ready` has come. Then it drains: goes on serving while balancers learn of it, takes no more
     /// connections, lets calls finish, and ends what is left with a status.
-    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    pub async fn run(self, listener: TcpListener, ready: impl Future<Output = ()>, shutdown: impl Future<Output = ()>) {
         let connections = TaskTracker::new();
-        self.set_health(ServingStatus::Serving).await;
         {
+            let serving = async {
+                ready.await;
+                self.set_health(ServingStatus::Serving).await;
+                pending::<()>().await;
+            };
             let draining = async {
-                shutdown.await;
+                tokio::select! {
+                    biased;
+                    () = serving => {}
+                    () = shutdown => {}
+                }
                 self.set_health(ServingStatus::NotServing).await;
                 sleep(self.drain_delay).await;
             };
             tokio::select! {
+                biased;
                 () = draining => {}
                 () = self.accept(&listener, &connections) => {}
             }

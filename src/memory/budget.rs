@@ -166,6 +166,11 @@ impl Held {
         }
     }
 
+    /// Holds so many bytes in all, whether there is room for them or not: what comes with them is not to be lost.
+    pub fn exceed(&mut self, bytes: usize) {
+        self.try_grow(bytes, usize::MAX);
+    }
+
     /// Holds so many bytes in all for a request, if there is room for them now.
     #[must_use]
     pub fn resize(&mut self, bytes: usize) -> bool {

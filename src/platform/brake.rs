@@ -19,6 +19,9 @@ use crate::telemetry::Route;
 
 /// When a request that the throttle holds may come back: what it holds it for is not known.
 const A_MOMENT: Duration = Duration::from_secs(1);
+/// From which silence on a request counts as one that the platform did not take, though its caller stopped waiting before the
+/// proxy did. A platform that works is not silent for so long, and how long a caller waits is its own choice.
+const SILENCE: Duration = Duration::from_secs(10);
 /// The statuses that may ask for a pause.
 const UNAVAILABLE: u16 = 503;
 const TOO_MANY: u16 = 429;
@@ -30,6 +33,14 @@ pub struct Brakes {
     create: Brake,
     read: Brake,
     stream: Brake,
+}
+
+/// A request that was sent, until it is known how it went, or nobody waits for it any more.
+pub struct Sent<'a> {
+    brakes: &'a Brakes,
+    route: Route,
+    since: u64,
+    is_silent: bool,
 }
 
 #[derive(Debug)]
@@ -58,8 +69,12 @@ impl Brakes {
         }
     }
 
-    /// Hears how a request went.
-    pub fn hear(&self, route: Route, failure: Option<&Error>) {
+    /// Notes that a request is sent now.
+    pub fn send(&self, route: Route) -> Sent<'_> {
+        Sent { brakes: self, route, since: self.now(), is_silent: true }
+    }
+
+    fn hear(&self, route: Route, failure: Option<&Error>) {
         let Some(brake) = self.of(route) else { return };
         let now = self.now();
         match failure {
@@ -99,6 +114,31 @@ impl Brakes {
             | Route::ReadActivity => Some(&self.read),
             Route::OpenEvents => Some(&self.stream),
             Route::StopTask => None,
+        }
+    }
+}
+
+impl Sent<'_> {
+    /// The platform has begun to answer.
+    pub fn answered(&mut self) {
+        self.is_silent = false;
+    }
+
+    /// Hears how it went.
+    pub fn hear(mut self, failure: Option<&Error>) {
+        self.is_silent &= matches!(failure, Some(Error::Deadline));
+        self.brakes.hear(self.route, failure);
+    }
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        let now = self.brakes.now();
+        if self.is_silent
+            && Duration::from_millis(now.saturating_sub(self.since)) >= SILENCE
+            && let Some(brake) = self.brakes.of(self.route)
+        {
+            brake.throttle.failed(now);
         }
     }
 }

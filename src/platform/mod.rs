@@ -13,6 +13,7 @@ mod progress;
 mod retry;
 pub mod sse;
 mod transport;
+mod whole;
 pub mod wire;
 
 pub use self::error::refusal::{Refusal, Violation};
@@ -23,7 +24,7 @@ pub use client::Client;
 pub use error::{Cause, Error};
 pub use events::EventStream;
 pub use ids::{is_id, is_unreserved};
-pub use pool::BuildError;
+pub use pool::{BuildError, through};
 pub use progress::{Phase, Progress, State};
 pub use retry::pause;
 pub use transport::{Context, Permit};

@@ -5,27 +5,24 @@
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use reqwest::{RequestBuilder, Response};
-use tokio::{
-    task::yield_now,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
-    codings::{self, Garbled},
+    codings,
     error::{Cause, Error, refusal::Refusal, retry_after::retry_after, sources},
     events::EventStream,
     pool::{
         credentials::Credentials,
         lanes::{Need, Share},
     },
+    whole::{Bodies, piece},
     wire::{self, Wire},
 };
 use crate::{
     config,
-    memory::{self, Account, Budget, Growing, Held, UNCOUNTED, make_room},
+    memory::{self, Account, Budget, Growing},
     telemetry::{Attempt, MethodKind, Record, Route, Sending, Shed, X_REQUEST_ID},
 };
 
@@ -54,10 +51,9 @@ pub struct Transport {
 
 struct Limits {
     request_timeout: Duration,
-    max_answer_bytes: usize,
+    bodies: Bodies,
     idle_timeout: Duration,
     max_event_bytes: usize,
-    budget: Arc<Budget>,
     /// Whether a brake that holds is only told of.
     observes: bool,
 }
@@ -99,10 +95,9 @@ impl Transport {
         let config::Settings { platform, events, limits, .. } = settings;
         let limits = Limits {
             request_timeout: platform.request_timeout,
-            max_answer_bytes: platform.max_answer_bytes,
+            bodies: Bodies::new(platform.max_answer_bytes, budget, platform.request_timeout),
             idle_timeout: events.idle_timeout,
             max_event_bytes: events.max_event_bytes,
-            budget,
             observes: limits.mode == config::Mode::Observe,
         };
         Self { limits: Arc::new(limits) }
@@ -122,7 +117,7 @@ impl Transport {
         };
         let (response, attempt, share) = Box::pin(self.exchange(context, request, sending, read)).await?;
         let limits = &self.limits;
-        let room = Growing::new(Arc::clone(&limits.budget));
+        let room = Growing::new(Arc::clone(&limits.bodies.budget));
         Ok(EventStream::new(response, share, attempt, room, limits.idle_timeout, limits.max_event_bytes))
     }
 
@@ -138,7 +133,7 @@ impl Transport {
         let request = request.header(header::ACCEPT, JSON);
         let request = request.header(header::ACCEPT_ENCODING, codings::ACCEPTED);
         let read = async |mut response: Response, share: &Share| {
-            let (body, held) = self.read_body(&mut response).await?;
+            let (body, held) = self.limits.bodies.read(&mut response, sending.route).await?;
             if let (Some(account), Some(held)) = (&context.account, held) {
                 account.keep(held);
             }
@@ -200,15 +195,17 @@ impl Transport {
         attempt.propagate(request.headers_mut());
         let is_proxied = context.credentials.forward.is_on_the_way(request.url());
         let (http, share) = context.credentials.http.next(Need::of(sending.route)).map_err(Error::lost)?;
+        let mut sent = context.credentials.brakes.send(sending.route);
         let exchange = async {
             let response = http.execute(request).await.map_err(|error| unanswered(error, is_proxied))?;
+            sent.answered();
             share.heard(Some(response.version()));
             attempt.answered(response.status().as_u16());
             let response = decoded(response, sending)?;
             read(self.accepted(context, response, sending).await?, &share).await
         };
         let exchanged = self.in_time(context, exchange).await;
-        context.credentials.brakes.hear(sending.route, exchanged.as_ref().err());
+        sent.hear(exchanged.as_ref().err());
         match exchanged {
             Ok(answer) => {
                 share.answered();
@@ -225,48 +222,12 @@ impl Transport {
         }
     }
 
-    /// The whole body, unless it is larger than it may be or its compression is broken, and the room that it takes. One
-    /// that comes in one piece, as most do, is not copied.
-    async fn read_body(&self, response: &mut Response) -> Result<(Result<Bytes, String>, Option<Held>), Error> {
-        let (most, budget) = (self.limits.max_answer_bytes, &self.limits.budget);
-        let length = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-        // Where the length is known, all of it at once, and before it is read: nobody waits for room and holds some.
-        let mut room = length.min(most).max(UNCOUNTED);
-        let mut held = if room > UNCOUNTED { Some(budget.hold(room).await) } else { None };
-        let mut body = BytesMut::new();
-        loop {
-            let chunk = match piece(response, body.len()).await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => return Ok((Ok(body.freeze()), held)),
-                Err(error) if is_garbled(&error) => return Ok((Err("its compression is broken".to_owned()), held)),
-                Err(error) => return Err(Error::lost(error)),
-            };
-            let size = body.len() + chunk.len();
-            if size > most {
-                return Ok((Err(format!("it is larger than {most} bytes")), held));
-            }
-            if size > room {
-                room = size.next_power_of_two().min(most);
-                match &mut held {
-                    Some(held) => held.grow(room).await,
-                    None => held = Some(budget.hold(room).await),
-                }
-            }
-            if body.is_empty() {
-                body = chunk.into();
-            } else {
-                make_room(&mut body, chunk.len(), most);
-                body.extend_from_slice(&chunk);
-            }
-        }
-    }
-
     /// A success with a body; any other answer is an error.
     async fn accepted(&self, context: &Context, mut response: Response, sending: Sending) -> Result<Response, Error> {
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {
             let retry_after = retry_after(response.headers());
-            let (mut body, mut room) = (Vec::new(), Growing::new(Arc::clone(&self.limits.budget)));
+            let (mut body, mut room) = (Vec::new(), Growing::new(Arc::clone(&self.limits.bodies.budget)));
             // A refusal is one however little of its body can be read.
             let _ = timeout(REFUSAL_TIME, read_head(&mut response, &mut body, &mut room)).await;
             let read = || Refusal::read(status.as_u16(), &body, retry_after, context.credentials.secret());
@@ -282,11 +243,9 @@ impl Transport {
         Ok(response)
     }
 
-    /// The most bytes of an answer, or of a part of one that is read part by part; how long it may take; and the budget of
-    /// what is held of it.
-    pub(super) fn bounds(&self) -> (usize, Duration, Arc<Budget>) {
-        let Limits { max_answer_bytes, request_timeout, budget, .. } = &*self.limits;
-        (*max_answer_bytes, *request_timeout, Arc::clone(budget))
+    /// How bodies are read, and how long an answer may take.
+    pub(super) fn bounds(&self) -> (&Bodies, Duration) {
+        (&self.limits.bodies, self.limits.request_timeout)
     }
 
     /// Bounds an exchange by the proxy's own limit and by the caller's deadline.
@@ -325,21 +284,6 @@ pub async fn until<T>(time: Option<Instant>, future: impl Future<Output = T>) ->
         Some(time) => timeout_at(time, future).await.ok(),
         None => Some(future.await),
     }
-}
-
-/// Whether a decoder, and not the connection, failed.
-pub(super) fn is_garbled(error: &reqwest::Error) -> bool {
-    sources(error).any(<dyn std::error::Error>::is::<Garbled>)
-}
-
-/// The next piece of a body of which so much has come. Others have a turn now and then: what is unpacked comes without a
-/// pause.
-pub(super) async fn piece(response: &mut Response, before: usize) -> reqwest::Result<Option<Bytes>> {
-    let piece = response.chunk().await?;
-    if piece.as_ref().is_some_and(|piece| before / memory::LARGE < (before + piece.len()) / memory::LARGE) {
-        yield_now().await;
-    }
-    Ok(piece)
 }
 
 /// The body's first bytes, as far as they come and there is room for them.

@@ -98,7 +98,8 @@ impl Facts {
     }
 }
 
-/// Tells a call's span what the call is by the conventions. `agent` is the loaded agent's id and name.
+/// Tells a call's span what the call is by the conventions. `agent` is the loaded agent's id and name: the conventions ask
+/// for the name where it is at hand, and no agent is loaded for it.
 pub(super) fn tell(
     span: &Span,
     facts: &Facts,

@@ -114,6 +114,14 @@ impl Metrics {
         gauge.with_description(what).with_callback(move |gauge| gauge.observe(requests(), &[])).build();
     }
 
+    /// Has it told whether the keys of JWTs cannot be fetched, read whenever the metrics are.
+    pub fn observe_keys(&self, is_away: impl Fn() -> bool + Send + Sync + 'static) {
+        let meter = self.provider.meter(env!("CARGO_PKG_NAME"));
+        let gauge = meter.u64_observable_gauge("xpander.jwt.keys.away");
+        let what = "1 while the keys of those who make JWTs (auth.jwt.jwks_url) cannot be fetched.";
+        gauge.with_description(what).with_callback(move |gauge| gauge.observe(is_away().into(), &[])).build();
+    }
+
     /// Counts a connection that was closed because too many were open.
     pub fn connection_refused(&self) {
         self.instruments.refused_connections.add(1, &[]);

@@ -10,7 +10,7 @@ use crate::{
     platform::wire::{self, Object, Wire},
     proto::{
         self, EventType,
-        json::{self, Reader},
+        json::{self, Quoted, Reader},
         task_event::Data,
     },
 };
@@ -88,7 +88,7 @@ fn read<T: Object>(json: &str, extra: &mut wire::Rest) -> Option<T> {
         return None;
     }
     if !data.is_whole() {
-        extra.add("data", json);
+        extra.keep(Quoted::plain("data"), &mut Reader::new(json))?;
     }
     Some(data)
 }

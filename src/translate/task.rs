@@ -105,7 +105,7 @@ pub(super) fn timestamp(wire::Time(time): wire::Time) -> prost_types::Timestamp 
 }
 
 /// Left out.
-pub(super) fn secret<T>(_: Option<wire::Secret>) -> Option<T> {
+fn secret<T>(_: Option<wire::Secret>) -> Option<T> {
     None
 }
 

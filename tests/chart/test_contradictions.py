@@ -30,6 +30,31 @@ WRONG = {
         {"tokens": {"hashes": {"a": HASH}}, "config": {"auth": {"caller_metadata": "x-caller", "mesh_only": True}}},
         ["caller_metadata", "tokens"],
     ),
+    "a JWT for whomever": (
+        {"jwt": {"issuer": "https://acme.io", "keys": {"url": "https://acme.io/jwks"}}},
+        ["jwt.audience"],
+    ),
+    "JWTs of nobody": ({"jwt": {"audience": "proxy", "keys": {"fromCluster": True}}}, ["jwt.issuer"]),
+    "JWTs without keys": ({"jwt": {"issuer": "https://acme.io", "audience": "proxy"}}, ["jwt.keys.fromCluster", "jwt.keys.url"]),
+    "keys from two places": (
+        {"jwt": {"issuer": "https://acme.io", "audience": "p", "keys": {"fromCluster": True, "existingConfigMap": "keys"}}},
+        ["jwt.keys.fromCluster", "jwt.keys.existingConfigMap", "give one"],
+    ),
+    "authorities for keys that are not fetched": (
+        {"jwt": {"issuer": "https://acme.io", "audience": "p", "keys": {"existingConfigMap": "keys", "ca": {"existingSecret": "ca"}}}},
+        ["jwt.keys.ca", "jwt.keys.url"],
+    ),
+    "names from a mesh and from JWTs": (
+        {
+            "jwt": {"issuer": "https://acme.io", "audience": "p", "keys": {"fromCluster": True}},
+            "config": {"auth": {"caller_metadata": "x-caller", "mesh_only": True}},
+        },
+        ["caller_metadata", "jwt"],
+    ),
+    "a token's caller named as a service account": (
+        {"tokens": {"hashes": {"system:serviceaccount:shop:orders": HASH}}},
+        ["tokens.hashes"],
+    ),
     "principals without names": ({"config": {"users": {"principal": True}}}, ["users.principal", "tokens"]),
     "users without e-mail": ({"config": {"users": {"metadata": {"id": "x-id"}}}}, ["users.metadata", "email"]),
     "one hash for two callers": ({"tokens": {"hashes": {"a": HASH, "b": [HASH.upper()]}}}, ["tokens.hashes"]),

@@ -26,6 +26,31 @@ def test_the_crds_take_every_custom_resource(file):
     assert problems == {each: [] for each in problems}
 
 
+# Names that YAML takes for a number where they stand without quotes, as `true` and `null` below for what they say.
+ACCOUNT = {"name": "1", "namespace": "2"}
+NUMBERS = {
+    "gateway-values": {"gatewayApi": {"backendTls": {"caConfigMaps": ["1"], "hostname": "1.5"}}},
+    "istio-values": {
+        "istio": {"revision": "1", "virtualService": {"hosts": ["1.5"], "gateways": ["1"]}, "serviceEntry": {"hosts": ["1.5"]}}
+    },
+    "linkerd-values": {
+        "linkerd": {"policy": {"clients": [{"name": "1", "serviceAccounts": [ACCOUNT]}], "metrics": {"serviceAccounts": [ACCOUNT]}}}
+    },
+    "everything-values": {"priorityClassName": "1", "runtimeClassName": "1", "schedulerName": "1", "serviceAccount": {"name": "1"}},
+}
+
+
+@pytest.mark.parametrize("fullname, namespace", [("true", "10"), ("null", "null"), ("", "true")])
+@FILES
+def test_names_that_yaml_would_take_for_something_else_stay_names(file, fullname, namespace):
+    values = helm.merged({"fullnameOverride": fullname, "nameOverride": "7"}, NUMBERS.get(file.stem, {}))
+    manifests = helm.render(values, file, release="1", namespace=namespace).objects()
+    newest = kubernetes.supported()[1]
+    found = {name(each): kubernetes.problem(each, newest) for each in manifests if kubernetes.is_built_in(each)}
+    found |= {name(each): custom.problems(each) for each in manifests if not kubernetes.is_built_in(each)}
+    assert {each: problem for each, problem in found.items() if problem} == {}
+
+
 def test_what_is_rendered_does_not_depend_on_the_cluster():
     """Else one rendering would not stand for all, nor for what Argo CD and the like render without a cluster."""
     texts = {file.name: file.read_text() for file in (CHART / "templates").rglob("*.*")}

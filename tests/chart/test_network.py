@@ -118,6 +118,16 @@ def test_egress_goes_to_the_store_where_there_is_one():
     assert rule["to"] == [{"ipBlock": {"cidr": "10.1.0.0/16"}}]
 
 
+def test_egress_goes_to_the_keys_of_jwts_where_they_are_fetched():
+    jwt = {"issuer": "https://acme.io", "audience": "proxy"}
+    keys = {"fromCluster": True, "cidrs": ["10.96.0.1/32"], "ports": [443, 6443]}
+    spec = helm.sandboxed(helm.merged(POLICY, {"jwt": {**jwt, "keys": keys}})).one("NetworkPolicy")["spec"]
+    (rule,) = (rule for rule in spec["egress"] if 6443 in ports(rule))
+    assert rule["to"] == [{"ipBlock": {"cidr": "10.96.0.1/32"}}]
+    spec = helm.sandboxed(helm.merged(POLICY, {"jwt": {**jwt, "keys": {"existingConfigMap": "keys"}}})).one("NetworkPolicy")["spec"]
+    assert all(6443 not in ports(rule) for rule in spec["egress"])
+
+
 def test_egress_can_be_left_free():
     spec = helm.sandboxed(helm.merged(POLICY, {"networkPolicy": {"egress": {"enabled": False}}})).one("NetworkPolicy")["spec"]
     assert spec["policyTypes"] == ["Ingress"] and "egress" not in spec

@@ -60,6 +60,13 @@ def test_probes_ask_the_admin_port_where_health_is_not_open():
     assert all("httpGet" in container[probe] for probe in PROBES)
 
 
+def test_a_replica_that_waits_for_the_keys_of_jwts_is_not_ready_and_not_started_again():
+    jwt = {"issuer": "https://acme.io", "audience": "proxy", "keys": {"url": "https://acme.io/jwks"}}
+    container = helm.sandboxed({"jwt": jwt}).container
+    paths = {probe: container[probe]["httpGet"]["path"] for probe in PROBES}
+    assert paths == {"startupProbe": "/livez", "readinessProbe": "/readyz", "livenessProbe": "/livez"}
+
+
 @pytest.mark.parametrize("values", [{}, TLS], ids=["plain", "tls"])
 def test_what_the_probes_ask_is_a_port_of_the_container(values):
     container = helm.sandboxed(values).container

@@ -24,6 +24,14 @@ OWNED = {
     "platform.ca_file": "platformCa",
     "auth.tokens": "tokens",
     "auth.tokens_file": "tokens",
+    "auth.jwt.issuer": "jwt",
+    "auth.jwt.audience": "jwt",
+    "auth.jwt.claim": "jwt",
+    "auth.jwt.jwks_file": "jwt",
+    "auth.jwt.jwks_url": "jwt",
+    "auth.jwt.jwks_ca_file": "jwt",
+    "auth.jwt.jwks_token_file": "jwt",
+    "auth.jwt.leeway": "jwt",
     "deduplication.store": "deduplication",
     "deduplication.store_file": "deduplication",
     "deduplication.store_ca_file": "deduplication",
@@ -99,6 +107,35 @@ def test_the_hashes_of_tokens_reach_the_proxy(tmp_path):
     (file,) = (file for file in tmp_path.rglob("*") if file.name == "tokens")
     lines = set(file.read_text().split("\n")) - {""}
     assert lines == {f"reports={HASH}", f"jobs@acme.io={'a' * 64} {'b' * 64}"}
+
+
+ISSUER = {"issuer": "https://kubernetes.default.svc.cluster.local", "audience": "xpander-grpc-proxy"}
+
+
+def test_the_clusters_keys_are_fetched_by_its_own_authorities_and_with_a_token_of_the_pod(tmp_path):
+    rendering = helm.render(helm.merged(SANDBOX, {"jwt": {**ISSUER, "keys": {"fromCluster": True}}}))
+    found = in_force(lay(rendering, tmp_path).check().stdout)
+    assert found["auth.jwt.issuer"] == ISSUER["issuer"] and found["auth.jwt.audience"] == ISSUER["audience"]
+    assert found["auth.jwt.jwks_url"] == "https://kubernetes.default.svc/openid/v1/jwks"
+    (volume,) = (volume for volume in rendering.pod["spec"]["volumes"] if "projected" in volume)
+    sources = volume["projected"]["sources"]
+    assert {"serviceAccountToken": {"path": "jwks-token", "expirationSeconds": 3600}} in sources
+    for setting, file in (("jwks_ca_file", "jwks-ca.crt"), ("jwks_token_file", "jwks-token")):
+        assert found[f"auth.jwt.{setting}"].endswith(f"/{file}")
+
+
+def test_the_keys_of_another_issuer_come_from_a_config_map_or_a_url(tmp_path):
+    of = lambda keys: helm.render(helm.merged(SANDBOX, {"jwt": {**ISSUER, "claim": "azp", "leeway": "1m", "keys": keys}}))  # noqa: E731
+    found = in_force(lay(of({"existingConfigMap": "keys", "key": "mine"}), tmp_path, brought={"mine": JWKS}).check().stdout)
+    assert found["auth.jwt.jwks_file"].endswith("/jwks.json") and found["auth.jwt.claim"] == "azp"
+    url = "https://login.acme.io/jwks?p=1"
+    ca = {"existingSecret": "ca", "key": "ca.crt"}
+    found = in_force(lay(of({"url": url, "ca": ca}), tmp_path / "url").check().stdout)
+    assert found["auth.jwt.jwks_url"] == url and found["auth.jwt.leeway"] == "1m"
+    assert found["auth.jwt.jwks_ca_file"].endswith("/jwks-ca.crt") and found["auth.jwt.jwks_token_file"] == "(not set)"
+
+
+JWKS = '{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'
 
 
 def at_setting(name: str) -> dict:

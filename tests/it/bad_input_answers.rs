@@ -66,7 +66,7 @@ async fn an_answer_that_is_no_task_is_internal_and_not_repeated_to_the_caller() 
     let client = proxy.client();
     let cells = (0..count).flat_map(|row| EVERYWHERE.map(|at| (row, at)));
     // What is wrong with lists, `lists::bad_input` says.
-    let cells = cells.filter(|(row, at)| *at != At::Tasks || !is_list[*row]);
+    let cells = cells.filter(|(row, at)| !at.lists() || !is_list[*row]);
     join_all(cells.map(async |(row, at)| {
         let failure = at.fail(&client, &row.to_string(), None).await;
         let reason = if at.creates() { "CREATE_OUTCOME_UNKNOWN" } else { "PLATFORM_ANSWER_UNREADABLE" };
@@ -81,7 +81,7 @@ async fn an_answer_that_is_no_task_is_internal_and_not_repeated_to_the_caller() 
 async fn an_answer_about_another_task_is_none_to_a_read_or_a_stop() {
     let platform = Platform::start(failing(|_| Reply::json(200, &json!({ "id": "task-of-another" })))).await;
     let proxy = Proxy::start(&platform.base_url()).await;
-    for at in [At::Get, At::Stop, At::Wait, At::Follow] {
+    for at in [At::Get, At::Stop, At::Wait, At::Follow, At::ActivityTask] {
         let failure = at.fail(&proxy.client(), "7", None).await;
         assert_eq!((failure.code, &*failure.reason), (Code::Internal, "PLATFORM_ANSWER_UNREADABLE"), "{at:?}");
         assert_eq!(failure.facts["task_id"], "task-7", "{at:?}");

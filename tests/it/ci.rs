@@ -7,8 +7,9 @@ use serde_json::Value;
 use crate::support::folder::Folder;
 
 /// Each step that is no function of the script's own.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     ".ci/tools",
+    ".ci/kubernetes",
     ".ci/promise",
     "docs/sabledocs/run",
     "tests/chart/run",
@@ -26,10 +27,18 @@ fn script(path: &Path, body: &str) {
 
 /// Whether the run passed, and what it said, with advisories that are as this makes them.
 fn ci(advisories: &str) -> (bool, String) {
+    ci_with(advisories, &[])
+}
+
+/// The same, with other scripts for some steps.
+fn ci_with(advisories: &str, others: &[(&str, &str)]) -> (bool, String) {
     let folder = Folder::new();
     let place = |name: &str| folder.path().join(name);
     for step in STEPS {
         script(&place(step), "exit 0");
+    }
+    for (step, body) in others {
+        script(&place(step), body);
     }
     let cargo = format!(
         "case \"$*\" in\n*--ignored*) echo 'test result: ok. 1 passed; 0 failed; 0 ignored' ;;\n\
@@ -111,4 +120,28 @@ fn the_image_that_is_packed_without_an_engine_is_whole_and_is_the_dockerfiles() 
 fn unpack(archive: &Path, folder: &Path) {
     let unpacked = Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(folder).status().expect("tar runs");
     assert!(unpacked.success());
+}
+
+#[test]
+fn a_kubernetes_that_cannot_be_built_is_told_beside_the_counts_and_fails_nothing() {
+    let (passed, out) = ci_with("", &[(".ci/kubernetes", "echo 'no such module' >&2; exit 1")]);
+    assert!(
+        passed
+            && out.contains("\nkubernetes API server: not checked\nall steps passed, but for what was not checked\n"),
+        "{out}"
+    );
+    assert!(
+        out.contains("--- not checked: chart at a Kubernetes API server") && !out.contains("ok: chart at a Kubernetes"),
+        "{out}"
+    );
+}
+
+#[test]
+fn a_chart_that_the_api_server_refuses_fails_the_run() {
+    let refused = "[[ \"$*\" != apiserver ]]";
+    let (passed, out) = ci_with("", &[("tests/chart/run", refused)]);
+    assert!(
+        !passed && out.ends_with("FAILED: chart at a Kubernetes API server\n") && !out.contains("not checked"),
+        "{out}"
+    );
 }

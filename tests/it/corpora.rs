@@ -60,13 +60,15 @@ fn every_file_of_the_corpora_keeps_its_property() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// What a fuzzer does without looking at the code: files of the corpus, cut, joined and changed at random, for so many
-/// seconds. Where libFuzzer is at hand it finds more.
+/// What a fuzzer does without looking at the code: files of the target's corpus, cut, joined and changed at random, for so
+/// many seconds. Where libFuzzer is at hand it finds more.
 #[test]
-#[ignore = "takes as long as EDGE_SECONDS says, by default ten minutes"]
-fn the_edge_bears_what_a_generator_makes() {
-    let seconds = std::env::var("EDGE_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(600);
-    let seeds = entries("corpus/edge");
+#[ignore = "tries FUZZ_TARGET, by default the edge, for as long as FUZZ_SECONDS says, by default ten minutes"]
+fn a_target_bears_what_a_generator_makes() {
+    let target = std::env::var("FUZZ_TARGET").unwrap_or_else(|_| "edge".to_owned());
+    let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(600);
+    let (name, property) = TARGETS.into_iter().find(|(name, _)| *name == target).expect("a target's name");
+    let seeds = entries(&format!("corpus/{name}"));
     let (begun, mut count) = (std::time::Instant::now(), 0);
     while begun.elapsed().as_secs() < seconds {
         let seed = fastrand::u64(..);
@@ -76,7 +78,9 @@ fn the_edge_bears_what_a_generator_makes() {
             let (_, file) = &seeds[fastrand::usize(..seeds.len())];
             let from = fastrand::usize(..=file.len());
             bytes.extend_from_slice(if fastrand::bool() { file } else { &file[from..] });
-            bytes.extend(std::iter::repeat_with(|| fastrand::u8(..)).take(fastrand::usize(..12)));
+            bytes.extend(
+                std::iter::repeat_with(|| fastrand::u8(..)).take(fastrand::usize(..12) * usize::from(fastrand::bool())),
+            );
         }
         for _ in 0..fastrand::usize(..8) {
             let at = fastrand::usize(..bytes.len().max(1));
@@ -84,10 +88,10 @@ fn the_edge_bears_what_a_generator_makes() {
                 *byte = fastrand::u8(..);
             }
         }
-        if catch_unwind(|| edge::edge(&bytes)).is_err() {
+        if catch_unwind(|| property(&bytes)).is_err() {
             panic!("seed {seed}, after {count}: {bytes:?}");
         }
         count += 1;
     }
-    println!("{count} inputs");
+    println!("{name}: {count} inputs");
 }

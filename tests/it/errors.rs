@@ -69,7 +69,7 @@ async fn check_cell(client: &Client, &(status, code, reason): &(u16, Code, &str)
     let name = format!("{at:?} {case}: {failure:?}");
     assert_eq!(failure.facts["http_status"], case, "{name}");
     assert_eq!(failure.message, format!("no: {case}"), "{name}");
-    assert_eq!(failure.facts.get(at.whose()), Some(&at.id(&case)), "{name}");
+    at.check_named(&failure, &case);
     if at.creates() && status >= 500 && status != 501 && status != 503 {
         check_unknown(&failure, if status == 502 { Code::Unknown } else { code }, &name);
     } else {
@@ -190,7 +190,7 @@ async fn the_callers_deadline_ends_every_call() {
     join_all(EVERYWHERE.map(async |at| {
         let failure = at.fail(&client, "1", Some(SOME_TIME)).await;
         let name = format!("{at:?}: {failure:?}");
-        assert_eq!(failure.facts.get(at.whose()), Some(&at.id("1")), "{name}");
+        at.check_named(&failure, "1");
         if at.creates() {
             check_unknown(&failure, Code::DeadlineExceeded, &name);
         } else {

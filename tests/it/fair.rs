@@ -32,7 +32,10 @@ const CALLERS: [(&str, &str); 3] = [("greedy", "token-greedy"), ("modest", "toke
 /// An event stream that is open and silent.
 const STREAM: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9999\r\n\r\n";
 
-/// What the platform answers to one kind of request: a status that is no 200, `retry-after` in seconds unless that is zero.
+/// Nothing, in the place of a status.
+const SILENCE: u16 = 1;
+
+/// What the platform answers to one kind of request: a status that is no 200, or nothing, `retry-after` in seconds unless that is zero.
 #[derive(Default)]
 struct Mood {
     status: AtomicU16,
@@ -59,6 +62,7 @@ impl Mood {
         let headers = (retry_after > 0).then(|| ("retry-after", retry_after.to_string()));
         match self.status.load(Relaxed) {
             0 | 200 => reply(),
+            SILENCE => Reply::Silence,
             status => Reply::Http(status, headers.into_iter().collect(), b"{}".to_vec()),
         }
     }

@@ -34,6 +34,7 @@ mod fair;
 mod faults;
 mod guard;
 mod hostile;
+mod jwt;
 mod layering;
 mod lists;
 mod load;

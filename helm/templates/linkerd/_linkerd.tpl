@@ -2,7 +2,7 @@
 {{- define "xpander-grpc-proxy.linkerd.service" -}}
 group: ""
 kind: Service
-name: {{ include "xpander-grpc-proxy.fullname" . }}
+name: {{ include "xpander-grpc-proxy.fullname" . | quote }}
 port: {{ int .Values.service.port }}
 {{- end }}
 
@@ -57,9 +57,9 @@ spec:
   identityRefs:
     {{- range . }}
     - kind: ServiceAccount
-      name: {{ .name }}
+      name: {{ quote .name }}
       {{- with .namespace }}
-      namespace: {{ . }}
+      namespace: {{ quote . }}
       {{- end }}
     {{- end }}
   {{- end }}

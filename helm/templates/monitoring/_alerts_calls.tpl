@@ -95,6 +95,12 @@
   {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "name" "XpanderGrpcProxyStoreAway" "severity" "critical"
     "summary" "A replica does not reach the store of request ids"
     "description" "{{ $labels.namespace }}/{{ $labels.pod }} does not reach deduplication.store, or it refuses claims. Calls with a request_id are refused, or two replicas may create the same task twice, as deduplication.when_away says. The log and /readyz say why.") | nindent 2 }}
+- alert: XpanderGrpcProxyJwtKeysAway
+  expr: max by (namespace, job, pod) (xpander_jwt_keys_away{ {{- $series -}} }) > 0
+  for: 15m
+  {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "name" "XpanderGrpcProxyJwtKeysAway" "severity" "warning"
+    "summary" "The keys of callers' JWTs cannot be fetched"
+    "description" "{{ $labels.namespace }}/{{ $labels.pod }} cannot fetch the keys of auth.jwt. Those that it has stay in force: a new one is not known, and one that was withdrawn still counts. The log says why.") | nindent 2 }}
 - alert: XpanderGrpcProxyStoreRestarted
   expr: {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" . "how" "increase" "of" "xpander_deduplication_store_restarts_total" "over" "10m") }} > 0
   {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "name" "XpanderGrpcProxyStoreRestarted" "severity" "warning"

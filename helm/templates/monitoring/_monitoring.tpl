@@ -17,7 +17,7 @@ scrapeTimeout: {{ . }}
 relabelings:
   # The same job whichever monitor scrapes: the alerts and the dashboard ask for it.
   - targetLabel: job
-    replacement: {{ include "xpander-grpc-proxy.fullname" .root }}
+    replacement: {{ include "xpander-grpc-proxy.fullname" .root | quote }}
   {{- with .monitor.relabelings }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

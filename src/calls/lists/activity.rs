@@ -46,6 +46,7 @@ impl Calls {
             }
             while let Some(entry) = log.next().await.map_err(|error| of_task(error.into()))? {
                 let entry = memory::aside(entry.len(), || rows::entry(&entry, forward));
+                let entry = entry.ok_or_else(|| of_task(log.no_json().into()))?;
                 yield Item::Entry(Box::new(entry));
             }
             if let Some(thread) = said(&own, log.thread()).map_err(of_task)? {

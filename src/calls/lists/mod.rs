@@ -6,19 +6,15 @@ mod token;
 
 use std::collections::BTreeSet;
 
-use prost::Message as _;
-
-use self::{
-    page::{NO_ROW, Page},
-    token::Binding,
-};
+pub use self::page::Page;
+use self::token::Binding;
 use super::{Calls, Error};
 use crate::{
     platform::{
         Context,
         lists::{Filters, Whose},
     },
-    proto::{self, ListAgentsResponse, ListTasksResponse},
+    proto::{self, ListAgentsResponse, ListTasksResponse, json::Reader},
     translate::lists::{self as rows, Wanted},
 };
 
@@ -39,14 +35,13 @@ impl Calls {
         if agents.is_some_and(BTreeSet::is_empty) {
             return Ok(ListAgentsResponse::default());
         }
-        let read = |row: &str| {
-            let agent = rows::agent(row).ok_or(NO_ROW)?;
-            let is_shown = |agents: &BTreeSet<String>| {
+        let is_shown = |agent: &proto::Agent| {
+            let is_one = |agents: &BTreeSet<String>| {
                 agents.contains(&agent.id) || agent.name.as_ref().is_some_and(|name| agents.contains(name))
             };
-            Ok(agents.is_none_or(is_shown).then(|| (agent.encoded_len(), agent)).map(|(size, agent)| (agent, size)))
+            agents.is_none_or(is_one)
         };
-        let begin = || Page::new(after.clone(), most, read);
+        let begin = || Page::new(after.clone(), most, rows::agent, is_shown);
         let page = self.shared.platform.list_agents(context, begin).await.map_err(Error::from)?;
         let (agents, next) = page.end();
         Ok(ListAgentsResponse { agents, next_page_token: binding.token(next) })
@@ -80,13 +75,9 @@ impl Calls {
             status: status.as_deref(),
             internal_status: *internal_status,
         };
-        let read = |row: &str| {
-            let task = rows::summary(row, request.include_results).ok_or(NO_ROW)?;
-            let is_shown = shown.as_ref().is_none_or(|agents| agents.contains(&task.agent_id));
-            let size = task.encoded_len();
-            Ok(is_shown.then_some((task, size)))
-        };
-        let begin = || Page::new(after.clone(), wanted.page_size, read);
+        let read = |json: &mut Reader<'_>| rows::summary(json, request.include_results);
+        let is_shown = |task: &proto::TaskSummary| shown.as_ref().is_none_or(|agents| agents.contains(&task.agent_id));
+        let begin = || Page::new(after.clone(), wanted.page_size, read, is_shown);
         let page = self.shared.platform.list_tasks(context, whose, filters, begin).await;
         let of_agent = |error: Error| match agent_id {
             Some(agent) => error.of_agent(agent),

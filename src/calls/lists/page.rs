@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     platform::lists::Collect,
-    translate::lists::{Place, place},
+    proto::json::Reader,
+    translate::lists::{self, Place, Row},
 };
 
 /// How large a page may be, in bytes, unless a single row is larger: clients take messages up to 4 MiB by themselves.
@@ -14,22 +15,24 @@ const MOST_BYTES: usize = 3 << 20;
 pub const NO_ROW: &str = "one of its rows is no object with an id";
 
 /// The rows that come first behind a place.
-pub struct Page<R, F> {
+pub struct Page<R, F, S> {
     after: Option<Place>,
     /// How many rows it has at most.
     most: usize,
-    /// Reads a row that belongs here, and says how large it is; None for one that is not shown.
+    /// Reads a row.
     read: F,
+    /// Whether it is shown.
+    is_shown: S,
     rows: BTreeMap<Place, (R, usize)>,
     size: usize,
     /// The first of the rows that came too late in the order to be on it.
     next: Option<Place>,
 }
 
-impl<R, F> Page<R, F> {
+impl<R, F, S> Page<R, F, S> {
     /// Begins after this place; the first page without one.
-    pub fn new(after: Option<Place>, most: usize, read: F) -> Self {
-        Self { after, most, read, rows: BTreeMap::new(), size: 0, next: None }
+    pub fn new(after: Option<Place>, most: usize, read: F, is_shown: S) -> Self {
+        Self { after, most, read, is_shown, rows: BTreeMap::new(), size: 0, next: None }
     }
 
     /// The rows in order, and the place of the last one where others follow.
@@ -43,18 +46,31 @@ impl<R, F> Page<R, F> {
     }
 }
 
-impl<R, F> Collect for Page<R, F>
+impl<R, F, S> Collect for Page<R, F, S>
 where
-    R: Send,
-    F: Fn(&str) -> Result<Option<(R, usize)>, &'static str> + Send,
+    R: Row + Send,
+    F: Fn(&mut Reader<'_>) -> Option<R> + Send,
+    S: Fn(&R) -> bool + Send,
 {
-    fn row(&mut self, row: &str) -> Result<(), &'static str> {
-        let place = place(row).ok_or(NO_ROW)?;
-        let is_before = self.after.as_ref().is_some_and(|after| place <= *after);
-        if is_before || self.next.as_ref().is_some_and(|next| place >= *next) {
+    fn row(&mut self, json: &mut Reader<'_>) -> Result<(), &'static str> {
+        let (place, row);
+        if self.after.is_none() && self.next.is_none() {
+            // Every row is on it so far.
+            row = (self.read)(json).ok_or(NO_ROW)?;
+            place = row.place().ok_or(NO_ROW)?;
+        } else {
+            let start = json.at();
+            place = lists::place(json).ok_or(NO_ROW)?;
+            let is_before = self.after.as_ref().is_some_and(|after| place <= *after);
+            if is_before || self.next.as_ref().is_some_and(|next| place >= *next) {
+                return Ok(());
+            }
+            row = (self.read)(&mut Reader::new(json.since(start))).ok_or(NO_ROW)?;
+        }
+        if !(self.is_shown)(&row) {
             return Ok(());
         }
-        let Some((row, size)) = (self.read)(row)? else { return Ok(()) };
+        let size = row.size();
         self.size += size;
         if let Some((_, twin)) = self.rows.insert(place, (row, size)) {
             self.size -= twin;
@@ -80,23 +96,31 @@ mod tests {
 
     use super::*;
 
-    type Read = fn(&str) -> Result<Option<(String, usize)>, &'static str>;
+    /// A row that is as large as its `size`, unless it is `hidden`.
+    struct Sample(Value);
 
-    /// The id of a row, which is as large as its `size`; none of those that are hidden.
-    fn read(row: &str) -> Result<Option<(String, usize)>, &'static str> {
-        let row: Value = serde_json::from_str(row).map_err(|_| "no JSON")?;
-        let id = row["id"].as_str().unwrap_or_default().to_owned();
-        let size = row["size"].as_u64().and_then(|size| size.try_into().ok()).unwrap_or(100);
-        Ok(row["hidden"].is_null().then_some((id, size)))
+    impl Row for Sample {
+        fn place(&self) -> Option<Place> {
+            lists::place(&mut Reader::new(&self.0.to_string()))
+        }
+
+        fn size(&self) -> usize {
+            self.0["size"].as_u64().and_then(|size| size.try_into().ok()).unwrap_or(100)
+        }
+    }
+
+    fn read(json: &mut Reader<'_>) -> Option<Sample> {
+        serde_json::from_str(json.skip()?).ok().map(Sample)
     }
 
     fn page(rows: &[Value], after: Option<Place>, most: usize) -> (Vec<String>, Option<Place>) {
-        let mut page = Page::new(after, most, read as Read);
+        let mut page = Page::new(after, most, read, |row: &Sample| row.0["hidden"].is_null());
         for row in rows {
-            page.row(&row.to_string()).expect("a row");
+            page.row(&mut Reader::new(&row.to_string())).expect("a row");
             assert!(page.rows.len() <= most, "only what is on the page is kept");
         }
-        page.end()
+        let (rows, next) = page.end();
+        (rows.iter().map(|row| row.0["id"].as_str().unwrap_or_default().to_owned()).collect(), next)
     }
 
     /// All pages, over a list that changes as `change` has it between two of them.

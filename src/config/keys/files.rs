@@ -40,19 +40,17 @@ pub fn store_from(path: &Path) -> Result<Secret, String> {
 /// between, blank lines and lines that start with `#` left out.
 ///
 /// # Errors
-/// When a line is wrong, told by its number, or the file cannot be read. A file without any line is refused: it may be
-/// one that is still being written. To let nobody in, a comment suffices.
+/// When a line is wrong, told by its number, or the file cannot be read. A file without any hash is refused, comments or
+/// not: it may be one that is still being written. To let nobody in, have it hold the hash of a token that nobody has.
 pub fn tokens_from(path: &Path) -> Result<BTreeMap<String, Vec<TokenHash>>, String> {
     let text = content(path, LARGEST_TOKENS_FILE)?;
-    if text.trim().is_empty() {
-        return Err("the file is empty".to_owned());
-    }
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
     let entries = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).map(|(number, line)| {
         let (name, hashes) = line.split_once('=').ok_or_else(|| format!("line {number} is not name=hash"))?;
         Ok((format!("line {number}"), name.trim(), hashes.split_whitespace().collect()))
     });
-    lists::tokens(entries)
+    let tokens = lists::tokens(entries)?;
+    if tokens.is_empty() { Err("the file holds no hash".to_owned()) } else { Ok(tokens) }
 }
 
 /// That a file can be read; its content is for somebody else.

@@ -15,7 +15,7 @@ use super::{
     names,
 };
 use crate::config::{
-    duration,
+    duration, jwks,
     raw::Raw,
     read::{self, Problem},
     secret::{Secret, TokenHash},
@@ -29,10 +29,10 @@ use crate::config::{
 };
 
 const BYTES: RangeInclusive<usize> = 1..=1 << 30;
-const CALLER: &str = "a caller is 1 to 128 printable ASCII characters without , = * and spaces, a SPIFFE id, or dns: and a \
-                      DNS name";
-const TOKEN_CALLER: &str = "a caller is 1 to 128 printable ASCII characters without , = * and spaces, and begins neither \
-                            with spiffe:// nor with dns:";
+const CALLER: &str = "a caller is 1 to 128 printable ASCII characters without , = * and spaces, a SPIFFE id, dns: and a DNS \
+                      name, system:serviceaccount: and a namespace, : and a name, or jwt: and what else a JWT says";
+const TOKEN_CALLER: &str = "a caller is 1 to 128 printable ASCII characters without , = * and spaces, and begins with none \
+                            of spiffe://, dns:, system:serviceaccount: and jwt:";
 const STORE: &str =
     "redis:// or rediss://, a host, and a user, a password, a port and the number of a database if need be";
 const METADATA_KEY: &str = "metadata key, in lower case, not grpc-… or …-bin, none of";
@@ -47,6 +47,13 @@ pub enum Kind {
     Switch(Place<bool>),
     Part(Place<f64>, RangeInclusive<f64>),
     Identifier(Place<Option<String>>),
+    /// What a JWT has to say.
+    Word(Place<Option<String>>),
+    /// The claim of a JWT that names the caller.
+    Claim(Place<String>),
+    /// A JWKS, which is looked into.
+    KeysFile(Place<Option<PathBuf>>),
+    KeysUrl(Place<Option<String>>),
     BaseUrl(Place<String>),
     Secret(Place<Option<Secret>>),
     /// The path and the secret that is read from there.
@@ -102,6 +109,14 @@ impl Kind {
             Self::Switch(place) => *place(settings) = read::switch(raw.text()?)?,
             Self::Part(place, range) => *place(settings) = limits::number(raw, range)?,
             Self::Identifier(place) => *place(settings) = Some(names::identifier(raw.text()?)?),
+            Self::Word(place) => *place(settings) = Some(read::word(raw.text()?)?),
+            Self::Claim(place) => *place(settings) = read::word(raw.text()?)?,
+            Self::KeysFile(place) => {
+                jwks::keys_from(Path::new(raw.text()?))
+                    .map_err(|why| format!("the file {}: {why}", raw.text().unwrap_or_default()))?;
+                *place(settings) = Some(raw.text()?.into());
+            }
+            Self::KeysUrl(place) => *place(settings) = Some(read::keys_url(raw.text()?)?),
             Self::BaseUrl(place) => *place(settings) = read::base_url(raw.text()?)?,
             Self::Secret(place) => *place(settings) = Some(read::secret(raw.text()?)?),
             Self::SecretFile(places) => {
@@ -156,6 +171,13 @@ impl Kind {
             Self::Switch(_) => "true or false".to_owned(),
             Self::Part(_, range) => format!("a number from {} to {}", range.start(), range.end()),
             Self::Identifier(_) => IDENTIFIER.to_owned(),
+            Self::Word(_) | Self::Claim(_) => "printable ASCII without spaces, at most 2048 characters".to_owned(),
+            Self::KeysFile(_) => {
+                "a readable file with a JWKS that has keys for RS256, ES256 or EdDSA, of at most 1 MiB".to_owned()
+            }
+            Self::KeysUrl(_) => {
+                "https:// and a host, or http:// and this machine; no user, no password, no fragment".to_owned()
+            }
             Self::BaseUrl(_) => "http:// or https://, a host, a port and a path if need be, nothing else".to_owned(),
             Self::Secret(_) => "printable ASCII without spaces".to_owned(),
             Self::SecretFile(_) => "a readable file that holds the secret, printable ASCII without spaces".to_owned(),
@@ -197,16 +219,16 @@ impl Kind {
             Self::Time(place, _) => quoted(&duration::show(*place(settings))),
             Self::Switch(place) => place(settings).to_string(),
             Self::Part(place, _) => place(settings).to_string(),
-            Self::Identifier(place) | Self::MetadataKey(place) => {
+            Self::Identifier(place) | Self::MetadataKey(place) | Self::Word(place) | Self::KeysUrl(place) => {
                 place(settings).as_ref().map_or(NOT_SET.to_owned(), quoted)
             }
-            Self::BaseUrl(place) | Self::LogFilter(place) => quoted(place(settings)),
+            Self::BaseUrl(place) | Self::LogFilter(place) | Self::Claim(place) => quoted(place(settings)),
             Self::Secret(place) | Self::Store(place) => {
                 if place(settings).is_some() { "(set)" } else { NOT_SET }.to_owned()
             }
             Self::SecretFile(places) | Self::StoreFile(places) => shown::path(places(settings).0),
             Self::WhenAway(place) => quoted(&name(place(settings))),
-            Self::File(place) | Self::TokensFile(place) => shown::path(place(settings)),
+            Self::File(place) | Self::TokensFile(place) | Self::KeysFile(place) => shown::path(place(settings)),
             Self::Http2(place) => quoted(&name(place(settings))),
             Self::LogFormat(place) => quoted(&name(place(settings))),
             Self::Tasks(place) => quoted(&name(place(settings))),

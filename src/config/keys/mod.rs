@@ -11,6 +11,8 @@ use std::{ops::RangeInclusive, time::Duration};
 use self::kind::Kind;
 
 const AT_MOST_AN_HOUR: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
+/// Clocks that are further apart are to be set right.
+const A_FEW_MINUTES: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(5);
 const AT_MOST_A_DAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
 /// For times in which something must be able to happen.
 const SOME_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
@@ -137,7 +139,28 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
          a mesh decides."),
     ("auth.tokens_file", Kind::TokensFile(|s| &mut s.auth.tokens_file),
         "A file of such hashes, beside those of `auth.tokens`: lines `name=hash`, several hashes with spaces in between, comments with `#` at the start. \
-         Read again when it changes."),
+         Read again when it changes; one without any hash is no good."),
+    ("auth.jwt.issuer", Kind::Word(|s| &mut s.auth.jwt.issuer),
+        "Who makes the JWTs that callers show as bearer tokens, as their `iss` has it to the letter. With an issuer, its keys and \
+         an audience JWTs are taken: RS256, ES256 and EdDSA, of at most 8 KiB, with an end (`exp`). A bearer token of three \
+         parts with dots in between is then a JWT, any other one of `tokens`."),
+    ("auth.jwt.audience", Kind::Word(|s| &mut s.auth.jwt.audience),
+        "For whom they must be: what their `aud` says, or has among others. It is to mean this proxy, and nobody else."),
+    ("auth.jwt.claim", Kind::Claim(|s| &mut s.auth.jwt.claim),
+        "The claim that names the caller, on the uppermost level. A service account of Kubernetes has the name that stands there, \
+         `system:serviceaccount:NAMESPACE:NAME`; before any other stands `jwt:`."),
+    ("auth.jwt.jwks_file", Kind::KeysFile(|s| &mut s.auth.jwt.jwks_file),
+        "A file with the issuer's keys, a JWKS. Read again when it changes."),
+    ("auth.jwt.jwks_url", Kind::KeysUrl(|s| &mut s.auth.jwt.jwks_url),
+        "Where the issuer's keys are fetched from in its place: at the start, every five minutes, and when a token comes by a key \
+         that is not there; ten seconds after one fetch at the earliest. Redirects are not followed, proxies are those of the \
+         platform. Not ready until keys were there once; later those that were fetched last stay in force."),
+    ("auth.jwt.jwks_ca_file", Kind::File(|s| &mut s.auth.jwt.jwks_ca_file),
+        "A PEM file of certificate authorities to trust behind `jwks_url` instead of the system's. Read for each fetch."),
+    ("auth.jwt.jwks_token_file", Kind::File(|s| &mut s.auth.jwt.jwks_token_file),
+        "A file with the bearer token to show at `jwks_url`, such as the pod's own. Read for each fetch."),
+    ("auth.jwt.leeway", Kind::Time(|s| &mut s.auth.jwt.leeway, A_FEW_MINUTES),
+        "How far the issuer's clock and the proxy's may be apart, for `exp`, `nbf` and `iat`."),
     ("auth.allowed_clients", Kind::Clients(|s| &mut s.auth.allowed_clients),
         "The SPIFFE ids and DNS names whose certificates may call; needs `server.tls_client_ca_file`. Empty: all that it \
          vouches for, if they have such a name."),

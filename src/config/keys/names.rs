@@ -10,7 +10,12 @@ pub const DNS: &str = "dns:";
 /// What a SPIFFE id begins with.
 pub const SPIFFE: &str = "spiffe://";
 
-/// The longest name of a caller, unless it is one out of a certificate.
+/// What Kubernetes calls a service account by: its namespace and its name stand behind it.
+pub const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
+/// What stands before any other name out of a JWT where it is a caller's name, so that it is no token's.
+pub const JWT: &str = "jwt:";
+
+/// The longest name of a caller, unless it is one out of a certificate or a JWT.
 const LONGEST_CALLER: usize = 128;
 /// By the SPIFFE specification.
 const LONGEST_SPIFFE_ID: usize = 2048;
@@ -18,6 +23,8 @@ const LONGEST_TRUST_DOMAIN: usize = 255;
 /// By RFC 1035.
 const LONGEST_DNS_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
+/// By `OpenID` Connect, for a subject.
+const LONGEST_SUBJECT: usize = 255;
 /// The metadata that means something to the proxy, to gRPC or to HTTP.
 pub const RESERVED_KEYS: [&str; 11] = [
     "authorization",
@@ -43,11 +50,12 @@ pub fn version(text: &str) -> Result<String, Problem> {
     plain(text, 64)
 }
 
-/// The name of any caller: one out of a certificate, or that of a token's.
+/// The name of any caller: one out of a certificate or a JWT, or that of a token's.
 pub fn caller(text: &str) -> Result<String, Problem> {
     match text.strip_prefix(DNS) {
         Some(host) => dns_name(host).map(|host| format!("{DNS}{host}")).ok_or_else(|| refused(text)),
-        None => spiffe_id(text).map_or_else(|| token_caller(text), Ok),
+        None if is_caller(text) => Ok(text.to_owned()),
+        None => Err(refused(text)),
     }
 }
 
@@ -55,7 +63,7 @@ pub fn caller(text: &str) -> Result<String, Problem> {
 pub fn is_caller(text: &str) -> bool {
     match text.strip_prefix(DNS) {
         Some(host) => is_dns_name(host) && !host.bytes().any(|byte| byte.is_ascii_uppercase()),
-        None => is_spiffe_id(text) || is_token_caller(text),
+        None => is_spiffe_id(text) || is_jwt_caller(text) || is_token_caller(text),
     }
 }
 
@@ -65,14 +73,42 @@ pub fn token_caller(text: &str) -> Result<String, Problem> {
 }
 
 fn is_token_caller(text: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b",=*".contains(&byte);
-    let fits = (1..=LONGEST_CALLER).contains(&text.len()) && text.bytes().all(is_plain);
-    fits && !is_of_certificate(text)
+    is_word(text, LONGEST_CALLER) && !is_reserved(text)
 }
 
-/// Whether a name begins like one out of a certificate, and so is no token's.
-pub fn is_of_certificate(name: &str) -> bool {
-    name.starts_with(SPIFFE) || name.starts_with(DNS)
+/// Whether a name begins like one out of a certificate or a JWT, and so is no token's.
+pub fn is_reserved(name: &str) -> bool {
+    is_of_jwt(name) || name.starts_with(SPIFFE) || name.starts_with(DNS)
+}
+
+/// Whether a name begins like one out of a JWT.
+pub fn is_of_jwt(name: &str) -> bool {
+    name.starts_with(SERVICE_ACCOUNT) || name.starts_with(JWT)
+}
+
+/// The name of the caller whom a JWT calls this: a service account of Kubernetes as it stands there, any other with `jwt:`
+/// before it. None for what is no caller's name.
+pub fn jwt_caller(claim: &str) -> Option<String> {
+    let name = if claim.starts_with(SERVICE_ACCOUNT) { claim.to_owned() } else { format!("{JWT}{claim}") };
+    is_jwt_caller(&name).then_some(name)
+}
+
+fn is_jwt_caller(text: &str) -> bool {
+    match (text.strip_prefix(SERVICE_ACCOUNT), text.strip_prefix(JWT)) {
+        (Some(account), _) => account.split_once(':').is_some_and(|(namespace, name)| {
+            let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+            let is_one = |text: &str, longest| (1..=longest).contains(&text.len()) && text.bytes().all(is_plain);
+            is_one(namespace, LONGEST_LABEL) && is_one(name, LONGEST_DNS_NAME)
+        }),
+        (None, Some(subject)) => is_word(subject, LONGEST_SUBJECT) && !subject.starts_with(SERVICE_ACCOUNT),
+        (None, None) => false,
+    }
+}
+
+/// Whether a text stands between the commas, spaces and equals signs of lists and maps.
+fn is_word(text: &str, longest: usize) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b",=*".contains(&byte);
+    (1..=longest).contains(&text.len()) && text.bytes().all(is_plain)
 }
 
 /// What a client's certificate is for: a SPIFFE id, or a DNS name in lower case.
@@ -164,6 +200,46 @@ mod tests {
         }
         assert!(caller(&"a".repeat(129)).is_err());
         assert_eq!(caller("dns:Orders.acme.io").as_deref(), Ok("dns:orders.acme.io"));
+    }
+
+    #[test]
+    fn a_jwts_caller_has_a_name_that_is_of_no_other_kind() {
+        let account = format!("system:serviceaccount:{}:{}", "n".repeat(63), "a".repeat(253));
+        for (claim, name) in [
+            ("system:serviceaccount:shop:orders", "system:serviceaccount:shop:orders"),
+            ("system:serviceaccount:7:orders.v2", "system:serviceaccount:7:orders.v2"),
+            (&account, &account),
+            ("orders", "jwt:orders"),
+            ("auth0|5f7c8ec7c33c6c004bbafe82", "jwt:auth0|5f7c8ec7c33c6c004bbafe82"),
+            ("spiffe://acme.io/orders", "jwt:spiffe://acme.io/orders"),
+            ("dns:orders.acme.io", "jwt:dns:orders.acme.io"),
+            ("jwt:orders", "jwt:jwt:orders"),
+            ("system:node:worker", "jwt:system:node:worker"),
+        ] {
+            assert_eq!(jwt_caller(claim).as_deref(), Some(name));
+            assert_eq!(caller(name).as_deref(), Ok(name));
+            assert!(is_caller(name) && token_caller(name).is_err(), "{name}");
+        }
+        let long = "a".repeat(256);
+        for wrong in [
+            "",
+            "a b",
+            "CN=orders,O=acme",
+            "*",
+            "ö",
+            &long,
+            "system:serviceaccount:",
+            "system:serviceaccount:shop",
+            "system:serviceaccount::orders",
+            "system:serviceaccount:shop:",
+            "system:serviceaccount:Shop:orders",
+            "system:serviceaccount:shop:orders:more",
+        ] {
+            assert_eq!(jwt_caller(wrong), None, "{wrong}");
+        }
+        for wrong in ["jwt:", "jwt:a b", "jwt:*", "jwt:system:serviceaccount:shop:orders", "system:serviceaccount:x"] {
+            assert!(caller(wrong).is_err() && !is_caller(wrong) && token_caller(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

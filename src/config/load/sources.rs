@@ -123,14 +123,24 @@ pub fn flags(flags: &Flags) -> Vec<Given> {
     FLAGS.iter().zip(values).filter_map(given).collect()
 }
 
-/// The sections' keys as `section.key`; what is outside a section, or an empty unknown section, by its own name.
+/// The sections' keys as `section.key`, and as `section.key.more` where settings are called so; what is outside a section,
+/// or an empty unknown section, by its own name.
 fn flattened(found: Map<String, Value>, source: &str) -> Vec<Given> {
     let is_section = |section: &str| KEYS.iter().any(|(name, ..)| name.split('.').next() == Some(section));
+    let is_group = |group: &str| KEYS.iter().any(|(name, ..)| name.rsplit_once('.').is_some_and(|(of, _)| of == group));
     let mut all = Vec::new();
     for (section, value) in found {
         match Raw::from(value) {
             Raw::Table(keys) if is_section(&section) || !keys.is_empty() => {
-                all.extend(keys.into_iter().map(|(key, value)| Given::new(format!("{section}.{key}"), value, source)));
+                for (key, value) in keys {
+                    let name = format!("{section}.{key}");
+                    match value {
+                        Raw::Table(inner) if is_group(&name) => all.extend(
+                            inner.into_iter().map(|(key, value)| Given::new(format!("{name}.{key}"), value, source)),
+                        ),
+                        value => all.push(Given::new(name, value, source)),
+                    }
+                }
             }
             value => all.push(Given::new(section, value, source)),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{
     fault::Fault,
-    keys::names::{DNS, dns_name, is_of_certificate, spiffe_id},
+    keys::names::{DNS, dns_name, is_of_jwt, is_reserved, spiffe_id},
     tree::{Settings, callers::UserField},
 };
 
@@ -16,6 +16,12 @@ const CERTIFICATE_KEY: &str = "server.tls_key_file";
 const CLIENT_CA: &str = "server.tls_client_ca_file";
 const TOKENS: &str = "auth.tokens";
 const TOKENS_FILE: &str = "auth.tokens_file";
+const ISSUER: &str = "auth.jwt.issuer";
+const AUDIENCE: &str = "auth.jwt.audience";
+const JWKS_FILE: &str = "auth.jwt.jwks_file";
+const JWKS_URL: &str = "auth.jwt.jwks_url";
+const JWKS_CA: &str = "auth.jwt.jwks_ca_file";
+const JWKS_TOKEN: &str = "auth.jwt.jwks_token_file";
 const STORE: &str = "deduplication.store";
 const STORE_FILE: &str = "deduplication.store_file";
 const STORE_CA: &str = "deduplication.store_ca_file";
@@ -28,6 +34,7 @@ pub fn faults(settings: &Settings, sources: &BTreeMap<&str, &str>, sandbox: bool
     together.check_ports();
     together.check_tls();
     together.check_callers();
+    together.check_jwt();
     together.check_mesh();
     together.check_limits();
     together.check_users();
@@ -104,7 +111,7 @@ impl Together<'_> {
             ("limits.burst", limits.burst.keys().any(is_name)),
             ("users.principal", users.principal),
         ];
-        let need = format!("with {TOKENS}, {TOKENS_FILE}, {CLIENT_CA} or {CALLER_METADATA}");
+        let need = format!("with {TOKENS}, {TOKENS_FILE}, {ISSUER}, {CLIENT_CA} or {CALLER_METADATA}");
         for (name, _) in in_need.into_iter().filter(|(_, is_in_need)| *is_in_need) {
             let allowed = if name == "users.principal" { need.clone() } else { format!("*, or names {need}") };
             self.fault(name, "callers are not authenticated, so that nobody has a name", allowed);
@@ -112,7 +119,32 @@ impl Together<'_> {
     }
 
     fn names_callers(&self) -> bool {
-        [TOKENS, TOKENS_FILE, CLIENT_CA, CALLER_METADATA].iter().any(|name| self.has(name))
+        [TOKENS, TOKENS_FILE, ISSUER, CLIENT_CA, CALLER_METADATA].iter().any(|name| self.has(name))
+    }
+
+    /// Of a JWT everything has to be known that it is checked by.
+    fn check_jwt(&mut self) {
+        let all = [ISSUER, AUDIENCE, JWKS_FILE, JWKS_URL, JWKS_CA, JWKS_TOKEN];
+        if !all.iter().any(|name| self.has(name)) {
+            return;
+        }
+        for (missing, why) in [(ISSUER, "whose JWTs are taken"), (AUDIENCE, "for whom JWTs have to be")] {
+            if !self.has(missing) {
+                self.fault(missing, format!("nothing says {why}"), format!("{ISSUER} and {AUDIENCE}, or no JWTs"));
+            }
+        }
+        match (self.has(JWKS_FILE), self.has(JWKS_URL)) {
+            (true, true) => self.fault(JWKS_URL, format!("there is {JWKS_FILE}, too"), "one of them"),
+            (false, false) => {
+                self.fault(JWKS_FILE, "JWTs have no keys to be verified by", format!("{JWKS_FILE} or {JWKS_URL}"));
+            }
+            _ => {}
+        }
+        for fetching in [JWKS_CA, JWKS_TOKEN] {
+            if self.has(fetching) && !self.has(JWKS_URL) {
+                self.fault(fetching, "no keys are fetched", format!("with {JWKS_URL}, or not at all"));
+            }
+        }
     }
 
     /// Who gets past a mesh could call in any name.
@@ -125,7 +157,8 @@ impl Together<'_> {
             let problem = "callers could name themselves, where they reach the port past the mesh";
             self.fault(CALLER_METADATA, problem, "with auth.mesh_only = true, or not at all");
         }
-        let others: Vec<_> = [TOKENS, TOKENS_FILE, CLIENT_CA].into_iter().filter(|name| self.has(name)).collect();
+        let others: Vec<_> =
+            [TOKENS, TOKENS_FILE, ISSUER, CLIENT_CA].into_iter().filter(|name| self.has(name)).collect();
         for other in others {
             self.fault(CALLER_METADATA, format!("callers have names by {other} already"), "one of them");
         }
@@ -150,7 +183,7 @@ impl Together<'_> {
             ("limits.burst", self.nobody(limits.burst.keys())),
         ];
         for (setting, names) in named.into_iter().filter(|(_, names)| !names.is_empty()) {
-            let allowed = "callers with a token, or clients whose certificates may call";
+            let allowed = "callers with a token or a JWT, or clients whose certificates may call";
             self.fault(setting, format!("no caller can have the name {names}"), allowed);
         }
     }
@@ -170,8 +203,9 @@ impl Together<'_> {
             let is_one = spiffe_id(client).is_some() || dns_name(client).is_some();
             self.has(CLIENT_CA) && is_one && (auth.allowed_clients.is_empty() || auth.allowed_clients.contains(client))
         };
-        let is_token = || !is_of_certificate(name) && (self.has(TOKENS_FILE) || auth.tokens.contains_key(name));
-        self.has(CALLER_METADATA) || is_token() || is_client()
+        let is_jwt = || is_of_jwt(name) && self.has(ISSUER);
+        let is_token = || !is_reserved(name) && (self.has(TOKENS_FILE) || auth.tokens.contains_key(name));
+        self.has(CALLER_METADATA) || is_jwt() || is_token() || is_client()
     }
 
     fn check_users(&mut self) {

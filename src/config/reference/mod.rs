@@ -41,7 +41,8 @@ nearest name for a misspelt one.
 ### Where they come from
 
 Defaults, then the file (`--config FILE`, TOML), then the environment, then flags; the later ones win, each setting as a
-whole. A setting is `key` under `[section]` in the file and `XPANDER_PROXY_SECTION__KEY` in the environment. An empty value
+whole. A setting is `key` under `[section]` in the file and `XPANDER_PROXY_SECTION__KEY` in the environment; those on JWTs are
+under `[auth.jwt]`, and `XPANDER_PROXY_AUTH__JWT__KEY`. An empty value
 counts as unset. Variables of the official client mean what they mean there; the prefixed name of the same setting wins.
 
 In the environment, as in the file, a name that no setting has is a mistake. Kubernetes makes variables from the names of
@@ -65,7 +66,7 @@ other characters than letters, digits, `-` and `_` have quotes in the file: `\"*
 ### Secrets from files
 
 Files are read at the start, where a bad one is a mistake, and again when they change: the API key, the token hashes, the
-certificates. `platform.api_key` and `platform.api_key_file` displace each other by the strength of their sources; both in
+keys of JWTs, the certificates. `platform.api_key` and `platform.api_key_file` displace each other by the strength of their sources; both in
 one source are a mistake. `auth.tokens` and `auth.tokens_file` add up. Tokens are in neither, only their hashes.
 ";
 

@@ -91,12 +91,18 @@ fn shows_what_is_in_force_so_that_it_can_be_read_again() {
 
 #[test]
 fn every_field_of_the_tree_is_a_setting_and_the_other_way_round() {
-    let mut section = String::new();
+    let (mut section, mut group) = (String::new(), None);
     let mut fields = BTreeSet::new();
     for line in format!("{:#?}", Settings::default()).lines() {
         let name = line.trim().split(':').next().unwrap_or_default();
         match line.len() - line.trim_start().len() {
             4 if line.ends_with('{') => section = name.to_owned(),
+            // A struct of its own: its fields are settings.
+            8 if line.ends_with(": Jwt {") => group = Some(name.to_owned()),
+            8 if line.trim() == "}," => group = None,
+            12 if name.starts_with(char::is_alphabetic) => {
+                fields.extend(group.as_ref().map(|group| format!("{section}.{group}.{name}")));
+            }
             // What the `OTEL_*` variables and those on proxies say is in no file.
             8 if section != "otlp" && name != "proxies" && name.starts_with(char::is_alphabetic) => {
                 fields.insert(format!("{section}.{name}"));

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    time::Duration,
 };
 
 use clap::ValueEnum;
@@ -17,6 +18,8 @@ pub struct Auth {
     pub tokens: BTreeMap<String, Vec<TokenHash>>,
     /// A file with more of them, a line `name=hash` each. Re-read when it changes.
     pub tokens_file: Option<PathBuf>,
+    /// Callers who show a JWT.
+    pub jwt: Jwt,
     /// The SPIFFE ids and DNS names whose certificates may call; empty: all that the client CA vouches for.
     pub allowed_clients: BTreeSet<String>,
     /// The agents that each caller may invoke, by the caller's name; `*` stands for every other caller, or for any agent.
@@ -35,6 +38,27 @@ pub struct Auth {
     pub mesh_only: bool,
     /// Whether a call's own `x-api-key` and `x-organization-id` are used for the platform.
     pub pass_through: bool,
+}
+
+/// Callers who show a JWT, taken where there is an issuer.
+#[derive(Debug, Clone)]
+pub struct Jwt {
+    /// Who makes them (`iss`).
+    pub issuer: Option<String>,
+    /// For whom they are (`aud`).
+    pub audience: Option<String>,
+    /// The claim that names the caller.
+    pub claim: String,
+    /// The file with the issuer's keys, a JWKS. Re-read when it changes.
+    pub jwks_file: Option<PathBuf>,
+    /// Where the issuer's keys are fetched from in its place.
+    pub jwks_url: Option<String>,
+    /// A PEM file of certificate authorities to trust behind it instead of the system's. Read for each fetch.
+    pub jwks_ca_file: Option<PathBuf>,
+    /// A file with the bearer token to show there. Read for each fetch.
+    pub jwks_token_file: Option<PathBuf>,
+    /// How far clocks may be apart.
+    pub leeway: Duration,
 }
 
 /// What is said of the people and services behind a call.
@@ -88,12 +112,36 @@ pub enum UserField {
     Timezone,
 }
 
+impl Auth {
+    /// Whether callers may show a bearer token, of whichever kind.
+    #[must_use]
+    pub fn takes_tokens(&self) -> bool {
+        !self.tokens.is_empty() || self.tokens_file.is_some() || self.jwt.issuer.is_some()
+    }
+}
+
+impl Default for Jwt {
+    fn default() -> Self {
+        Self {
+            issuer: None,
+            audience: None,
+            claim: "sub".to_owned(),
+            jwks_file: None,
+            jwks_url: None,
+            jwks_ca_file: None,
+            jwks_token_file: None,
+            leeway: Duration::from_secs(30),
+        }
+    }
+}
+
 impl Default for Auth {
     fn default() -> Self {
         let everybody = || "*".to_owned();
         Self {
             tokens: BTreeMap::new(),
             tokens_file: None,
+            jwt: Jwt::default(),
             allowed_clients: BTreeSet::new(),
             agents: BTreeMap::from([(everybody(), BTreeSet::from([everybody()]))]),
             tasks: Tasks::default(),

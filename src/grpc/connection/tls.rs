@@ -70,8 +70,7 @@ impl Tls {
         let (Some(certificate), Some(key)) = (server.tls_cert_file.clone(), server.tls_key_file.clone()) else {
             return Ok(None);
         };
-        let has_tokens = !auth.tokens.is_empty() || auth.tokens_file.is_some();
-        let certificate_is_optional = has_tokens || auth.open_health || auth.open_reflection;
+        let certificate_is_optional = auth.takes_tokens() || auth.open_health || auth.open_reflection;
         let client_ca = server.tls_client_ca_file.clone();
         let config = ArcSwap::from(load(&certificate, &key, client_ca.as_ref(), certificate_is_optional)?);
         Ok(Some(Self { certificate, key, client_ca, certificate_is_optional, config }))

@@ -1,7 +1,11 @@
-//! Who may call: a bearer token, a client certificate, who a mesh lets in, or, where none of them is configured, everybody.
-//! Not TLS itself.
+//! Who may call: a bearer token, a JWT, a client certificate, who a mesh lets in, or, where none of them is configured,
+//! everybody. Not TLS itself.
 //!
 //! A token that is shown must be right, also beside a certificate: a wrong one is never ignored.
+
+mod jwt;
+mod keys;
+mod provider;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,10 +18,11 @@ use http::{HeaderMap, header};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+pub use self::jwt::{Jwt, Refused};
 use super::mesh::Mesh;
 use crate::{
     calls::{Error, Kind},
-    config::{self, DNS, TokenHash, is_of_certificate},
+    config::{self, DNS, TokenHash, is_reserved},
     grpc::connection::peer::Peer,
     telemetry::{Method, MethodKind, Record},
     translate,
@@ -31,7 +36,9 @@ pub struct Auth {
     /// The tokens in the settings themselves; those of the file come on top.
     written: Tokens,
     tokens: ArcSwap<Vec<(TokenHash, Arc<str>)>>,
+    /// Bearer tokens, by their hashes or as JWTs.
     takes_tokens: bool,
+    jwt: Option<Arc<Jwt>>,
     takes_certificates: bool,
     /// Where a mesh says who calls.
     mesh: Option<Mesh>,
@@ -46,7 +53,7 @@ pub type Tokens = BTreeMap<String, Vec<TokenHash>>;
 
 /// A caller's name, not copied.
 pub enum Name<'a> {
-    /// Of a token or a certificate.
+    /// Of a token, a JWT or a certificate.
     Proved(Arc<str>),
     /// In the words of a mesh.
     Told(&'a str),
@@ -70,7 +77,8 @@ impl Auth {
         let auth = Self {
             written: settings.tokens.clone(),
             tokens: ArcSwap::default(),
-            takes_tokens: !settings.tokens.is_empty() || settings.tokens_file.is_some(),
+            takes_tokens: settings.takes_tokens(),
+            jwt: Jwt::new(&settings.jwt).map(Arc::new),
             takes_certificates,
             mesh: settings.caller_metadata.as_deref().filter(|_| settings.mesh_only).and_then(Mesh::new),
             allowed_clients: settings.allowed_clients.clone(),
@@ -84,12 +92,17 @@ impl Auth {
     /// Puts these in place of the file's tokens, from the next call on.
     pub fn replace_tokens(&self, from_file: &Tokens) {
         let all = self.written.iter().chain(from_file).flat_map(|(name, hashes)| {
-            // The settings take no such name; here it is no certificate's all the same.
-            let prefix = if is_of_certificate(name) { "token:" } else { "" };
+            // The settings take no such name; here it is no certificate's and no JWT's all the same.
+            let prefix = if is_reserved(name) { "token:" } else { "" };
             let name: Arc<str> = format!("{prefix}{name}").into();
             hashes.iter().map(move |hash| (*hash, Arc::clone(&name)))
         });
         self.tokens.store(Arc::new(all.collect()));
+    }
+
+    /// Whom JWTs are taken from, where they are.
+    pub fn jwt(&self) -> Option<&Arc<Jwt>> {
+        self.jwt.as_ref()
     }
 
     /// Who may call, in words for the operator.
@@ -112,7 +125,7 @@ impl Auth {
     ///
     /// # Errors
     /// When the caller does not prove who it is, or may not call.
-    pub fn admit<'a>(&self, method: &Method, headers: &'a HeaderMap, peer: &Peer) -> Result<Option<Name<'a>>, Kind> {
+    pub fn admit<'a>(&self, method: &Method, headers: &'a HeaderMap, peer: &Peer) -> Result<Option<Name<'a>>, Refused> {
         if self.open.contains(&method.kind) {
             return Ok(None);
         }
@@ -126,30 +139,34 @@ impl Auth {
     }
 
     /// The name that a caller proves to have.
-    fn prove(&self, headers: &HeaderMap, peer: &Peer) -> Result<Arc<str>, Kind> {
+    fn prove(&self, headers: &HeaderMap, peer: &Peer) -> Result<Arc<str>, Refused> {
         // A wrong one could hide behind a right one.
         if self.takes_tokens && headers.get_all(header::AUTHORIZATION).iter().nth(1).is_some() {
-            return Err(Kind::Unauthenticated("authorization must be given once"));
+            return Err(Kind::Unauthenticated("authorization must be given once").into());
         }
         if self.takes_tokens
             && let Some(token) = bearer(headers)
         {
             if token.is_empty() {
-                return Err(Kind::Unauthenticated("the bearer token is empty"));
+                return Err(Kind::Unauthenticated("the bearer token is empty").into());
             }
-            return self.of_token(token).ok_or(Kind::Unauthenticated("the bearer token is not known"));
+            return match &self.jwt {
+                Some(jwt) if jwt::is_one(token) => jwt.name(token),
+                _ => Ok(self.of_token(token).ok_or(Kind::Unauthenticated("the bearer token is not known"))?),
+            };
         }
-        match peer.names().filter(|_| self.takes_certificates) {
+        let refused = match peer.names().filter(|_| self.takes_certificates) {
             Some(_) if peer.time_left().is_some_and(|left| left.is_zero()) => {
-                Err(Kind::Unauthenticated("the client certificate has expired"))
+                Kind::Unauthenticated("the client certificate has expired")
             }
-            Some(names) => self.of_certificate(names).ok_or(Kind::CallerForbidden),
-            None => Err(Kind::Unauthenticated(match (self.takes_tokens, self.takes_certificates) {
+            Some(names) => return Ok(self.of_certificate(names).ok_or(Kind::CallerForbidden)?),
+            None => Kind::Unauthenticated(match (self.takes_tokens, self.takes_certificates) {
                 (true, false) => "a bearer token is required",
                 (false, _) => "a client certificate is required",
                 (true, true) => "a bearer token or a client certificate is required",
-            })),
-        }
+            }),
+        };
+        Err(refused.into())
     }
 
     /// The agents that a caller may invoke, by id or name; None where it may invoke every one.

@@ -95,7 +95,8 @@ impl ActivityStream {
             .then(|| if thread.text.is_empty() { "{}".to_owned() } else { format!("{}}}", thread.text) })
     }
 
-    /// The next entry, as JSON; None at the log's end. May be dropped while it waits: nothing is lost.
+    /// The next entry, of which is only known where it ends; None at the log's end. May be dropped while it waits: nothing
+    /// is lost.
     ///
     /// # Errors
     /// When the connection breaks, nothing arrives in time, or the log is none.
@@ -107,6 +108,11 @@ impl ActivityStream {
                 None => return Ok(None),
             }
         }
+    }
+
+    /// What a log is that has an entry which is no JSON.
+    pub fn no_json(&mut self) -> Error {
+        self.unreadable(NO_JSON.to_owned())
     }
 
     /// One step further; an entry where that was one, None at the end.
@@ -129,7 +135,7 @@ impl ActivityStream {
                         return Err(self.unreadable(why));
                     }
                     Part::Attribute(name, value) => self.thread.add(name, &value).map(|()| None),
-                    Part::Element(entry) => is_json(&entry).then(|| Some(entry.into_owned())),
+                    Part::Element(entry) => Some(Some(entry.into_owned())),
                 };
                 return match taken {
                     Some(taken) => Ok(Some(taken)),

@@ -3,11 +3,13 @@
 //!
 //! Does no I/O. Holds what has not ended yet, and nothing else.
 
+mod value;
+
 use std::{borrow::Cow, ops::Range};
 
 use bytes::{Buf as _, BytesMut};
-use memchr::memchr2;
 
+use self::value::{Value, is_blank};
 use crate::{
     memory::make_room,
     platform::wire::text,
@@ -55,12 +57,17 @@ pub enum Fault {
     /// One of its values is too large.
     #[error("one of its values is larger than {0} bytes")]
     TooLarge(usize),
+    /// One of its elements is not what it should be.
+    #[error("{0}")]
+    NoElement(&'static str),
 }
 
 /// What is next.
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     Start,
+    /// Behind a byte order mark, where there is one.
+    Begun,
     /// A key, or the end of an object without any.
     FirstKey,
     Key,
@@ -75,14 +82,6 @@ enum State {
     /// A comma, or the end of the list.
     AfterElement,
     Done,
-}
-
-/// How far the value that is next has been looked at.
-#[derive(Default)]
-struct Value {
-    at: usize,
-    depth: usize,
-    is_in_text: bool,
 }
 
 /// What has been found, and where.
@@ -127,6 +126,56 @@ impl Elements {
         }))
     }
 
+    /// Has all elements of a list read that have come: `read` reads the one that is next, or says why not. Objects are read
+    /// where they stand, each of them once; where that fails, the object may not have come whole, or there is more to be
+    /// said of it.
+    ///
+    /// # Errors
+    /// When the answer is no such list.
+    pub fn read(&mut self, mut read: impl FnMut(&mut Reader<'_>) -> Result<(), &'static str>) -> Result<(), Fault> {
+        loop {
+            self.read_objects(&mut read);
+            match self.next_part()? {
+                Some(Part::Element(element)) => {
+                    let mut json = Reader::new(&element);
+                    read(&mut json).map_err(Fault::NoElement)?;
+                    if !json.is_at_end() {
+                        return Err(Fault::NoList);
+                    }
+                }
+                Some(_) => {}
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn read_objects(&mut self, mut read: impl FnMut(&mut Reader<'_>) -> Result<(), &'static str>) {
+        self.forget();
+        // What has been looked at once has not come whole; and a mark is none between elements, though a reader passes it.
+        if self.value.at > 0 || self.buffer.starts_with(BYTE_ORDER_MARK) {
+            return;
+        }
+        let mut json = Reader::new(valid(&self.buffer));
+        loop {
+            let mut next = json;
+            let byte = next.peek();
+            let start = next.at();
+            if self.blank + start - json.at() > self.most {
+                break;
+            }
+            self.state = match (self.state, byte) {
+                (State::AfterElement, Some(b',')) if next.word(",") => State::Element,
+                (State::FirstElement | State::Element, Some(b'{'))
+                    if read(&mut next).is_ok() && next.at() - start <= self.most =>
+                {
+                    State::AfterElement
+                }
+                _ => break,
+            };
+            (json, self.blank, self.given) = (next, 0, next.at());
+        }
+    }
+
     /// Checks that the answer ends where its bytes do.
     ///
     /// # Errors
@@ -142,13 +191,16 @@ impl Elements {
 
     fn find(&mut self) -> Result<Option<Found>, Fault> {
         loop {
-            if self.state == State::Start && !self.skip_mark() {
-                return Ok(None);
+            if self.state == State::Start {
+                if !self.skip_mark() {
+                    return Ok(None);
+                }
+                self.state = State::Begun;
             }
             let Some(byte) = self.peek()? else { return Ok(None) };
             self.state = match (self.state, byte) {
-                (State::Start, b'[') if self.within.is_none() => self.pass(State::FirstElement),
-                (State::Start, b'{') if self.within.is_some() => self.pass(State::FirstKey),
+                (State::Begun, b'[') if self.within.is_none() => self.pass(State::FirstElement),
+                (State::Begun, b'{') if self.within.is_some() => self.pass(State::FirstKey),
                 (State::AfterAttribute | State::FirstKey, b'}') => self.pass(State::Done),
                 (State::AfterAttribute, b',') => self.pass(State::Key),
                 (State::Colon, b':') => self.pass(State::Attribute),
@@ -186,6 +238,7 @@ impl Elements {
     fn skip_mark(&mut self) -> bool {
         if self.buffer.starts_with(BYTE_ORDER_MARK) {
             self.buffer.advance(BYTE_ORDER_MARK.len());
+            return true;
         }
         !BYTE_ORDER_MARK.starts_with(&self.buffer)
     }
@@ -226,45 +279,9 @@ impl Elements {
     }
 }
 
-impl Value {
-    /// Where it ends, once that is known.
-    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
-        loop {
-            if self.is_in_text {
-                let Some(found) = memchr2(b'"', b'\\', bytes.get(self.at..)?) else {
-                    self.at = bytes.len();
-                    return None;
-                };
-                self.at += found;
-                if bytes[self.at] == b'\\' {
-                    // What it escapes may be still to come.
-                    bytes.get(self.at + 1)?;
-                    self.at += 2;
-                    continue;
-                }
-                self.at += 1;
-                self.is_in_text = false;
-                if self.depth == 0 {
-                    return Some(self.at);
-                }
-            }
-            match *bytes.get(self.at)? {
-                b'"' => self.is_in_text = true,
-                b'{' | b'[' => self.depth += 1,
-                // What ends a word or a number is no part of it.
-                b'}' | b']' | b',' if self.depth == 0 => return Some(self.at),
-                blank if self.depth == 0 && is_blank(blank) => return Some(self.at),
-                b'}' | b']' if self.depth == 1 => return Some(self.at + 1),
-                b'}' | b']' => self.depth -= 1,
-                _ => {}
-            }
-            self.at += 1;
-        }
-    }
-}
-
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+/// Bytes as text, as far as they are.
+fn valid(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).or_else(|fault| str::from_utf8(&bytes[..fault.valid_up_to()])).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -10,10 +10,7 @@ use http::header;
 use reqwest::{RequestBuilder, Response};
 
 pub use self::activity::ActivityStream;
-use self::{
-    elements::{Elements, Part},
-    unread::Unread,
-};
+use self::{elements::Elements, unread::Unread};
 use super::{
     client::Client,
     codings,
@@ -23,6 +20,7 @@ use super::{
 };
 use crate::{
     memory,
+    proto::json::Reader,
     telemetry::{Route, Sending},
 };
 
@@ -52,11 +50,11 @@ pub enum Whose<'a> {
 
 /// Collects a list.
 pub trait Collect: Send {
-    /// Takes the next row, of which is only known where it ends.
+    /// Reads the row that is next, and takes it. Takes nothing where that fails, which may be because more is to come.
     ///
     /// # Errors
     /// Why it is no row of such a list; never a part of it.
-    fn row(&mut self, row: &str) -> Result<(), &'static str>;
+    fn row(&mut self, json: &mut Reader<'_>) -> Result<(), &'static str>;
 
     /// How many bytes are kept, about.
     fn size(&self) -> usize;
@@ -156,12 +154,13 @@ impl Transport {
             let (what, status) = (sending.route.what(), response.status().as_u16());
             let unreadable = |why| Error::Unreadable { what, why, status };
             let mut unread = Unread::new(response, self);
-            let mut elements = Elements::new(None, self.bounds().0);
+            let mut elements = Elements::new(None, self.bounds().0.most);
             while let Some(bytes) = unread.piece(elements.size() + list.size()).await? {
                 let bytes = bytes.map_err(|why| unreadable(why.to_owned()))?;
                 elements.push(&bytes);
                 // A row that is large is looked at for as long.
-                memory::aside(elements.size(), || collect(&mut elements, &mut list)).map_err(unreadable)?;
+                let read = memory::aside(elements.size(), || elements.read(|json| list.row(json)));
+                read.map_err(|fault| unreadable(fault.to_string()))?;
             }
             elements.end().map_err(|fault| unreadable(fault.to_string()))?;
             Ok(list)
@@ -180,20 +179,10 @@ impl Transport {
         let read = async |response: Response, _: &Share| Ok(response);
         let (response, attempt, share) =
             Box::pin(self.exchange(context, asking_for_json(request), sending, read)).await?;
-        Ok(ActivityStream::new(Unread::new(response, self), share, attempt, self.bounds().0))
+        Ok(ActivityStream::new(Unread::new(response, self), share, attempt, self.bounds().0.most))
     }
 }
 
 fn asking_for_json(request: RequestBuilder) -> RequestBuilder {
     request.header(header::ACCEPT, JSON).header(header::ACCEPT_ENCODING, codings::ACCEPTED)
-}
-
-/// Takes what has come of a list.
-fn collect(elements: &mut Elements, list: &mut impl Collect) -> Result<(), String> {
-    while let Some(part) = elements.next_part().map_err(|fault| fault.to_string())? {
-        if let Part::Element(row) = part {
-            list.row(&row)?;
-        }
-    }
-    Ok(())
 }

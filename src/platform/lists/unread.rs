@@ -7,10 +7,11 @@ use reqwest::Response;
 use tokio::time::timeout;
 
 use crate::{
-    memory::{Growing, ROOM_TIME, UNCOUNTED},
+    memory::{Growing, UNCOUNTED},
     platform::{
         error::Error,
-        transport::{Transport, is_garbled, piece},
+        transport::Transport,
+        whole::{NO_ROOM, is_garbled, piece},
     },
 };
 
@@ -19,6 +20,8 @@ pub struct Unread {
     response: Response,
     /// How long a piece may take.
     time_limit: Duration,
+    /// How long room may be waited for.
+    room_time: Duration,
     /// How much has come.
     size: usize,
     room: Growing,
@@ -27,8 +30,8 @@ pub struct Unread {
 impl Unread {
     /// The body of this answer.
     pub fn new(response: Response, transport: &Transport) -> Self {
-        let (_, time_limit, budget) = transport.bounds();
-        Self { response, time_limit, size: 0, room: Growing::new(budget) }
+        let (bodies, time_limit) = transport.bounds();
+        Self { response, time_limit, room_time: bodies.room_time, size: 0, room: Growing::new(bodies.budget.clone()) }
     }
 
     /// Whether its head says how long it is, and that is little.
@@ -44,10 +47,8 @@ impl Unread {
     /// The next piece, once there is room for so many bytes that are held of what came before; None at the end, and why
     /// not where there is no such room in time or its compression is broken. May be dropped while it waits.
     pub async fn piece(&mut self, holding: usize) -> Result<Option<Result<Bytes, &'static str>>, Error> {
-        // Sooner than the platform's time is over: it has no part in this.
-        let limit = ROOM_TIME.min(self.time_limit / 2);
-        if timeout(limit, self.room.make_room(holding)).await.is_err() {
-            return Ok(Some(Err("there was no room for it among all answers")));
+        if timeout(self.room_time, self.room.make_room(holding)).await.is_err() {
+            return Ok(Some(Err(NO_ROOM)));
         }
         match piece(&mut self.response, self.size).await {
             Ok(Some(bytes)) => {
@@ -66,7 +67,7 @@ mod tests {
     use tokio::{join, time::sleep};
 
     use super::*;
-    use crate::memory::Budget;
+    use crate::memory::{Budget, ROOM_TIME};
 
     const MIB: usize = 1 << 20;
 
@@ -76,6 +77,7 @@ mod tests {
         let unread = || Unread {
             response: http::Response::new("[").into(),
             time_limit: Duration::from_mins(1),
+            room_time: ROOM_TIME,
             size: 0,
             room: Growing::new(budget.clone()),
         };

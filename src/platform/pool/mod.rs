@@ -194,7 +194,10 @@ fn stream_window(streams: u32) -> u32 {
 }
 
 /// Through the proxies that the environment names, which the library itself would read differently.
-fn through(http: ClientBuilder, proxies: &config::Proxies) -> reqwest::Result<ClientBuilder> {
+///
+/// # Errors
+/// When an address is none of a proxy.
+pub fn through(http: ClientBuilder, proxies: &config::Proxies) -> reqwest::Result<ClientBuilder> {
     let without = || NoProxy::from_string(&without(proxies));
     let mut http = http.no_proxy();
     if let Some(address) = &proxies.https {

@@ -5,7 +5,7 @@ use serde::{
     de::value::{self, StrDeserializer},
 };
 
-use super::{Secret, TaskStatus, Time, ToolCallReasoning, User, Wire, object::objects, task::words};
+use super::{TaskStatus, Time, ToolCallReasoning, User, Wire, object::objects, task::words};
 use crate::proto::json::{Reader, Struct, Value};
 
 /// An agent, as far as a list shows it.
@@ -73,24 +73,6 @@ objects! {
         updated_at: Time,
         source_node_type: String,
         result: String,
-        title: String,
-        execution_kind: String,
-        process: Struct,
-        conversation_kind: String,
-    }
-    /// The same without its result, whatever that is.
-    TaskRowWithoutResult {
-        id: String,
-        agent_id: String,
-        user_id: String,
-        parent_task_id: String,
-        triggering_agent_id: String,
-        organization_id: String,
-        status: TaskStatus,
-        created_at: Time,
-        updated_at: Time,
-        source_node_type: String,
-        result: Secret,
         title: String,
         execution_kind: String,
         process: Struct,

@@ -17,7 +17,7 @@ pub use event::{
 };
 pub use listed::{
     ActivityAuth, ActivityContent, ActivityMessage, ActivityReasoning, ActivityRole, ActivitySubAgent, ActivityThread,
-    ActivityToolCall, AgentRow, TaskRow, TaskRowWithoutResult,
+    ActivityToolCall, AgentRow, TaskRow,
 };
 pub use object::{Object, Rest, Unreadable, Wire, read, text};
 pub use task::{

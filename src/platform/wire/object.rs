@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::proto::json::{Free, Quoted, Reader, Shape, Struct, USERS_SECRETS};
+use crate::proto::json::{Attributes, Free, Quoted, Reader, Shape, Struct, USERS_SECRETS};
 
 /// Something in the platform's JSON.
 pub trait Wire: Sized {
@@ -17,7 +17,10 @@ pub trait Wire: Sized {
 }
 
 /// An object of the platform.
-pub trait Object: Wire {
+pub trait Object: Wire + Default {
+    /// Reads the attribute that is next. None where the JSON is broken.
+    fn attribute<'a>(&mut self, key: Quoted<'a>, json: &mut Reader<'a>) -> Option<()>;
+
     /// What it holds that its type has no place for.
     fn rest(&self) -> &Rest;
 
@@ -28,9 +31,9 @@ pub trait Object: Wire {
 /// What an object holds that its type has no place for.
 #[derive(Default)]
 pub struct Rest {
-    /// Verbatim: unknown attributes, known ones that do not fit, and known ones with more inside than their type; as an
-    /// object's text without its last bracket.
-    other: String,
+    /// Verbatim: unknown attributes, known ones that do not fit, and known ones with more inside than their type. In a box:
+    /// most objects have none.
+    other: Option<Box<Attributes>>,
     /// Whether a known attribute does not fit its type.
     pub misfit: bool,
 }
@@ -99,36 +102,22 @@ impl Rest {
 
     /// Keeps the attribute that is next verbatim, unless it is a user's secret. None where the JSON is broken.
     pub fn keep<'a>(&mut self, key: Quoted<'a>, json: &mut Reader<'a>) -> Option<()> {
-        let value = json.skip()?;
-        if !USERS_SECRETS.iter().any(|secret| key.is(secret)) {
-            self.add(key.raw(), value);
+        if USERS_SECRETS.iter().any(|secret| key.is(secret)) {
+            return json.skip().map(drop);
         }
-        Some(())
-    }
-
-    /// Adds an attribute, the key as it is written between its quotes.
-    pub fn add(&mut self, key: &str, value: &str) {
-        self.other.reserve(key.len() + value.len() + 5);
-        self.other.push_str(if self.other.is_empty() { "{\"" } else { ",\"" });
-        self.other.push_str(key);
-        self.other.push_str("\":");
-        self.other.push_str(value);
+        self.other.get_or_insert_default().keep(key, json)
     }
 
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.other.is_empty()
+        self.other.is_none()
     }
 
     /// All of it, where there is something.
     #[must_use]
-    pub fn into_struct(mut self) -> Option<Struct> {
-        if self.other.is_empty() {
-            return None;
-        }
-        self.other.push('}');
-        Some(Struct::new(self.other))
+    pub fn into_struct(self) -> Option<Struct> {
+        self.other.map(|other| other.into_struct())
     }
 }
 
@@ -147,15 +136,7 @@ macro_rules! objects {
         impl $crate::platform::wire::Wire for $name {
             fn read(json: &mut $crate::proto::json::Reader<'_>) -> Option<Self> {
                 let mut object = Self::default();
-                json.object(|json, key| {
-                    match &*key.text() {
-                        $($crate::platform::wire::object::key!($field $($key)?) => {
-                            object.$field = object.rest.read(key, json)?;
-                        })*
-                        _ => object.rest.keep(key, json)?,
-                    }
-                    Some(())
-                })?;
+                json.object(|json, key| $crate::platform::wire::Object::attribute(&mut object, key, json))?;
                 Some(object)
             }
 
@@ -165,6 +146,20 @@ macro_rules! objects {
         }
 
         impl $crate::platform::wire::Object for $name {
+            fn attribute<'a>(
+                &mut self,
+                key: $crate::proto::json::Quoted<'a>,
+                json: &mut $crate::proto::json::Reader<'a>,
+            ) -> Option<()> {
+                match &*key.text() {
+                    $($crate::platform::wire::object::key!($field $($key)?) => {
+                        self.$field = self.rest.read(key, json)?;
+                    })*
+                    _ => self.rest.keep(key, json)?,
+                }
+                Some(())
+            }
+
             fn rest(&self) -> &$crate::platform::wire::Rest {
                 &self.rest
             }

@@ -137,6 +137,12 @@ impl<S: Shape> Free<S> {
 }
 
 impl Free<Object> {
+    /// The object of this text, of which is known how long it is encoded.
+    pub(super) fn known(json: String, lengths: Lengths, length: usize) -> Self {
+        let text = Text { json: json.into(), secrets: Secrets::default(), lengths: lengths.known(), length };
+        Self::of(Form::Text(text.into()))
+    }
+
     /// The object as a tree, for who has the memory for one.
     #[must_use]
     pub fn fields(&self) -> Map<String, Json> {

@@ -5,6 +5,7 @@
 //! platform stays the JSON text that it is until it is encoded, and what comes from a caller stays encoded until it is
 //! written as JSON. What is wrong with a caller's value is kept as a [`Fault`] beside it, for the validation to report.
 
+mod attributes;
 mod fault;
 mod free;
 mod inward;
@@ -17,6 +18,7 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 
+pub use attributes::Attributes;
 pub use fault::{Fault, MAX_DEPTH};
 pub use free::{Any, EMPTY, Free, Object, Shape};
 pub use quoted::Quoted;

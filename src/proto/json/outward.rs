@@ -100,18 +100,24 @@ impl<'a, B: BufMut> Pass<'a, B> {
     pub fn object(&mut self, json: &mut Reader<'_>, place: Place) -> Option<usize> {
         let mut length = 0;
         json.object(|json, key| {
-            let Some(secrets) = place.secrets.within(key) else { return json.skip().map(drop) };
-            let place = Place { secrets, ..place };
-            let item = self.item(json, place)?;
-            let (key_len, value_len) = (key.length(), item.value_len());
-            self.head(FIELDS, delimited(key_len) + delimited(value_len));
-            self.head(KEY, key_len);
-            self.quoted(key);
-            self.head(VALUE, value_len);
-            length += delimited(delimited(key_len) + delimited(self.put(json, item, place)?));
+            length += self.attribute(key, json, place)?;
             Some(())
         })?;
         Some(length)
+    }
+
+    /// The attribute of a Struct whose value is next; how long that is, which is nothing for a secret.
+    #[inline]
+    pub fn attribute<'t>(&mut self, key: Quoted<'t>, json: &mut Reader<'t>, place: Place) -> Option<usize> {
+        let Some(secrets) = place.secrets.within(key) else { return json.skip().map(|_| 0) };
+        let place = Place { secrets, ..place };
+        let item = self.item(json, place)?;
+        let (key_len, value_len) = (key.length(), item.value_len());
+        self.head(FIELDS, delimited(key_len) + delimited(value_len));
+        self.head(KEY, key_len);
+        self.quoted(key);
+        self.head(VALUE, value_len);
+        Some(delimited(delimited(key_len) + delimited(self.put(json, item, place)?)))
     }
 
     /// The list that is next as a `ListValue`; how long that is.

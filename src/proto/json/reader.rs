@@ -59,10 +59,12 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn peek(&mut self) -> Option<u8> {
         loop {
-            match *self.text.as_bytes().get(self.at)? {
-                b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
-                byte => return Some(byte),
+            let byte = *self.text.as_bytes().get(self.at)?;
+            // Most are no white space by the first look.
+            if byte > b' ' || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return Some(byte);
             }
+            self.at += 1;
         }
     }
 
@@ -100,31 +102,38 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn string(&mut self) -> Option<Quoted<'a>> {
         self.eat(b'"')?;
+        let end = special(self.text.as_bytes(), self.at);
+        // Most have no escape.
+        if self.text.as_bytes().get(end) == Some(&b'"') {
+            let text = self.text.get(self.at..end)?;
+            self.at = end + 1;
+            return Some(Quoted::plain(text));
+        }
+        self.escaped(end)
+    }
+
+    /// The same behind its quote, of which nothing is special up to there.
+    fn escaped(&mut self, end: usize) -> Option<Quoted<'a>> {
         let (start, bytes) = (self.at, self.text.as_bytes());
-        let mut has_escapes = false;
-        loop {
-            self.at = special(bytes, self.at);
-            match *bytes.get(self.at)? {
-                b'"' => {
-                    let raw = self.since(start);
-                    self.at += 1;
-                    return Some(Quoted::new(raw, has_escapes));
-                }
-                b'\\' => {
-                    has_escapes = true;
-                    self.at += 2;
-                    match bytes.get(self.at - 1)? {
-                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
-                        b'u' => {
-                            unit(bytes.get(self.at..)?)?;
-                            self.at += 4;
-                        }
-                        _ => return None,
-                    }
+        self.at = end;
+        while *bytes.get(self.at)? != b'"' {
+            if bytes[self.at] != b'\\' {
+                return None;
+            }
+            self.at += 2;
+            match bytes.get(self.at - 1)? {
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                b'u' => {
+                    unit(bytes.get(self.at..)?)?;
+                    self.at += 4;
                 }
                 _ => return None,
             }
+            self.at = special(bytes, self.at);
         }
+        let raw = self.since(start);
+        self.at += 1;
+        Some(Quoted::escaped(raw))
     }
 
     /// The number that is next, as it is written.
@@ -207,6 +216,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Passes over the object that is next, and gives the texts of its attributes of these names, each the last one where
+    /// there are several.
+    pub fn attributes<const N: usize>(&mut self, names: [&str; N]) -> Option<[Option<&'a str>; N]> {
+        let mut found = [None; N];
+        self.object(|json, key| {
+            let value = json.skip()?;
+            if let Some(at) = names.iter().position(|name| key.is(name)) {
+                found[at] = Some(value);
+            }
+            Some(())
+        })?;
+        Some(found)
+    }
+
     /// Takes room for an element of a list; None where there is no more: small on the wire, many of them are large.
     pub fn make_room<T>(&mut self) -> Option<()> {
         self.room = self.room.checked_sub(size_of::<T>())?;
@@ -235,6 +258,7 @@ impl<'a> Reader<'a> {
                     }
                     continue;
                 }
+                b'"' => drop(self.string()?),
                 _ => drop(self.scalar()?),
             }
             // A value has ended, and with it perhaps what it stands in.
@@ -273,13 +297,7 @@ fn end_of(bracket: u8) -> u8 {
 /// no object.
 #[must_use]
 pub fn attributes<'a, const N: usize>(object: &'a str, names: [&str; N]) -> Option<[Option<&'a str>; N]> {
-    let (mut json, mut found) = (Reader::new(object), [None; N]);
-    json.object(|json, key| {
-        let value = json.skip()?;
-        if let Some(at) = names.iter().position(|name| key.is(name)) {
-            found[at] = Some(value);
-        }
-        Some(())
-    })?;
+    let mut json = Reader::new(object);
+    let found = json.attributes(names)?;
     json.is_at_end().then_some(found)
 }

@@ -30,11 +30,12 @@ pub fn thread(json: &str) -> Option<proto::ActivityThread> {
     Some(thread)
 }
 
-/// Translates an entry. Of an auth event only what is harmless is kept unless `forward_access_tokens` is set.
+/// Translates an entry; None where it is no JSON. Of an auth event only what is harmless is kept unless
+/// `forward_access_tokens` is set.
 #[must_use]
-pub fn entry(json: &str, forward_access_tokens: bool) -> proto::ActivityEntry {
+pub fn entry(json: &str, forward_access_tokens: bool) -> Option<proto::ActivityEntry> {
     let names = ["id", "created_at", "role", "tool_name", "type", "agent_id", "query", "data", "action"];
-    let given = attributes(json, names).unwrap_or_default();
+    let given = attributes(json, names).or_else(|| is_json(json).then(Default::default))?;
     let [id, time, role, tool, kind, agent, query, data, action] = given.map(|value| value.filter(|it| *it != "null"));
     let mut extra = None;
     let kind = kind.and_then(text);
@@ -64,12 +65,17 @@ pub fn entry(json: &str, forward_access_tokens: bool) -> proto::ActivityEntry {
         // No shape but an auth event's has data: what is in there stands in what else the entry says.
         extra = None;
     }
-    proto::ActivityEntry {
+    Some(proto::ActivityEntry {
         id: id.and_then(text),
         time: time.and_then(parsed).map(timestamp),
         entry: Some(known.unwrap_or_else(|| Entry::Other(Value::new(json)))),
         extra,
-    }
+    })
+}
+
+fn is_json(text: &str) -> bool {
+    let mut json = Reader::new(text);
+    json.skip().is_some() && json.is_at_end()
 }
 
 /// An entry in its shape, and what the shape has no field for; None where it does not fit.
@@ -152,6 +158,11 @@ mod tests {
 
     use super::*;
 
+    /// Of JSON.
+    fn entry(json: &str, is_forwarded: bool) -> proto::ActivityEntry {
+        super::entry(json, is_forwarded).expect("JSON")
+    }
+
     fn kind(json: &str) -> &'static str {
         match entry(json, false).entry.expect("an entry") {
             Entry::Message(_) => "message",
@@ -182,6 +193,13 @@ mod tests {
             ("null", "other"),
         ] {
             assert_eq!(kind(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_no_entry() {
+        for json in ["", "secret", r#"{"id": "m""#, r#"{"id": "m"} x"#, r#"["a", ]"#, "\"a"] {
+            assert!(super::entry(json, false).is_none(), "{json}");
         }
     }
 

@@ -2,19 +2,21 @@
 
 mod activity;
 
+use std::mem;
+
+use prost::Message as _;
+use prost_types::Timestamp;
+
 pub use self::activity::{entry, thread};
 use super::{
     check::{Check, Violation, set},
     is_id,
-    task::{secret, timestamp, translators},
+    task::{timestamp, translators},
     words::Words as _,
 };
 use crate::{
-    platform::wire::{self, Time, Wire},
-    proto::{
-        self,
-        json::{Reader, attributes},
-    },
+    platform::wire::{self, Object as _, Time, Wire},
+    proto::{self, json::Reader},
 };
 
 /// How many rows a page has unless told, and at most.
@@ -28,7 +30,7 @@ const MAX_ROW_ID: usize = 256;
 /// not change while the row is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// When it was created: seconds and nanoseconds, both of the same sign.
+    /// When it was created: seconds and nanoseconds, as in a protobuf Timestamp.
     pub created: Option<(i64, i32)>,
     /// Its id.
     pub id: String,
@@ -137,42 +139,79 @@ fn is_text(text: &str) -> bool {
     text.len() <= MAX_TEXT && !text.chars().any(char::is_control)
 }
 
-/// Where a row stands in its list; None where it is no object with an id.
-#[must_use]
-pub fn place(row: &str) -> Option<Place> {
-    let [id, created] = attributes(row, ["id", "created_at"])?;
-    let id = Reader::new(id?).string()?.text().into_owned();
-    let created = created.and_then(|time| Time::read(&mut Reader::new(time)));
-    let created = created.map(|Time(time)| (time.as_second(), time.subsec_nanosecond()));
-    (1..=MAX_ROW_ID).contains(&id.len()).then_some(Place { created, id })
+/// A row of a list, translated.
+pub trait Row {
+    /// Where it stands in its list; None where it has no id that can.
+    fn place(&self) -> Option<Place>;
+
+    /// How large it is encoded, in bytes.
+    fn size(&self) -> usize;
 }
 
-/// A task's row, with its result where that is wanted; None where it is no object.
+impl Row for proto::TaskSummary {
+    fn place(&self) -> Option<Place> {
+        Place::of(&self.id, self.created_at)
+    }
+
+    fn size(&self) -> usize {
+        self.encoded_len()
+    }
+}
+
+impl Row for proto::Agent {
+    fn place(&self) -> Option<Place> {
+        Place::of(&self.id, self.created_at)
+    }
+
+    fn size(&self) -> usize {
+        self.encoded_len()
+    }
+}
+
+impl Place {
+    /// Of a row with this id; None where that is none.
+    #[must_use]
+    pub fn of(id: &str, created: Option<Timestamp>) -> Option<Self> {
+        let created = created.map(|Timestamp { seconds, nanos }| (seconds, nanos));
+        (1..=MAX_ROW_ID).contains(&id.len()).then(|| Self { created, id: id.to_owned() })
+    }
+}
+
+/// Where the row that is next stands in its list; None where that is no object with an id. For rows of which nothing else
+/// matters.
 #[must_use]
-pub fn summary(row: &str, with_result: bool) -> Option<proto::TaskSummary> {
-    let mut json = Reader::new(row);
-    let (mut summary, other) = if with_result {
-        let mut row = wire::TaskRow::read(&mut json)?;
-        let other = std::mem::take(&mut row.rest);
-        (whole(row), other)
-    } else {
-        let mut row = wire::TaskRowWithoutResult::read(&mut json)?;
-        let other = std::mem::take(&mut row.rest);
-        (without_result(row), other)
-    };
+pub fn place(json: &mut Reader<'_>) -> Option<Place> {
+    let [id, created] = json.attributes(["id", "created_at"])?;
+    let id = Reader::new(id?).string()?.text();
+    let created = created.and_then(|time| Time::read(&mut Reader::new(time)));
+    Place::of(&id, created.map(timestamp))
+}
+
+/// The task's row that is next, with its result where that is wanted; None where it is no object.
+#[must_use]
+pub fn summary(json: &mut Reader<'_>, with_result: bool) -> Option<proto::TaskSummary> {
+    let mut task = wire::TaskRow::default();
+    json.object(|json, key| {
+        let is_left_out = !with_result && key.is("result");
+        if is_left_out { json.skip().map(drop) } else { task.attribute(key, json) }
+    })?;
+    let other = mem::take(&mut task.rest);
+    let mut summary = summary_of(task);
     summary.other = other.into_struct();
     // As a task's: absent means pending, an unknown one is in `other`.
     if summary.status == 0 && !summary.other.as_ref().is_some_and(|other| other.has("status")) {
         summary.status = proto::TaskStatus::Pending.into();
     }
-    json.is_at_end().then_some(summary)
+    Some(summary)
 }
 
-/// An agent's row; None where it is no object.
+/// The agent's row that is next; None where it is no object.
 #[must_use]
-pub fn agent(row: &str) -> Option<proto::Agent> {
-    let mut json = Reader::new(row);
-    let row = wire::AgentRow::read(&mut json).filter(|_| json.is_at_end())?;
+pub fn agent(json: &mut Reader<'_>) -> Option<proto::Agent> {
+    wire::AgentRow::read(json).map(agent_of)
+}
+
+fn agent_of(row: wire::AgentRow) -> proto::Agent {
     let wire::AgentRow {
         id,
         name,
@@ -185,7 +224,7 @@ pub fn agent(row: &str) -> Option<proto::Agent> {
         access_scope,
         r#type,
     } = row;
-    Some(proto::Agent {
+    proto::Agent {
         id,
         name,
         icon,
@@ -196,29 +235,26 @@ pub fn agent(row: &str) -> Option<proto::Agent> {
         created_by,
         access_scope,
         r#type,
-    })
+    }
 }
 
 translators! {
-    whole: TaskRow => TaskSummary {
+    summary_of: TaskRow => TaskSummary {
         id = id.unwrap_or_default(), agent_id = agent_id.unwrap_or_default(), user_id, parent_task_id,
         triggering_agent_id, organization_id = organization_id.unwrap_or_default(),
         status = proto::TaskStatus::number(status), created_at = created_at.map(timestamp),
         updated_at = updated_at.map(timestamp), source_node_type, result, title, execution_kind, process,
         conversation_kind; + other = None
     }
-    without_result: TaskRowWithoutResult => TaskSummary {
-        id = id.unwrap_or_default(), agent_id = agent_id.unwrap_or_default(), user_id, parent_task_id,
-        triggering_agent_id, organization_id = organization_id.unwrap_or_default(),
-        status = proto::TaskStatus::number(status), created_at = created_at.map(timestamp),
-        updated_at = updated_at.map(timestamp), source_node_type, result = secret(result), title, execution_kind,
-        process, conversation_kind; + other = None
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn summary(row: &str, with_result: bool) -> Option<proto::TaskSummary> {
+        super::summary(&mut Reader::new(row), with_result)
+    }
 
     #[test]
     fn rows_stand_with_the_newest_first_and_those_without_a_time_last() {
@@ -230,11 +266,12 @@ mod tests {
             row("c", "\"yesterday\""),
             row("e", "\"2026-04-10T19:01:35.000001\""),
         ];
+        let place = |row: &str| place(&mut Reader::new(row));
         let mut places: Vec<_> = rows.iter().map(|row| place(row).expect("a row")).collect();
         places.sort();
         let ids: Vec<_> = places.iter().map(|place| &*place.id).collect();
         assert_eq!(ids, ["e", "a", "b", "c", "d"]);
-        for wrong in ["1", "\"a\"", "{}", r#"{"id": 1}"#, r#"{"id": ""}"#, r#"{"id": "a""#, r#"{"id": "a"} x"#] {
+        for wrong in ["1", "\"a\"", "{}", r#"{"id": 1}"#, r#"{"id": ""}"#, r#"{"id": "a""#, r#"{"id": "a"; "b"}"#] {
             assert_eq!(place(wrong), None, "{wrong}");
         }
     }
@@ -268,7 +305,7 @@ mod tests {
     fn nothing_is_read_of_an_agent_but_what_a_list_shows() {
         let row = r#"{"id": "a", "name": ["n"], "icon": null, "status": "ACTIVE", "type": 7, "description": "d",
             "instructions": {"role": ["secret"]}, "api_key": "secret", "created_at": "soon"}"#;
-        let agent = agent(row).expect("an agent");
+        let agent = agent(&mut Reader::new(row)).expect("an agent");
         assert_eq!(
             (&*agent.id, agent.status.as_deref(), agent.description.as_deref()),
             ("a", Some("ACTIVE"), Some("d"))

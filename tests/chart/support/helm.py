@@ -5,6 +5,7 @@ XPANDER_HELM names a `helm` (4 or newer) to ask instead, the program that people
 import functools
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -76,6 +77,18 @@ def _ask_library(values: str, release: str, namespace: str) -> Rendering | str:
 @functools.cache
 def _chart() -> helm_python.Chart:
     return helm_python.Chart.load(str(CHART))
+
+
+def unguarded(values: dict) -> Rendering:
+    """The release of values that the schema and the guards may refuse: what an install without them would bring."""
+    return Rendering.of(_unguarded_chart().render(values, name="proxy", namespace="shop", is_install=True))
+
+
+@functools.cache
+def _unguarded_chart() -> helm_python.Chart:
+    guards = shutil.ignore_patterns("values.schema.json", "guards.yaml")
+    with tempfile.TemporaryDirectory() as folder:
+        return helm_python.Chart.load(str(shutil.copytree(CHART, Path(folder) / "chart", ignore=guards)))
 
 
 @functools.cache

@@ -108,6 +108,8 @@ class Sources:
                 source = volume[key]
                 name = source.get(field) or source["name"]
                 return self.projected(kind, name, source.get("items"), source.get("optional", False))
+        if "serviceAccountToken" in volume:
+            return {volume["serviceAccountToken"]["path"]: "a.token.of-the-pod"}
         assert "emptyDir" in volume or "downwardAPI" in volume, volume
         return {}
 

@@ -209,12 +209,13 @@ async fn callers_come_and_go_with_the_file_of_tokens() {
     };
     let both = line("orders", "token-1") + &line("billing", "token-2");
     assert_eq!(codes(&mut serving, &both, CHANGED).await, [true, true, true], "a new caller is let in");
-    for useless in ["", "\n\n", "garbage-word\n", "a=garbage-word\n", &format!("{both}garbage-word")] {
+    for useless in ["", "\n\n", "# callers\n", "garbage-word\n", "a=garbage-word\n", &format!("{both}garbage-word")] {
         assert_eq!(codes(&mut serving, useless, USELESS).await, [true, true, true], "{useless}");
     }
     let removed = line("billing", "token-2");
     assert_eq!(codes(&mut serving, &removed, CHANGED).await, [false, true, true], "a removed one is refused");
-    assert_eq!(codes(&mut serving, "# nobody\n", CHANGED).await, [false, false, true], "the settings' own stay");
+    let nobody = line("nobody", "a token that nobody has");
+    assert_eq!(codes(&mut serving, &nobody, CHANGED).await, [false, false, true], "the settings' own stay");
     let asked = platform.paths().len();
     assert_eq!(code(&mut client, "token-1").await, Code::Unauthenticated);
     assert_eq!(platform.paths().len(), asked);

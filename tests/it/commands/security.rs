@@ -1,12 +1,18 @@
 //! The client commands over TLS, with a certificate or a token: they work, and what is wrong is said in a line.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
+use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio::{sync::Notify, time::sleep};
 
 use crate::support::{
-    binary::{Run, Serving, run},
+    binary::{Run, Serving, binary, run},
+    callers::hex,
     certificates::{Authority, Identity},
+    folder::Folder,
+    live::within,
+    platform::{Platform, Reply, task},
 };
 
 const TOKEN: &str = "token-that-must-not-be-seen";
@@ -104,6 +110,52 @@ async fn a_token_comes_from_a_file_or_the_environment() {
         let err = failed(run(&invoke, variables).await);
         assert!(err.contains("UNAUTHENTICATED") && err.contains("token"), "{err}");
     }
+}
+
+/// Kubernetes exchanges a pod's token each hour, and a command may last longer: each of its calls shows the one that is there.
+#[tokio::test]
+async fn a_file_with_a_token_is_read_again_for_each_call() {
+    let (folder, gate) = (Folder::new(), Arc::new(Notify::new()));
+    let told = Arc::clone(&gate);
+    // One more than there are on a page.
+    let rows: Vec<_> = (0..=200).map(|at| task(&format!("task-{at}"), "completed")).collect();
+    let platform =
+        Platform::start(move |_| Reply::After(Arc::clone(&told), Box::new(Reply::json(200, &json!(rows))))).await;
+    let token = folder.write("token", "token-of-a\n");
+    let tokens = format!("a={},b={}", hex("token-of-a"), hex("token-of-b"));
+    let environment = [("XPANDER_PROXY_AUTH__TOKENS", &*tokens), ("XPANDER_PROXY_AUTH__LIST_TASKS", "*")];
+    let mut serving = Serving::before(&platform.base_url(), &environment).await;
+    let variables =
+        [("XPANDER_GRPC_SERVER", serving.grpc.clone()), ("XPANDER_GRPC_TOKEN_FILE", text(&token).to_owned())];
+    let variables = variables.each_ref().map(|(name, value)| (*name, &**value));
+    let command = tokio::spawn(binary(&["tasks", "--agent", "agent-1", "--json"], &variables).output());
+    within("the first call", async {
+        while platform.seen().is_empty() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    folder.replace("token", "token-of-b\n");
+    let callers = async {
+        let mut callers = Vec::new();
+        while callers.len() < 2 {
+            callers.push(serving.line("call").await["caller"].clone());
+        }
+        callers
+    };
+    let opened = async {
+        loop {
+            gate.notify_one();
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let callers = tokio::select! {
+        callers = within("two calls", callers) => callers,
+        () = opened => unreachable!(),
+    };
+    assert_eq!(callers, ["a", "b"]);
+    let ended = within("its end", command).await.expect("no panic").expect("it runs");
+    assert!(ended.status.success(), "{ended:?}");
 }
 
 #[tokio::test]

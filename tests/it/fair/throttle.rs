@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tonic::Code;
 
-use super::{World, get};
+use super::{SILENCE, World, get};
 use crate::{
     load::until,
-    support::{calls::invoke, status::failure},
+    support::{
+        calls::invoke,
+        direct::{Direct, frame},
+        status::failure,
+    },
 };
 
 #[tokio::test]
@@ -67,4 +72,34 @@ async fn what_a_request_itself_brings_about_holds_nothing_back() {
     }
     world.creates.becomes(200, 0);
     tokio::time::timeout(Duration::from_mins(2), client.invoke(invoke("agent-1"))).await.expect("in time").expect("OK");
+}
+
+/// Callers stop waiting before the proxy does: silence is a failure from ten seconds on, and no sooner.
+#[tokio::test]
+async fn a_platform_that_is_silent_is_left_in_peace_though_its_callers_stop_waiting_first() {
+    let world = World::with(|_| {}).await;
+    let direct = Direct::connect(&world.proxy).await;
+    let read = |deadline: &'static str| {
+        let mut direct = direct.clone();
+        async move { direct.post("GetTask", &[("grpc-timeout", deadline)], frame(b"\x0a\x06task-1")).await }
+    };
+    let sent = || world.seen("GET", "/status");
+    world.reads.becomes(SILENCE, 0);
+    for (deadline, is_left) in [("200m", false), ("13S", true)] {
+        for status in join_all((0..40).map(|_| read(deadline))).await {
+            assert_eq!(status.code(), Code::DeadlineExceeded, "{deadline}: {status:?}");
+        }
+        let before = sent();
+        let answers = join_all((0..20).map(|_| read("1S"))).await;
+        let held = answers.iter().filter(|status| status.message().contains("nothing was sent")).count();
+        // A hundredth goes through, and one a second.
+        assert_eq!((sent() - before, held >= 15), (20 - held, is_left), "{deadline}: {held}");
+    }
+    world.reads.becomes(200, 0);
+    let mut in_a_row = 0;
+    until("all reads to go through", async || {
+        in_a_row = if read("10S").await.code() == Code::Ok { in_a_row + 1 } else { 0 };
+        in_a_row == 50
+    })
+    .await;
 }

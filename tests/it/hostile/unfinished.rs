@@ -12,14 +12,15 @@ use std::{
 use futures_util::future::join_all;
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::mpsc};
 use tonic::Code;
-use xpander_grpc_proxy::proto::EventType;
+use xpander_grpc_proxy::proto::{EventType, Task};
 
 use super::{MB, Process, end, platform};
 use crate::{
-    load::until,
+    load::{metric, until},
     support::{
+        calls::invoke,
         live::{Followed, within},
-        platform::Reply,
+        platform::{Platform, Reply, task},
         raw::{CONTINUATION, HEADERS, PREFACE, SETTINGS, bytes, head},
         status::failure,
     },
@@ -99,4 +100,61 @@ async fn large_refusals_hold_no_more_than_there_is_room() {
         assert_eq!(failure(refused).code, Code::InvalidArgument);
     }
     assert!(process.peak() < 150 * MB, "{} MB", process.peak() / MB);
+}
+
+/// Two answers of unknown length, each of which holds the room that the other needs: who reads is told so in time, and what a
+/// create has made is told in any case.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_wait_for_each_others_room_do_not_wait_for_ever() {
+    const HALF: usize = 9 * MB;
+    let open = Arc::new(Mutex::new(Vec::new()));
+    let answers = Arc::clone(&open);
+    let answer = move || {
+        let (send, pieces) = mpsc::unbounded_channel();
+        answers.lock().expect("no panic").push(send);
+        Reply::Stream(pieces)
+    };
+    let room = ("XPANDER_PROXY_SERVER__MAX_BUFFERED_BYTES", "39845888");
+    let platform = Platform::with_agents(move |request| match request.path.contains("/well/") {
+        true => Reply::json(200, &task("well", "executing")),
+        false => answer(),
+    });
+    let process = Process::with(platform.await, &[room]).await;
+    let holds = async |bytes: usize| {
+        let bytes = bytes.to_string();
+        until("room", async || metric(process.admin(), "xpander_answers_size_bytes", "").await == bytes).await;
+    };
+    // So much of both that each holds 16 MiB; then what needs 32, which are there for one of them alone.
+    let begin = async || {
+        until("both are asked", async || open.lock().expect("no panic").len() == 2).await;
+        let answers = std::mem::take(&mut *open.lock().expect("no panic"));
+        for answer in &answers {
+            let begin = br#"{"id": "task-2", "result": ""#.to_vec();
+            answer.send([begin, vec![b'x'; HALF]].concat()).expect("open");
+        }
+        holds(32 * MB).await;
+        answers
+    };
+    let end = |answer: mpsc::UnboundedSender<Vec<u8>>| {
+        answer.send([&vec![b'x'; HALF][..], b"\"}"].concat()).expect("open");
+    };
+    let reads = join_all((0..2).map(|_| process.get("task-2")));
+    let answered = async {
+        let mut answers = begin().await;
+        end(answers.remove(0));
+        // The other one holds its room until this one has given up, and is answered then.
+        holds(16 * MB).await;
+        end(answers.remove(0));
+    };
+    let (reads, ()) = within("both reads", async { tokio::join!(reads, answered) }).await;
+    let (good, mut bad): (Vec<_>, Vec<_>) = reads.into_iter().partition(Result::is_ok);
+    assert_eq!(good.len(), 1, "{bad:?}");
+    assert_eq!(failure(bad.remove(0)).reason, "PLATFORM_ANSWER_UNREADABLE");
+    let creates = join_all((0..2).map(|_| async { process.client().invoke(invoke("agent-1")).await }));
+    let answered = async { begin().await.into_iter().for_each(end) };
+    let (creates, ()) = within("both creates", async { tokio::join!(creates, answered) }).await;
+    for create in creates {
+        let task: Task = *create.expect("it was created").into_inner().task.expect("a task");
+        assert_eq!(task.result().len(), 2 * HALF);
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tonic::Code;
-use xpander_grpc_proxy::proto::{GetTaskActivityRequest, ListAgentsRequest, ListTasksRequest};
+use xpander_grpc_proxy::proto::{GetTaskActivityRequest, ListAgentsRequest, ListTasksRequest, TaskStatus};
 
 use crate::support::{
     live::within,
@@ -80,6 +80,51 @@ async fn users_are_called_as_others_call_them_and_go_into_the_path_encoded() {
         let query = seen.strip_prefix("/agent-execution/executions/history/a?").expect("a query");
         let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
         assert_eq!(pairs, [("user_id".into(), user.into())]);
+    }
+}
+
+#[tokio::test]
+async fn each_filter_goes_into_the_query_of_an_agents_list_and_of_a_users() {
+    let platform = Platform::start(|_| Reply::json(200, &json!([]))).await;
+    let proxy = before(&platform).await;
+    let filtered = |agent_id: &str, user_id: &str| ListTasksRequest {
+        parent_task_id: "task-0".to_owned(),
+        triggering_agent_id: "agent-9".to_owned(),
+        status: TaskStatus::Stopped.into(),
+        internal_status: "a+b &c=ü".to_owned(),
+        ..of(agent_id, user_id)
+    };
+    let rest = "parent_task_id=task-0&triggering_agent_id=agent-9&status=stopped&internal_status=a%2Bb+%26c%3D%C3%BC";
+    for (request, path) in [
+        (filtered("a", ""), format!("a?{rest}")),
+        (filtered("a", "u 1"), format!("a?user_id=u+1&{rest}")),
+        (filtered("", "u 1"), format!("user/u%201?{rest}")),
+        (ListTasksRequest { internal_status: " ".to_owned(), ..of("a", "") }, "a?internal_status=+".to_owned()),
+        (of("a", ""), "a".to_owned()),
+    ] {
+        within("an answer", proxy.client().list_tasks(request)).await.expect("OK");
+        let seen = platform.seen().pop().expect("a request").path;
+        assert_eq!(seen, format!("/agent-execution/executions/history/{path}"));
+    }
+}
+
+#[tokio::test]
+async fn a_row_may_be_as_large_as_an_answer_and_no_larger() {
+    for (size, is_read) in [(50_000, true), (200_000, false)] {
+        let rows = json!([{ "id": "a" }, { "id": "b", "result": "x".repeat(size) }, { "id": "c" }]);
+        let platform = Platform::start(move |_| Reply::json(200, &rows)).await;
+        let mut settings = settings(&platform.base_url());
+        settings.platform.max_answer_bytes = 100_000;
+        let proxy = Proxy::with(&settings).await;
+        let mut client = proxy.client();
+        let tasks = within("an answer", client.list_tasks(of("a", ""))).await.map(drop);
+        let agents = within("an answer", client.list_agents(ListAgentsRequest::default())).await.map(drop);
+        for told in [tasks, agents] {
+            assert_eq!(told.is_ok(), is_read, "{size}");
+            if !is_read {
+                assert_eq!(failure(told).reason, "PLATFORM_ANSWER_UNREADABLE");
+            }
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tonic::{Request, body::Body, client::GrpcService, codegen::StdError};
 use xpander_grpc_proxy::proto::{
-    GetTaskActivityRequest, GetTaskRequest, InvokeRequest, InvokeStreamRequest, ListTasksRequest, StopTaskRequest,
-    StreamEventsRequest, WaitTaskRequest, agent_service_client::AgentServiceClient,
+    GetTaskActivityRequest, GetTaskRequest, InvokeRequest, InvokeStreamRequest, ListAgentsRequest, ListTasksRequest,
+    StopTaskRequest, StreamEventsRequest, WaitTaskRequest, agent_service_client::AgentServiceClient,
 };
 
 use super::{
@@ -29,13 +29,17 @@ pub enum At {
     /// The same two of `InvokeStream`.
     StreamLookup,
     StreamCreate,
+    /// `ListAgents`; its case stands in the request's id, since all have one path.
+    Agents,
     /// `ListTasks` of an agent.
     Tasks,
-    /// `GetTaskActivity`, whose task can be read and whose log cannot.
+    /// `GetTaskActivity`, whose task cannot be read.
+    ActivityTask,
+    /// The same, whose task can be read and whose log cannot.
     Activity,
 }
 
-pub const EVERYWHERE: [At; 10] = [
+pub const EVERYWHERE: [At; 12] = [
     At::Get,
     At::Stop,
     At::Wait,
@@ -44,7 +48,9 @@ pub const EVERYWHERE: [At; 10] = [
     At::Create,
     At::StreamLookup,
     At::StreamCreate,
+    At::Agents,
     At::Tasks,
+    At::ActivityTask,
     At::Activity,
 ];
 
@@ -59,20 +65,32 @@ impl At {
         self.creates() || matches!(self, Self::Lookup | Self::StreamLookup)
     }
 
+    /// Whether the call reads a list.
+    pub fn lists(self) -> bool {
+        matches!(self, Self::Agents | Self::Tasks)
+    }
+
     /// The id of the case's task or agent.
     pub fn id(self, case: &str) -> String {
         match self {
-            Self::Get | Self::Stop | Self::Wait | Self::Follow => format!("task-{case}"),
+            Self::Get | Self::Stop | Self::Wait | Self::Follow | Self::ActivityTask => format!("task-{case}"),
             Self::Lookup | Self::StreamLookup => format!("lookup-{case}"),
             Self::Create | Self::StreamCreate => format!("create-{case}"),
+            Self::Agents => format!("agents-{case}"),
             Self::Tasks => format!("list-{case}"),
             Self::Activity => format!("log-{case}"),
         }
     }
 
-    /// What an error calls that id.
-    pub fn whose(self) -> &'static str {
-        if self.invokes() || self == Self::Tasks { "agent_id" } else { "task_id" }
+    /// Checks that an error names the task or the agent that the call is about, and no other; all agents are none.
+    pub fn check_named(self, failure: &Failure, case: &str) {
+        let named = match self {
+            Self::Agents => [None, None],
+            _ if self.invokes() || self == Self::Tasks => [None, Some(self.id(case))],
+            _ => [Some(self.id(case)), None],
+        };
+        let told = ["task_id", "agent_id"].map(|name| failure.facts.get(name).cloned());
+        assert_eq!(told, named, "{self:?} {case}: {failure:?}");
     }
 
     /// Makes the call, which must fail; `timeout` goes into its metadata.
@@ -98,11 +116,16 @@ impl At {
                 let request = InvokeStreamRequest { invocation: Some(invoke(&id)), heartbeat: None };
                 client.invoke_stream(timed(request, timeout)).await.map(drop)
             }
+            Self::Agents => {
+                let mut request = timed(ListAgentsRequest::default(), timeout);
+                request.metadata_mut().insert("x-request-id", id.parse().expect("an id"));
+                client.list_agents(request).await.map(drop)
+            }
             Self::Tasks => {
                 let request = ListTasksRequest { agent_id: id, ..ListTasksRequest::default() };
                 client.list_tasks(timed(request, timeout)).await.map(drop)
             }
-            Self::Activity => {
+            Self::ActivityTask | Self::Activity => {
                 client.get_task_activity(timed(GetTaskActivityRequest { task_id }, timeout)).await.map(drop)
             }
         };
@@ -140,7 +163,9 @@ pub fn failing(
     ];
     move |request| {
         let path = request.path.as_str();
-        let case = PLACES.iter().find_map(|place| path.strip_prefix(place));
+        let named = request.header("x-request-id").and_then(|id| id.strip_prefix("agents-"));
+        let case =
+            PLACES.iter().find_map(|place| path.strip_prefix(place)).or(named.filter(|_| path == "/agents/list"));
         match (case, path.strip_prefix("/agents/")) {
             (Some(case), _) => reply(case.trim_end_matches("/status")),
             (None, Some(agent)) => Reply::json(200, &serde_json::json!({ "id": agent })),

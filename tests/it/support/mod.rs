@@ -14,6 +14,7 @@ pub mod follower;
 pub mod frames;
 pub mod gate;
 pub mod http2;
+pub mod issuer;
 pub mod live;
 pub mod load;
 pub mod network;

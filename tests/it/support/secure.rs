@@ -118,7 +118,8 @@ impl Drop for SecurePlatform {
     }
 }
 
-fn acceptor(certificate: &str, key: &str, protocols: &[&[u8]]) -> TlsAcceptor {
+/// What shows this certificate, both in PEM.
+pub fn acceptor(certificate: &str, key: &str, protocols: &[&[u8]]) -> TlsAcceptor {
     let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).expect("a certificate")];
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
     let config = rustls::ServerConfig::builder().with_no_client_auth();

@@ -40,6 +40,52 @@ fn a_list_is_taken_apart_however_its_bytes_come() {
     assert_eq!(taken(None, b"[\"\xff\"]"), Ok(vec!["\"\u{fffd}\"".to_owned()]));
 }
 
+/// The elements of a list that are read where they stand, in pieces of this size.
+fn read(list: &[u8], piece: usize) -> Result<Vec<String>, Fault> {
+    let (mut elements, mut parts) = (Elements::new(None, MOST), Vec::new());
+    for piece in list.chunks(piece) {
+        elements.push(piece);
+        elements.read(|json| {
+            let element = json.skip().ok_or("no JSON")?;
+            parts.push(element.to_owned());
+            Ok(())
+        })?;
+    }
+    elements.end().map(|()| parts)
+}
+
+#[test]
+fn an_element_is_read_once_however_its_bytes_come() {
+    let list = r#" [ {"a": "]\"}, {"} , {}, 1, {"é": [{}]},{"b":1} , [{}] ] "#;
+    let expected = [r#"{"a": "]\"}, {"}"#, "{}", "1", r#"{"é": [{}]}"#, r#"{"b":1}"#, "[{}]"].map(str::to_owned);
+    for piece in 1..=list.len() {
+        assert_eq!(read(list.as_bytes(), piece), Ok(expected.to_vec()), "{piece}");
+    }
+    let broken = b"[{\"a\": \"\xff\xfe\"}, {\"b\": 1}]";
+    for piece in 1..=broken.len() {
+        assert_eq!(read(broken, piece).map(|read| read.len()), Ok(2), "{piece}");
+    }
+    for (wrong, fault) in [
+        ("[{}, {\"a\": nothing}]", Fault::NoElement("no JSON")),
+        ("[{}, {\"a\"]", Fault::NoElement("no JSON")),
+        ("[{} {}]", Fault::NoList),
+        ("[{},]", Fault::NoList),
+        ("[{}\u{feff},{}]", Fault::NoList),
+        ("\u{feff}\u{feff}[{}]", Fault::NoList),
+        ("[{}", Fault::BreaksOff),
+        ("[{}, {\"a\": ", Fault::BreaksOff),
+    ] {
+        for piece in 1..=wrong.len() {
+            assert_eq!(read(wrong.as_bytes(), piece), Err(fault), "{wrong} by {piece}");
+        }
+    }
+    let large = |size: usize| format!("[{{}}, {{\"a\":\"{}\"}}, {{}}]", "a".repeat(size - 8));
+    for piece in [1, 7, 100, 10_000] {
+        assert_eq!(read(large(MOST).as_bytes(), piece).map(|read| read.len()), Ok(3), "{piece}");
+        assert_eq!(read(large(MOST + 1).as_bytes(), piece), Err(Fault::TooLarge(MOST)), "{piece}");
+    }
+}
+
 #[test]
 fn the_attributes_beside_a_list_are_told() {
     let answer = r#"{"id": "t", "m\u0065ssages": [{"messages": []}, 2], "user": {"a": [1]}, "n": 1}"#;
