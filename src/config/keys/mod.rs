@@ -138,7 +138,7 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
          outage. `: \"${TOKEN:?}\" && printf %s \"$TOKEN\" | sha256sum` makes one. Without tokens and without a client CA everybody may call: then \
          a mesh decides."),
     ("auth.tokens_file", Kind::TokensFile(|s| &mut s.auth.tokens_file),
-        "A file of such hashes, beside those of `auth.tokens`: lines `name=hash`, several hashes with spaces in between, comments with `#` at the start. \
+        "A file of bearer tokens' hashes, beside those of `auth.tokens`: lines `name=hash`, several hashes with spaces in between, comments with `#` at the start. \
          Read again when it changes; one without any hash is no good."),
     ("auth.jwt.issuer", Kind::Word(|s| &mut s.auth.jwt.issuer),
         "Who makes the JWTs that callers show as bearer tokens, as their `iss` has it to the letter. With an issuer, its keys and \
