@@ -12,6 +12,9 @@ COPY .ci/static .ci/static
 COPY proto proto
 COPY benches benches
 COPY src src
+# The commit, for `--version`: there is no git here.
+ARG REVISION=
+ENV XPANDER_BUILD_COMMIT=${REVISION}
 # Cargo's profile. `dev` builds in a fraction of the time, and what it builds is slow and large.
 ARG PROFILE=release
 # No cache of target/ is mounted: cargo goes by the age of files, and an older checkout would

@@ -23,7 +23,7 @@ use crate::{
     memory::Budget,
     platform::{Client, KeyError, Keys},
     shutdown::HangUps,
-    telemetry::{ExportError, Metrics},
+    telemetry::{self, ExportError, Metrics},
 };
 
 /// A server whose ports are bound, not serving yet.
@@ -48,7 +48,7 @@ pub struct Bound {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be bound.
-    #[error("{setting}: cannot listen on {address}: {error}")]
+    #[error("{setting}: {}", cannot_listen(address, error))]
     Bind {
         /// The setting with the address.
         setting: &'static str,
@@ -75,12 +75,65 @@ pub enum StartError {
     /// The API's descriptors cannot be served.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// The metrics cannot be exported.
+    /// Traces or metrics cannot be exported.
     #[error(transparent)]
-    Metrics(#[from] ExportError),
+    Export(#[from] ExportError),
     /// A bound socket does not know its address.
     #[error("a bound port has no address: {0}")]
     Address(io::Error),
+}
+
+impl StartError {
+    /// Whether a setting, or a file that it names, is wrong; else it is the machine's state.
+    #[must_use]
+    pub fn is_of_settings(&self) -> bool {
+        match self {
+            Self::Key(_) | Self::Tls(_) | Self::Store(_) | Self::File(_) | Self::Jwks(_) | Self::Export(_) => true,
+            Self::Bind { .. } | Self::Reflection(_) | Self::Address(_) => false,
+        }
+    }
+}
+
+/// Why an address cannot be listened on, and what to do about it.
+#[must_use]
+pub fn cannot_listen(address: &SocketAddr, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => "; something listens there already: end it, or choose another port",
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address: 0.0.0.0 is all that it has",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 take a right: choose a higher one",
+        _ => "",
+    };
+    format!("cannot listen on {address}: {error}{advice}")
+}
+
+/// What is made of settings and of the files that they name. Nothing here goes anywhere or listens.
+struct Made {
+    keys: Arc<Keys>,
+    auth: Arc<Auth>,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Made {
+    fn of(settings: &Settings) -> Result<Self, StartError> {
+        Store::check(&settings.deduplication)?;
+        Ok(Self {
+            keys: Arc::new(Keys::new(&settings.platform)?),
+            auth: Arc::new(Auth::new(&settings.auth, settings.server.tls_client_ca_file.is_some())),
+            tls: Tls::new(&settings.server, &settings.auth)?.map(Arc::new),
+        })
+    }
+}
+
+/// Finds what would keep a server from starting with these settings, but for ports that are taken: by what
+/// [`Bound::bind`] goes through, too.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check(settings: &Settings) -> Result<(), StartError> {
+    telemetry::check(settings)?;
+    let made = Made::of(settings)?;
+    Fetcher::new(settings, made.auth.jwt())?;
+    files(settings, &made, None).map(drop).map_err(StartError::File)
 }
 
 impl Bound {
@@ -89,6 +142,7 @@ impl Bound {
     /// # Errors
     /// When a port is taken or a part refuses its settings.
     pub async fn bind(settings: &Settings) -> Result<Self, StartError> {
+        let made = Made::of(settings)?;
         let readiness = Readiness::default();
         let starting = readiness.wait_for("the gRPC port");
         let budget = Budget::new(settings.server.max_buffered_bytes);
@@ -100,22 +154,17 @@ impl Bound {
         let store = Store::start(&settings.deduplication, &metrics)?;
         let observed = store.clone();
         metrics.claims().observe_store(move || observed.as_ref().is_some_and(|store| store.trouble().is_some()));
-        let parts = Parts {
-            calls: Calls::new(client, store.clone(), settings),
-            keys: Arc::new(Keys::new(&settings.platform)?),
-            auth: Arc::new(Auth::new(&settings.auth, settings.server.tls_client_ca_file.is_some())),
-            tls: Tls::new(&settings.server, &settings.auth)?.map(Arc::new),
-            metrics: metrics.clone(),
-            budget,
-        };
         if !settings.users.metadata.is_empty() && settings.users.callers.is_empty() {
             warn!("users.metadata does nothing: users.callers names nobody whose metadata is believed");
         }
-        let files = files(settings, &parts, store.as_ref()).map_err(StartError::File)?;
-        let fetcher = Fetcher::new(settings, parts.auth.jwt())?;
+        let files = files(settings, &made, store.as_ref()).map_err(StartError::File)?;
+        let fetcher = Fetcher::new(settings, made.auth.jwt())?;
         let is_away = fetcher.as_ref().map(Fetcher::is_away);
         metrics.observe_keys(move || is_away.as_ref().is_some_and(|is_away| is_away()));
         let fetching = fetcher.map(|fetcher| (fetcher, readiness.wait_for("the keys of auth.jwt (auth.jwt.jwks_url)")));
+        let Made { keys, auth, tls } = made;
+        let calls = Calls::new(client, store.clone(), settings);
+        let parts = Parts { calls, keys, auth, tls, metrics: metrics.clone(), budget };
         let server = Server::new(settings, parts).await?;
         let grpc = listen("server.listen", settings.server.listen).await?;
         let admin = listen("server.admin_listen", settings.server.admin_listen).await?;
@@ -166,7 +215,7 @@ impl Bound {
 }
 
 /// What is read from files, now and again when they change.
-fn files(settings: &Settings, parts: &Parts, store: Option<&Arc<Store>>) -> Result<Vec<Source>, String> {
+fn files(settings: &Settings, parts: &Made, store: Option<&Arc<Store>>) -> Result<Vec<Source>, String> {
     let mut sources = Vec::new();
     if let Some(path) = settings.platform.api_key_file.clone() {
         let keys = Arc::clone(&parts.keys);

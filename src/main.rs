@@ -8,7 +8,6 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use clap::Parser as _;
 use xpander_grpc_proxy::cli::{self, Cli};
 
 /// A call allocates some two hundred times, which costs less here than with the system's.
@@ -20,7 +19,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     if cli.serves() && env::var_os(PURGE_DELAY).is_none() {
         run_again_with_memory_given_back();
     }

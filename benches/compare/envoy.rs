@@ -60,7 +60,7 @@ async fn start(upstream: SocketAddr, name: &Path, filter: &str, http: &str) -> O
     fs::write(&config, text)?;
     let mut command = process::on_cores(process::MEASURED, process::tool("envoy")?);
     command.arg("-c").arg(&config).args(["--concurrency", "1", "--disable-hot-restart", "-l", "warn"]);
-    let child = command.stderr(Stdio::from(fs::File::create(&log)?)).spawn()?;
+    let child = process::spawn(command.stderr(Stdio::from(fs::File::create(&log)?)))?;
     let running = Running::new(child, ([127, 0, 0, 1], port).into())?;
     let late = Instant::now() + PATIENCE;
     while TcpStream::connect(running.address).await.is_err() {

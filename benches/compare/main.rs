@@ -31,6 +31,7 @@ mod world;
 mod samples;
 
 use std::{
+    collections::BTreeSet,
     env,
     error::Error,
     os::unix::process::CommandExt as _,
@@ -54,6 +55,13 @@ const PROXY: &str = "--proxy=";
 const PYTHON: &str = "--python";
 /// What can be measured by itself.
 const SECTIONS: [&str; 7] = ["invoke", "request-ids", "sizes", "streams", "idle", "start", "scale"];
+/// What of `.ci/tools` the sections run.
+const TOOLS: [(&str, &[&str]); 4] = [
+    ("invoke", &["h2load", "envoy"]),
+    ("request-ids", &["redis-server"]),
+    ("sizes", &["h2load"]),
+    ("scale", &["h2load"]),
+];
 /// What this binary is told when it has the cores and the open files it needs.
 const READY: &str = "--ready";
 
@@ -95,6 +103,9 @@ fn prepare(words: &[&str]) -> Outcome<std::io::Error> {
         )
         .into());
     }
+    let is_whole = !words.iter().any(|word| SECTIONS.contains(word));
+    let sections = TOOLS.iter().filter(|(section, _)| is_whole || words.contains(section));
+    process::check(&sections.flat_map(|(_, tools)| *tools).copied().collect::<BTreeSet<_>>())?;
     let script = r#"ulimit -n "$(ulimit -Hn)"; exec taskset -c "$0" "$@""#;
     let mut command = Command::new("sh");
     command.args(["-c", script, &process::other_cores()?]).arg(env::current_exe()?).arg(READY).args(words);

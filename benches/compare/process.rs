@@ -1,7 +1,7 @@
 //! The processes of a comparison: on which cores they run, where they listen, and what they cost, as the kernel counts it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     env,
     ffi::{OsStr, OsString},
     fs,
@@ -25,6 +25,9 @@ const TICK: f64 = 10_000.0;
 
 /// Where what is measured runs: one core of its own; and where everything else runs.
 pub const MEASURED: &str = "0";
+
+/// What puts a process on its cores.
+const TASKSET: &str = "/usr/bin/taskset";
 
 /// A process that listens; killed when it is dropped.
 pub struct Running {
@@ -59,7 +62,7 @@ pub fn here(program: impl AsRef<OsStr>) -> Command {
 
 /// The same on these cores. `taskset` becomes the command, so that it keeps its process id.
 pub fn on_cores(cores: &str, program: impl AsRef<OsStr>) -> Command {
-    let mut command = here("/usr/bin/taskset");
+    let mut command = here(TASKSET);
     command.args(["-c", cores]).arg(program);
     command
 }
@@ -81,10 +84,25 @@ pub fn tool(name: &str) -> Outcome<PathBuf> {
     installed(&format!("bin/{name}"), ".ci/tools")
 }
 
+/// Starts it; says of which program it is where it cannot be started.
+pub fn spawn(command: &mut Command) -> Outcome<Child> {
+    let spawned = command.spawn();
+    spawned.map_err(|error| format!("{}: {error}", command.as_std().get_program().display()).into())
+}
+
+/// Finds all that is missing of these tools, before anything is measured.
+pub fn check(tools: &BTreeSet<&str>) -> Outcome {
+    let mut missing: Vec<String> = tools.iter().filter_map(|name| Some(tool(name).err()?.to_string())).collect();
+    if !Path::new(TASKSET).is_file() {
+        missing.push(format!("there is no {TASKSET}: it is of util-linux, which apt-get installs"));
+    }
+    if missing.is_empty() { Ok(()) } else { Err(missing.join("\ncompare: ").into()) }
+}
+
 /// A file in `target/tools`, where this command puts it.
 pub fn installed(file: &str, by: &str) -> Outcome<PathBuf> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools").join(file);
-    if file.is_file() { Ok(file) } else { Err(format!("there is no {}: {by} installs it", file.display()).into()) }
+    if file.is_file() { Ok(file) } else { Err(format!("there is no {}: run {by}", file.display()).into()) }
 }
 
 impl Running {
@@ -98,14 +116,14 @@ impl Running {
 
     /// What says on its standard output where it listens.
     pub async fn told(mut command: Command) -> Outcome<Self> {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
+        let mut child = spawn(command.stdout(Stdio::piped()).stderr(Stdio::inherit()))?;
         let out = child.stdout.take().ok_or("no output")?;
         Self::once_serving(child, out).await
     }
 
     /// The proxy; its log goes through a pipe that is read, as a container's does.
     pub async fn proxy(mut command: Command) -> Outcome<Self> {
-        let mut child = command.stderr(Stdio::piped()).spawn()?;
+        let mut child = spawn(command.stderr(Stdio::piped()))?;
         let log = child.stderr.take().ok_or("no log")?;
         Self::once_serving(child, log).await
     }

@@ -130,7 +130,7 @@ async fn store() -> Outcome<Running> {
     let address = SocketAddr::from(([127, 0, 0, 1], process::free_port().await?));
     let mut command = process::here(process::tool("redis-server")?);
     command.args(["--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", ""]);
-    let store = Running::new(command.stdout(Stdio::null()).spawn()?, address)?;
+    let store = Running::new(process::spawn(command.stdout(Stdio::null()))?, address)?;
     let begin = Instant::now();
     while TcpStream::connect(address).await.is_err() {
         if begin.elapsed() > PATIENCE {

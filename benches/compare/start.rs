@@ -31,7 +31,7 @@ pub async fn measure(world: &World, report: &mut Report) -> Outcome {
         let address = SocketAddr::from(([127, 0, 0, 1], process::free_port().await?));
         let listen = address.to_string();
         let begin = Instant::now();
-        let proxy = world.proxy(MEASURED, &[("XPANDER_PROXY_SERVER__LISTEN", &listen)]).spawn()?;
+        let proxy = process::spawn(&mut world.proxy(MEASURED, &[("XPANDER_PROXY_SERVER__LISTEN", &listen)]))?;
         let proxy = Running::new(proxy, address)?;
         while TcpStream::connect(proxy.address).await.is_err() {
             if begin.elapsed() > PATIENCE {

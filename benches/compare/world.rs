@@ -90,7 +90,8 @@ impl World {
         fs::create_dir_all(&folder)?;
         h2load::write_request(&folder.join("bench"), "bench")?;
         let platform = Running::part(None, &["platform"]).await?;
-        let binary = fs::canonicalize(binary.unwrap_or(env!("CARGO_BIN_EXE_xpander-grpc-proxy")))?;
+        let binary = binary.unwrap_or(env!("CARGO_BIN_EXE_xpander-grpc-proxy"));
+        let binary = fs::canonicalize(binary).map_err(|error| format!("{binary}: {error}"))?;
         let base_url = format!("http://{}", platform.address);
         let http = Http::new("hyper-http1")?;
         Ok(Self { plan, binary, platform, base_url, folder, http, begun: Instant::now() })

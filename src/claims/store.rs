@@ -109,6 +109,15 @@ impl Store {
         })))
     }
 
+    /// Finds what would keep it from starting; goes nowhere.
+    ///
+    /// # Errors
+    /// When its address or its authorities cannot be used.
+    pub fn check(settings: &Deduplication) -> Result<(), EndpointError> {
+        let Some(url) = &settings.store else { return Ok(()) };
+        Endpoint::new(url, settings.store_ca_file.clone()).map(drop)
+    }
+
     /// The settings it was started with.
     pub fn settings(&self) -> &Deduplication {
         &self.settings

@@ -1,34 +1,15 @@
-//! What the client commands share on the command line, and how values are read.
+//! How values on the command line are read.
 
-use std::{ffi::OsString, fs, io::Read as _, time::Duration};
+use std::{
+    fs,
+    io::{ErrorKind, Read as _},
+    time::Duration,
+};
 
-use super::{failure::Failure, security::Security};
+use super::failure::Failure;
 
 /// The longest duration that can be asked for: gRPC carries a deadline in at most eight digits.
 const MAX_DURATION: Duration = Duration::from_hours(30 * 24);
-
-/// Which proxy to call, and how to print its answer.
-#[derive(clap::Args)]
-pub struct Connection {
-    /// The running proxy; https:// for TLS
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "XPANDER_GRPC_SERVER",
-        hide_env_values = true,
-        default_value = "http://127.0.0.1:50051"
-    )]
-    pub server: OsString,
-    /// Deadline of each call, e.g. 500ms, 30s or 2m
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub timeout: Option<Duration>,
-    /// Print each message of the proxy as one line of proto JSON
-    #[arg(long)]
-    pub json: bool,
-    /// TLS and credentials.
-    #[command(flatten)]
-    pub security: Security,
-}
 
 /// Reads `250ms`, `10s`, `1m30s` and the like.
 pub fn duration(text: &str) -> Result<Duration, String> {
@@ -52,7 +33,10 @@ pub fn text_of(name: &str, argument: String) -> Result<String, Failure> {
     if argument.trim_start().starts_with('{') {
         return Ok(argument);
     }
-    fs::read_to_string(&argument).map_err(|e| Failure::Usage(format!("{name}: cannot read {argument}: {e}")))
+    fs::read_to_string(&argument).map_err(|e| {
+        let why = if e.kind() == ErrorKind::IsADirectory { "it is a folder; a file is needed" } else { &e.to_string() };
+        Failure::Usage(format!("{name}: cannot read {argument}: {why}"))
+    })
 }
 
 /// All of standard input, for the argument called `name`.

@@ -1,66 +1,95 @@
-//! How a command ends: well or not, or why it failed, told to a person, and the exit code that follows from it.
+//! Why a command failed, and the exit code that follows from it. Not how that is told: `told` knows.
 
-use std::{io, process::ExitCode};
+use std::io;
 
-use tonic::Status;
-use tonic_types::StatusExt as _;
+use tonic::{Code, Status};
 
-use super::render::{Colour, Look, clean, one_line, span};
-use crate::grpc::code_name;
-
-/// How a command that worked ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// As it was wanted.
-    Good,
-    /// What was asked about is not well: a task that failed, a proxy that does not serve.
-    Bad,
-}
+use super::exit::Exit;
+use crate::config::Fault;
 
 /// Why a command failed.
+#[derive(Debug)]
 pub enum Failure {
     /// The command line, or a file it names, is wrong; the text names what.
     Usage(String),
-    /// The call failed, on the way or in the proxy.
-    Call(Box<Status>),
-    /// Anything else, in words.
-    Broken(String),
+    /// Settings are wrong.
+    Settings(Vec<Fault>),
+    /// The call failed, on the way or in the proxy; with its `x-request-id`, where it was sent.
+    Call(Box<Status>, Option<String>),
+    /// The proxy's answer is none, in words.
+    Answer(String),
+    /// `health` could not ask.
+    NotServing(Box<Self>),
+    /// What is to serve cannot start.
+    Start(String),
+    /// Ctrl-C.
+    Interrupted,
     /// Standard output cannot be written.
     Output(io::Error),
+    /// A task, or what may become one, is left behind.
+    Left(Box<Left>),
+}
+
+/// What a command leaves behind that fails or is interrupted, as far as it knows.
+#[derive(Debug)]
+pub struct Left {
+    /// Why it leaves.
+    pub why: Failure,
+    /// What follows for the exit code.
+    pub exit: Exit,
+    /// What became of the task, in a sentence.
+    pub what: &'static str,
+    /// The `x-request-id` of its calls, where they were sent.
+    pub request_id: Option<String>,
+    /// The task, where its id is known.
+    pub task_id: Option<String>,
+    /// The last event that was printed.
+    pub last_event_id: Option<String>,
+    /// What to do about it.
+    pub advice: Vec<Advice>,
+}
+
+/// Something that a person may do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// What for, in a word or two.
+    pub to: &'static str,
+    /// The command to type.
+    pub command: String,
 }
 
 impl Failure {
     /// The exit code. A reader that has seen enough (`| head`) is no failure.
-    pub fn exit_code(&self) -> ExitCode {
+    pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) => ExitCode::from(2),
-            Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Self::Call(_) | Self::Broken(_) | Self::Output(_) => ExitCode::FAILURE,
+            Self::Usage(_) | Self::Settings(_) => Exit::Usage,
+            Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe => Exit::Completed,
+            Self::Call(..) | Self::Answer(_) | Self::Output(_) => Exit::CallFailed,
+            Self::NotServing(_) | Self::Start(_) => Exit::Failed,
+            Self::Interrupted => Exit::Interrupted,
+            Self::Left(left) => left.exit,
         }
     }
 
-    /// Tells what went wrong.
-    ///
-    /// # Errors
-    /// When `out` cannot be written.
-    pub fn write(&self, out: &mut impl io::Write, look: Look) -> io::Result<()> {
-        let error = look.paint(Colour::Red, "error:");
+    /// The status, where a call failed.
+    pub fn status(&self) -> Option<&Status> {
         match self {
-            Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Self::Output(e) => writeln!(out, "{error} cannot write the output: {e}"),
-            Self::Usage(why) | Self::Broken(why) => writeln!(out, "{error} {}", clean(why)),
-            Self::Call(status) => {
-                let code = look.paint(Colour::Bold, code_name(status.code()));
-                writeln!(out, "{error} {code}: {}", clean(status.message()))?;
-                write_details(out, status)
-            }
+            Self::Call(status, _) => Some(status),
+            Self::NotServing(why) => why.status(),
+            Self::Left(left) => left.why.status(),
+            _ => None,
         }
+    }
+
+    /// Whether a call failed with this code.
+    pub fn is(&self, code: Code) -> bool {
+        self.status().is_some_and(|status| status.code() == code)
     }
 }
 
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
-        Self::Call(Box::new(status))
+        Self::Call(Box::new(status), None)
     }
 }
 
@@ -70,79 +99,13 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Reason, field violations, retry delay, then what else the error says of itself, such as the task's id.
-fn write_details(out: &mut impl io::Write, status: &Status) -> io::Result<()> {
-    let details = status.get_error_details();
-    if let Some(info) = details.error_info() {
-        write_pair(out, "reason", &info.reason)?;
-    }
-    for violation in details.bad_request().map_or(&[][..], |bad| &bad.field_violations) {
-        writeln!(out, "  {}: {}", one_line(&violation.field), one_line(&violation.description))?;
-    }
-    if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
-        write_pair(out, "retry in", &span(delay))?;
-    }
-    let mut metadata: Vec<_> = details.error_info().into_iter().flat_map(|info| &info.metadata).collect();
-    metadata.sort_unstable();
-    metadata.into_iter().try_for_each(|(key, value)| write_pair(out, &key.replace('_', " "), value))
-}
-
-fn write_pair(out: &mut impl io::Write, key: &str, value: &str) -> io::Result<()> {
-    writeln!(out, "  {:<14} {}", one_line(key), one_line(value))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashMap, time::Duration};
-
-    use tonic::Code;
-    use tonic_types::ErrorDetails;
-
     use super::*;
-
-    fn told(failure: &Failure) -> String {
-        let mut out = Vec::new();
-        failure.write(&mut out, Look::PLAIN).expect("memory can be written");
-        String::from_utf8(out).expect("UTF-8")
-    }
-
-    #[test]
-    fn an_error_is_told_with_all_its_details() {
-        let mut details = ErrorDetails::new();
-        let metadata = HashMap::from([("task_id".to_owned(), "t1".to_owned()), ("http_status".into(), "422".into())]);
-        details
-            .set_error_info("INVALID", "xpander.ai", metadata)
-            .add_bad_request_violation("user_details.email", "is required")
-            .add_bad_request_violation("prompt", "is too long")
-            .set_retry_info(Some(Duration::from_millis(1500)));
-        let status = Status::with_error_details(Code::InvalidArgument, "two fields are wrong", details);
-        assert_eq!(
-            told(&status.into()),
-            "error: INVALID_ARGUMENT: two fields are wrong\n  \
-             reason         INVALID\n  \
-             user_details.email: is required\n  \
-             prompt: is too long\n  \
-             retry in       1.5s\n  \
-             http status    422\n  \
-             task id        t1\n"
-        );
-    }
-
-    #[test]
-    fn an_error_without_details_is_one_line() {
-        assert_eq!(told(&Status::unavailable("gone").into()), "error: UNAVAILABLE: gone\n");
-    }
-
-    #[test]
-    fn an_error_cannot_steer_the_terminal() {
-        let told = told(&Status::internal("\u{1b}]0;owned\u{7}").into());
-        assert_eq!(told, "error: INTERNAL: \\u{1b}]0;owned\\u{7}\n");
-    }
 
     #[test]
     fn a_reader_that_has_seen_enough_is_no_failure() {
-        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert_eq!(told(&failure), "");
-        assert_eq!(format!("{:?}", failure.exit_code()), format!("{:?}", ExitCode::SUCCESS));
+        assert_eq!(Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).exit(), Exit::Completed);
+        assert_eq!(Failure::from(io::Error::from(io::ErrorKind::StorageFull)).exit(), Exit::CallFailed);
     }
 }

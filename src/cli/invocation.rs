@@ -15,6 +15,7 @@ use super::{
 
 /// What the agent is asked, and how.
 #[derive(Args)]
+#[command(next_help_heading = "What is asked")]
 pub struct Invocation {
     /// What the agent is asked; `-` reads it from standard input
     #[arg(required_unless_present = "request")]
@@ -31,8 +32,6 @@ pub struct Invocation {
     /// URL of a file for the agent; can be given more than once
     #[arg(long, value_name = "URL")]
     file: Vec<String>,
-    #[command(flatten)]
-    user: UserFlags,
     /// The form of the result
     #[arg(long, value_name = "FORMAT", value_parser = output_format())]
     output_format: Option<OutputFormat>,
@@ -60,10 +59,13 @@ pub struct Invocation {
     /// A whole `InvokeRequest` as proto JSON: a file, `-` or the JSON itself; other flags win over it
     #[arg(long, value_name = "FILE|-|JSON")]
     request: Option<String>,
+    #[command(flatten)]
+    user: UserFlags,
 }
 
 /// The person on whose behalf the agent acts.
 #[derive(Args)]
+#[command(next_help_heading = "For whom")]
 #[expect(clippy::struct_field_names, reason = "they are the names of the flags")]
 struct UserFlags {
     /// The user's address; required with any other --user flag

@@ -1,26 +1,35 @@
 //! `invoke`: creates a task and, when asked to, follows it or waits for it.
 
-use std::{
-    io::{self, Write as _},
-    time::Duration,
-};
-
-use crate::proto::{InvokeRequest, InvokeStreamRequest, invoke_stream_response::Item};
+use std::time::Duration;
 
 use super::{
-    args::{Connection, duration, proto_duration},
-    failure::{Failure, Outcome},
+    args::{duration, proto_duration},
+    client::{Agents, Connection, Proxy},
+    exit::Exit,
+    failure::Failure,
+    follow::{Following, Standing, or_interrupted, wait_for},
     invocation::Invocation,
-    proxy::Proxy,
-    render::{Look, Transcript, one_line},
-    tasks::{ended, outcome, print, print_json, wait_for},
+    output::Output,
+    render::one_line,
 };
+use crate::proto::{InvokeRequest, InvokeStreamRequest};
 
 /// What `invoke` takes.
 #[derive(clap::Args)]
 pub struct InvokeArgs {
     #[command(flatten)]
     invocation: Invocation,
+    #[command(flatten)]
+    then: Then,
+    /// Where to.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// What becomes of the task that was created.
+#[derive(clap::Args)]
+#[command(next_help_heading = "What then")]
+struct Then {
     /// Follow the task's events to its end
     #[arg(long, conflicts_with = "wait")]
     stream: bool,
@@ -30,54 +39,46 @@ pub struct InvokeArgs {
     /// Wait until the task is over or waits for a person
     #[arg(long)]
     wait: bool,
-    #[command(flatten)]
-    connection: Connection,
+    /// With --stream and --wait: fail when the proxy breaks off, and do not go on after the last event by itself
+    #[arg(long)]
+    no_resume: bool,
 }
 
 /// Invokes an agent.
-pub async fn invoke(args: InvokeArgs) -> Result<Outcome, Failure> {
-    let request = args.invocation.into_request()?;
-    let json = args.connection.json;
-    let proxy = Proxy::connect(&args.connection).await?;
-    if args.stream {
-        return follow(&proxy, request, args.heartbeat, json).await;
-    }
-    let answer = proxy.call(request, async |mut agents, request| agents.invoke(request).await).await?;
-    if !args.wait {
-        print(json, &answer, answer.task.as_deref())?;
-        return Ok(Outcome::Good);
-    }
-    let id = answer.task.map(|task| task.id).unwrap_or_default();
-    // Told aside, so that whoever gives up waiting can come back to the task.
-    let _ = writeln!(io::stderr(), "waiting for task {}", one_line(&id));
-    wait_for(&proxy, id, None, json).await
+pub async fn invoke(args: InvokeArgs, output: Output) -> Result<Exit, Failure> {
+    let InvokeArgs { invocation, then, connection } = args;
+    let request = invocation.into_request()?;
+    let standing = Standing::new(&connection);
+    or_interrupted(&standing, async {
+        let proxy = Proxy::connect(&connection).await?;
+        if then.stream {
+            return follow(&proxy, &standing, output, request, &then).await;
+        }
+        standing.creating(&request.agent_id, proxy.request_id());
+        let answer = proxy.call(request, async |mut agents: Agents, request| agents.invoke(request).await).await?;
+        if !then.wait {
+            output.task(&answer, answer.task.as_deref())?;
+            return Ok(Exit::Completed);
+        }
+        let id = answer.task.map(|task| task.id).unwrap_or_default();
+        standing.created(&id, "wait");
+        // Told aside, so that whoever gives up waiting can come back to the task.
+        output.note(&format!("waiting for task {}", one_line(&id)));
+        wait_for(&proxy, &standing, output, None, !then.no_resume).await
+    })
+    .await
 }
 
 /// Invokes an agent and prints its task's events as they come.
-pub async fn follow(
+async fn follow(
     proxy: &Proxy,
+    standing: &Standing<'_>,
+    output: Output,
     invocation: InvokeRequest,
-    heartbeat: Option<Duration>,
-    json: bool,
-) -> Result<Outcome, Failure> {
-    let question = InvokeStreamRequest { invocation: Some(invocation), heartbeat: heartbeat.and_then(proto_duration) };
-    let mut messages = proxy.stream(question, async |mut agents, request| agents.invoke_stream(request).await).await?;
-    let mut transcript = Transcript::new(io::stdout(), Look::of(&io::stdout()));
-    let mut end = None;
-    while let Some(message) = messages.next().await? {
-        if json {
-            print_json(&message)?;
-        }
-        match &message.item {
-            Some(Item::Task(task)) if !json => transcript.created(task)?,
-            Some(Item::Event(event)) => {
-                end = ended(event).map(outcome).or(end);
-                if !json {
-                    transcript.event(event)?;
-                }
-            }
-            _ => {}
-        }
-    }
-    end.ok_or_else(|| Failure::Broken("the proxy ended the stream before the task was over".to_owned()))
+    then: &Then,
+) -> Result<Exit, Failure> {
+    standing.creating(&invocation.agent_id, proxy.request_id());
+    let heartbeat = then.heartbeat.and_then(proto_duration);
+    let question = InvokeStreamRequest { invocation: Some(invocation), heartbeat };
+    Following::new(proxy, standing, output, heartbeat, !then.no_resume).create(question).await
 }

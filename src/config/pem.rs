@@ -1,7 +1,7 @@
 //! Certificates and keys in PEM files: what they hold, or which part cannot be used and why. The problems repeat no line
 //! of a file, which may be a key's. Not what they are used for.
 
-use std::{fs, path::Path};
+use std::{fs, io::ErrorKind, path::Path};
 
 use memchr::{memchr_iter, memmem};
 use rustls::{
@@ -26,7 +26,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem
     let pem = content(path)?;
     let sections = sections(&pem);
     if sections.is_empty() {
-        return Err("there is no certificate in PEM in it".to_owned());
+        return Err(format!("{}there is no certificate in PEM in it", instead(&pem, "CERTIFICATE")));
     }
     let read = |(at, section): (usize, &Section<'_>)| {
         let certificate = CertificateDer::from_pem_slice(section.text);
@@ -57,11 +57,11 @@ pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
     let pem = content(path)?;
     let key = PrivateKeyDer::from_pem_slice(&pem);
     // The one way says it in the section's name, the other in its first line.
-    let is_encrypted = [&b"BEGIN ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"];
-    if is_encrypted.iter().any(|mark| pem.windows(mark.len()).any(|window| window == *mark)) {
+    if ["BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED"].iter().any(|mark| has(&pem, mark)) {
         return Err(format!("the private key is encrypted; usable are {KEYS}"));
     }
-    let key = key.map_err(|_| format!("there is no readable private key in PEM in it; usable are {KEYS}"))?;
+    let instead = instead(&pem, "PRIVATE KEY");
+    let key = key.map_err(|_| format!("{instead}there is no readable private key in PEM in it; usable are {KEYS}"))?;
     any_supported_type(&key)
         .map_err(|_| format!("the private key is of a kind that is not usable, such as P-521; usable are {KEYS}"))?;
     Ok(key)
@@ -92,6 +92,28 @@ fn sections(pem: &[u8]) -> Vec<Section<'_>> {
     begins.iter().zip(ends).map(section).collect()
 }
 
+/// What a file holds in place of what was asked for, as far as that can be told: most are another file's name.
+fn instead(content: &[u8], wanted: &str) -> &'static str {
+    let others = [
+        ("-----BEGIN CERTIFICATE REQUEST-----", "it is a request for a certificate, which an authority has to sign: "),
+        ("PRIVATE KEY-----", "it is a private key; the certificate is in another file: "),
+        ("-----BEGIN CERTIFICATE-----", "it is a certificate; the private key is in another file: "),
+        ("PUBLIC KEY-----", "it is a public key: "),
+    ];
+    let other = others.iter().find(|(mark, _)| !mark.contains(&format!("{wanted}-")) && has(content, mark));
+    match (content, other) {
+        ([], _) => "the file is empty: ",
+        (_, Some((_, what))) => what,
+        // A sequence, as all of them are.
+        ([0x30, 0x80..=0xff, ..], None) => "it is in DER, which openssl makes PEM of (-inform der): ",
+        _ => "",
+    }
+}
+
+fn has(content: &[u8], mark: &str) -> bool {
+    memmem::find(content, mark.as_bytes()).is_some()
+}
+
 /// The library's own words would repeat the line.
 fn reason(error: &Error) -> &'static str {
     match error {
@@ -102,5 +124,8 @@ fn reason(error: &Error) -> &'static str {
 }
 
 fn content(path: &Path) -> Result<Vec<u8>, Problem> {
-    fs::read(path).map_err(|error| format!("the file cannot be read: {error}"))
+    fs::read(path).map_err(|error| match error.kind() {
+        ErrorKind::IsADirectory => "it is a folder; a file is needed".to_owned(),
+        _ => format!("the file cannot be read: {error}"),
+    })
 }

@@ -63,11 +63,20 @@ pub struct Telemetry {
     _lines: WorkerGuard,
 }
 
-/// Starts logging and, where an OTLP endpoint is set, tracing for the process; a second start changes nothing.
+/// Finds what would keep [`start`] and [`Metrics`] from exporting; starts and sends nothing.
+///
+/// # Errors
+/// When the `OTEL_*` variables cannot be followed.
+pub fn check(settings: &Settings) -> Result<(), ExportError> {
+    otlp::check(&settings.otlp)
+}
+
+/// Starts logging and, where an OTLP endpoint is set, tracing for the process; a second start changes nothing. Text is
+/// coloured where that is wanted.
 ///
 /// # Errors
 /// When `telemetry.log_filter` cannot be read or the `OTEL_*` variables cannot be followed.
-pub fn start(settings: &Settings) -> Result<Telemetry, StartError> {
+pub fn start(settings: &Settings, is_coloured: bool) -> Result<Telemetry, StartError> {
     let traces = settings.otlp.traces.as_ref().map(otlp::traces).transpose()?;
     let spans = traces.as_ref().map(|traces| {
         tracing_opentelemetry::layer()
@@ -81,7 +90,7 @@ pub fn start(settings: &Settings) -> Result<Telemetry, StartError> {
                 filter_fn(|metadata| metadata.target() == trace::TARGET).with_max_level_hint(LevelFilter::INFO),
             )
     });
-    let (logs, lines) = logs::layer(&settings.telemetry)?;
+    let (logs, lines) = logs::layer(&settings.telemetry, is_coloured)?;
     // A list, not an `Option`: a layer that may be there would have every span made, whether it is or not.
     let layers = [Some(logs.boxed()), spans.map(Layer::boxed)].into_iter().flatten().collect::<Vec<_>>();
     let _ = tracing_subscriber::registry().with(layers).try_init();

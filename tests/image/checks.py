@@ -48,7 +48,7 @@ class Checks:
     def the_build_stage_runs_the_script_that_built_this_binary(self):
         (command,) = only(self.image.build, "RUN")
         assert command == f'.ci/static {built(self.image)} "$PROFILE"', command
-        assert defaults(self.image.build) == {"PROFILE": "release"}
+        assert defaults(self.image.build) == {"PROFILE": "release", "REVISION": ""}
 
     def what_is_copied_is_all_that_reaches_the_builder(self):
         ignored = pathlib.Path(".dockerignore").read_text().splitlines()

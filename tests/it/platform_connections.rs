@@ -133,7 +133,7 @@ async fn no_proxy_is_honoured() {
         )
         .await;
         // Nobody else knows the name.
-        assert_eq!(serving.run(&["get", "task-1"]).await.code, Some(1), "{without}");
+        assert_eq!(serving.run(&["get", "task-1"]).await.code, Some(5), "{without}");
     }
     assert_eq!(forward.tunnels(), Vec::<String>::new());
 }

@@ -20,7 +20,7 @@ async fn promtool_has_nothing_to_say_about_the_metrics() {
     }
     serving.run(&["invoke", "hi", "--agent", "tools", "--stream"]).await.good();
     for failing in [&["get", "nothing"][..], &["events", "nothing"], &["invoke", "hi", "--agent", "http-503"]] {
-        assert_eq!(serving.run(failing).await.code, Some(1));
+        assert!(matches!(serving.run(failing).await.code, Some(5 | 6)), "{failing:?}");
     }
     let metrics = scrape(&serving).await;
     assert!(metrics.contains("rpc_server_call_duration"), "{metrics}");

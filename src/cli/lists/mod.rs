@@ -1,19 +1,13 @@
 //! The commands that find things again: `agents`, `tasks` and `activity`.
 
-use std::{
-    io::{self, Write as _},
-    mem,
-    num::NonZeroUsize,
-};
-
-use prost::Name;
+use std::num::NonZeroUsize;
 
 use super::{
-    args::Connection,
-    failure::{Failure, Outcome},
-    proxy::Proxy,
-    render::{Look, activity_lines, agent_table, one_line, task_table},
-    tasks::print_json,
+    client::{Agents, Connection, Proxy},
+    exit::Exit,
+    failure::Failure,
+    output::Output,
+    render::{activity_lines, agent_table, one_line, task_table},
 };
 use crate::proto::{
     GetTaskActivityRequest, ListAgentsRequest, ListTasksRequest, TaskStatus, get_task_activity_response::Item,
@@ -28,8 +22,9 @@ pub struct AgentsArgs {
     /// At most so many agents [default: all]
     #[arg(long, value_name = "COUNT")]
     limit: Option<NonZeroUsize>,
+    /// Where to.
     #[command(flatten)]
-    connection: Connection,
+    pub connection: Connection,
 }
 
 /// What `tasks` takes.
@@ -50,8 +45,9 @@ pub struct TasksArgs {
     /// At most so many tasks, the newest first [default: all]
     #[arg(long, value_name = "COUNT")]
     limit: Option<NonZeroUsize>,
+    /// Where to.
     #[command(flatten)]
-    connection: Connection,
+    pub connection: Connection,
 }
 
 /// What `activity` takes.
@@ -59,29 +55,31 @@ pub struct TasksArgs {
 pub struct ActivityArgs {
     /// The task
     task_id: String,
+    /// Where to.
     #[command(flatten)]
-    connection: Connection,
+    pub connection: Connection,
 }
 
 /// Prints the agents that may be invoked.
-pub async fn agents(args: AgentsArgs) -> Result<Outcome, Failure> {
+pub async fn agents(args: AgentsArgs, output: Output) -> Result<Exit, Failure> {
     let proxy = Proxy::connect(&args.connection).await?;
     let (mut request, mut left) = (ListAgentsRequest::default(), args.limit.map_or(usize::MAX, NonZeroUsize::get));
     loop {
         request.page_size = page_size(left);
         let question = request.clone();
-        let answer = proxy.call(question, async |mut agents, request| agents.list_agents(request).await).await?;
+        let answer =
+            proxy.call(question, async |mut agents: Agents, request| agents.list_agents(request).await).await?;
         left = left.saturating_sub(answer.agents.len());
         request.page_token.clone_from(&answer.next_page_token);
-        print(args.connection.json, &answer, |look| agent_table(&answer.agents, look))?;
+        output.message(&answer, |look| agent_table(&answer.agents, look))?;
         if left == 0 || request.page_token.is_empty() {
-            return Ok(Outcome::Good);
+            return Ok(Exit::Completed);
         }
     }
 }
 
 /// Prints tasks.
-pub async fn tasks(args: TasksArgs) -> Result<Outcome, Failure> {
+pub async fn tasks(args: TasksArgs, output: Output) -> Result<Exit, Failure> {
     let proxy = Proxy::connect(&args.connection).await?;
     let mut request = ListTasksRequest {
         agent_id: args.agent,
@@ -94,48 +92,36 @@ pub async fn tasks(args: TasksArgs) -> Result<Outcome, Failure> {
     loop {
         request.page_size = page_size(left);
         let question = request.clone();
-        let mut answer = proxy.call(question, async |mut agents, request| agents.list_tasks(request).await).await?;
+        let answer = proxy.call(question, async |mut agents: Agents, request| agents.list_tasks(request).await).await?;
         left = left.saturating_sub(answer.tasks.len());
         request.page_token.clone_from(&answer.next_page_token);
-        if args.connection.json {
-            print_json(&answer)?;
-        } else {
-            let tasks = mem::take(&mut answer.tasks);
-            print(false, &answer, |look| task_table(&tasks, look))?;
-        }
+        output.message(&answer, |look| task_table(&answer.tasks, look))?;
         if left == 0 || request.page_token.is_empty() {
-            return Ok(Outcome::Good);
+            return Ok(Exit::Completed);
         }
     }
 }
 
 /// Prints what happened in a task so far.
-pub async fn activity(args: ActivityArgs) -> Result<Outcome, Failure> {
+pub async fn activity(args: ActivityArgs, output: Output) -> Result<Exit, Failure> {
     let proxy = Proxy::connect(&args.connection).await?;
     let question = GetTaskActivityRequest { task_id: args.task_id };
-    let call = proxy.stream(question, async |mut agents, request| agents.get_task_activity(request).await);
+    let call = proxy.stream(proxy.deadline(), question, async |mut agents: Agents, request| {
+        agents.get_task_activity(request).await
+    });
     let mut messages = call.await?;
     while let Some(message) = messages.next().await? {
         match &message.item {
-            _ if args.connection.json => print_json(&message)?,
-            Some(Item::Entry(entry)) => print(false, &message, |look| activity_lines(entry, look))?,
+            _ if output.is_json => Output::json(&message)?,
+            Some(Item::Entry(entry)) => output.message(&message, |look| activity_lines(entry, look))?,
             _ => {}
         }
     }
-    Ok(Outcome::Good)
+    Ok(Exit::Completed)
 }
 
 fn page_size(left: usize) -> i32 {
     i32::try_from(left.min(PAGE)).unwrap_or_default()
-}
-
-fn print(json: bool, message: &impl Name, text: impl FnOnce(Look) -> String) -> Result<(), Failure> {
-    if json {
-        return print_json(message);
-    }
-    let mut out = io::stdout();
-    out.write_all(text(Look::of(&out)).as_bytes())?;
-    Ok(out.flush()?)
 }
 
 fn status(word: &str) -> Result<TaskStatus, String> {

@@ -10,7 +10,7 @@ mod transcript;
 
 pub use self::{
     listing::{activity_lines, agent_table, task_table},
-    task::{has_failed, task},
-    text::{Colour, Look, clean, is_steering, one_line, span},
+    task::{continued_by, has_failed, status, task, waits_for},
+    text::{Colour, ColourChoice, Look, Stream, clean, is_steering, one_line, shorten, span},
     transcript::Transcript,
 };

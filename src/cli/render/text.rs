@@ -1,6 +1,14 @@
 //! Text for a terminal: colour where it is wanted, no control characters from elsewhere, lines of bounded width.
 
-use std::{env, fmt::Write as _, io::IsTerminal, time::Duration};
+use std::{
+    env,
+    fmt::Write as _,
+    io::{self, IsTerminal as _},
+    time::Duration,
+};
+
+use clap::ValueEnum;
+use terminal_size::{Width as Columns, terminal_size_of};
 
 /// The width lines are shortened to where the terminal does not tell its own.
 const WIDTH: usize = 120;
@@ -9,7 +17,36 @@ const WIDTH: usize = 120;
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
     is_coloured: bool,
-    width: usize,
+    width: Width,
+}
+
+/// How wide lines may be.
+#[derive(Debug, Clone, Copy)]
+enum Width {
+    Fixed(usize),
+    /// As wide as the terminal is by now: people change it.
+    Terminal(Stream),
+}
+
+/// A stream that may be a terminal.
+#[derive(Debug, Clone, Copy)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// Whether there is colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColourChoice {
+    /// On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
+    #[default]
+    Auto,
+    /// Yes.
+    Always,
+    /// No.
+    Never,
 }
 
 /// The colours in use; a terminal's own palette decides what they are.
@@ -31,18 +68,39 @@ pub enum Colour {
 
 impl Look {
     /// Without colour and of the usual width.
-    pub const PLAIN: Self = Self { is_coloured: false, width: WIDTH };
+    pub const PLAIN: Self = Self { is_coloured: false, width: Width::Fixed(WIDTH) };
 
-    /// As fits the stream: colour only on a terminal, and not where `NO_COLOR` is set.
+    /// As fits the stream.
     #[must_use]
-    pub fn of(stream: &impl IsTerminal) -> Self {
-        if !stream.is_terminal() {
-            return Self::PLAIN;
-        }
-        let refuses = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-        Self { is_coloured: !refuses, width: columns.filter(|columns| *columns > 0).unwrap_or(WIDTH) }
+    pub fn of(stream: Stream, choice: ColourChoice) -> Self {
+        let width = if stream.is_terminal() { Width::Terminal(stream) } else { Width::Fixed(WIDTH) };
+        let refuses = || {
+            env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+                || env::var_os("TERM").is_some_and(|term| term == "dumb")
+        };
+        let is_coloured = match choice {
+            ColourChoice::Always => true,
+            ColourChoice::Never => false,
+            ColourChoice::Auto => stream.is_terminal() && !refuses(),
+        };
+        Self { is_coloured, width }
+    }
+
+    /// Whether there is colour.
+    #[must_use]
+    pub fn is_coloured(self) -> bool {
+        self.is_coloured
+    }
+
+    /// How many characters fit into a line.
+    #[must_use]
+    pub fn width(self) -> usize {
+        let stream = match self.width {
+            Width::Fixed(width) => return width,
+            Width::Terminal(stream) => stream,
+        };
+        let told = || env::var("COLUMNS").ok()?.parse().ok();
+        stream.columns().or_else(told).filter(|columns| *columns > 0).unwrap_or(WIDTH)
     }
 
     /// The text in a colour, if this look has any.
@@ -66,9 +124,28 @@ impl Look {
     #[must_use]
     pub fn line(self, colour: Colour, head: &str, tail: &str) -> String {
         let head = one_line(head);
-        let room = self.width.saturating_sub(head.chars().count() + 1);
+        let room = self.width().saturating_sub(head.chars().count() + 1);
         let painted = self.paint(colour, &head);
         if tail.is_empty() { painted } else { format!("{painted} {}", shorten(&one_line(tail), room)) }
+    }
+}
+
+impl Stream {
+    /// Whether it is a terminal.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        match self {
+            Self::Out => io::stdout().is_terminal(),
+            Self::Err => io::stderr().is_terminal(),
+        }
+    }
+
+    fn columns(self) -> Option<usize> {
+        let size = match self {
+            Self::Out => terminal_size_of(io::stdout()),
+            Self::Err => terminal_size_of(io::stderr()),
+        };
+        size.map(|(Columns(columns), _)| columns.into())
     }
 }
 
@@ -200,13 +277,13 @@ mod tests {
     fn what_is_too_long_is_cut_with_an_ellipsis() {
         assert_eq!(shorten("abcde", 5), "abcde");
         assert_eq!(shorten("ábcdef", 5), "ábcd…");
-        let look = Look { is_coloured: false, width: 10 };
+        let look = Look { is_coloured: false, width: Width::Fixed(10) };
         assert_eq!(look.line(Colour::Cyan, "→ tool", "0123456789"), "→ tool 01…");
     }
 
     #[test]
     fn colour_is_only_where_it_is_wanted() {
-        let look = Look { is_coloured: true, width: 80 };
+        let look = Look { is_coloured: true, width: Width::Fixed(80) };
         assert_eq!(look.paint(Colour::Red, "x"), "\u{1b}[31mx\u{1b}[0m");
         assert_eq!(Look::PLAIN.paint(Colour::Red, "x"), "x");
     }

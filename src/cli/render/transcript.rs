@@ -90,11 +90,21 @@ impl<W: io::Write> Transcript<W> {
         waits_for(task).map_or(status.clone(), |reason| format!("{status}, waits for {reason}"))
     }
 
-    /// Writes lines of their own, also after text that did not end its line.
-    fn line(&mut self, line: &str) -> io::Result<()> {
+    /// Ends the line it is in, so that others may write.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn end_line(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.is_mid_line) {
             self.out.write_all(b"\n")?;
+            self.out.flush()?;
         }
+        Ok(())
+    }
+
+    /// Writes lines of their own, also after text that did not end its line.
+    fn line(&mut self, line: &str) -> io::Result<()> {
+        self.end_line()?;
         writeln!(self.out, "{line}")
     }
 }

@@ -1,7 +1,12 @@
 //! Settings that are files of their own: read at the start, and again when they change. The problems never repeat what
 //! a file holds. Not when they are read again: `app` knows that.
 
-use std::{collections::BTreeMap, fs, io::Read as _, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{ErrorKind, Read as _},
+    path::Path,
+};
 
 use super::lists;
 use crate::config::{
@@ -56,17 +61,22 @@ pub fn tokens_from(path: &Path) -> Result<BTreeMap<String, Vec<TokenHash>>, Stri
 /// That a file can be read; its content is for somebody else.
 pub fn readable(path: &str) -> Result<&Path, Problem> {
     // Reading the first byte finds out about folders too, which open well.
-    fs::File::open(path)
-        .and_then(|mut file| file.read(&mut [0]))
-        .map(|_| Path::new(path))
-        .map_err(|error| format!("the file {path} cannot be read: {error}"))
+    fs::File::open(path).and_then(|mut file| file.read(&mut [0])).map(|_| Path::new(path)).map_err(|error| match error
+        .kind()
+    {
+        ErrorKind::IsADirectory => format!("{path} is a folder; a file is needed"),
+        _ => format!("the file {path} cannot be read: {error}"),
+    })
 }
 
 fn content(path: &Path, largest: u64) -> Result<String, Problem> {
     let mut text = String::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(largest + 1).read_to_string(&mut text))
-        .map_err(|error| format!("the file cannot be read: {error}"))?;
+    fs::File::open(path).and_then(|file| file.take(largest + 1).read_to_string(&mut text)).map_err(
+        |error| match error.kind() {
+            ErrorKind::IsADirectory => "it is a folder; a file is needed".to_owned(),
+            _ => format!("the file cannot be read: {error}"),
+        },
+    )?;
     if text.len() as u64 > largest {
         return Err(format!("the file has more than {largest} bytes"));
     }

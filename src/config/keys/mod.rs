@@ -247,7 +247,7 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
         "What becomes of calls with a `request_id` while the store is away: `refuse` answers UNAVAILABLE and creates nothing; \
          `alone` has each replica go on with its own memory, so that two of them may create the same twice."),
     ("telemetry.log_format", Kind::LogFormat(|s| &mut s.telemetry.log_format),
-        "JSON lines or text for people, on standard error."),
+        "JSON lines or text for people, on standard error. Where nothing says which and standard error is a terminal, it is text."),
     ("telemetry.log_filter", Kind::LogFilter(|s| &mut s.telemetry.log_filter),
         "Which lines are logged: a level, or a filter by module."),
     ("telemetry.agents", Kind::Agents(|s| &mut s.telemetry.agents),

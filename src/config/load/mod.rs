@@ -16,7 +16,7 @@ use super::{
     fault::Fault,
     keys::{self, kind::Kind},
     otel, proxies,
-    tree::Settings,
+    tree::{LogFormat, Settings},
 };
 
 /// The settings in force: defaults, then the file, then the environment, then the flags, the later ones stronger.
@@ -30,9 +30,33 @@ pub fn load<T: Into<OsString>>(
     environment: impl IntoIterator<Item = (T, T)>,
     flags: &Flags,
 ) -> Result<Settings, Vec<Fault>> {
+    let (layers, settings) = layers(file, environment, flags);
+    layers.finish(settings, flags.sandbox)
+}
+
+/// How log lines look, as far as that can be known where other settings are wrong.
+pub fn log_format<T: Into<OsString>>(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (T, T)>,
+    flags: &Flags,
+) -> LogFormat {
+    let (layers, mut settings) = layers(file, environment, flags);
+    if let Some(Strongest { given, kind, .. }) = layers.given.get("telemetry.log_format") {
+        // One that is wrong leaves the default.
+        let _ = kind.read(&given.value, &mut settings);
+    }
+    settings.telemetry.log_format
+}
+
+/// What all sources say, and the settings that are none of theirs.
+fn layers<T: Into<OsString>>(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (T, T)>,
+    flags: &Flags,
+) -> (Layers, Settings) {
     let (variables, faults) = environment::texts(environment);
     let mut layers = Layers { given: BTreeMap::new(), count: 0, is_whole: faults.is_empty(), faults };
-    layers.add(sources::staging(&variables));
+    layers.add([sources::staging(&variables), sources::terminal(flags)].concat());
     match file.map(sources::file) {
         None => {}
         Some(Ok(given)) => layers.add(given),
@@ -51,7 +75,7 @@ pub fn load<T: Into<OsString>>(
     layers.add(sources::flags(flags));
     let mut settings = Settings { otlp, ..Settings::default() };
     settings.platform.proxies = proxies;
-    layers.finish(settings, flags.sandbox)
+    (layers, settings)
 }
 
 /// The strongest value of each setting so far, and the faults.

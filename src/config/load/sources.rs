@@ -1,7 +1,7 @@
 //! Where values come from: the file, the environment and the flags, as names and values. Not what they mean: `keys`
 //! knows that.
 
-use std::{collections::HashMap, fs, net::SocketAddr, path::Path};
+use std::{collections::HashMap, fs, io::ErrorKind, net::SocketAddr, path::Path};
 
 use ::config::{Environment, File, FileFormat, Map, Source, Value};
 
@@ -38,9 +38,12 @@ pub struct Flags {
     pub log_format: Option<LogFormat>,
     /// `--sandbox`: against the embedded platform, so that no key and no organization are needed.
     pub sandbox: bool,
+    /// Not a flag: whether standard error, where the log goes, is a terminal.
+    pub is_terminal: bool,
 }
 
 /// A value that was given for a name, known or not. Has no Debug, since the value may be a secret.
+#[derive(Clone)]
 pub struct Given {
     pub name: String,
     pub value: Raw,
@@ -66,8 +69,10 @@ pub fn file(path: &Path) -> Result<Vec<Given>, Fault> {
         problem,
         allowed: allowed.to_owned(),
     };
-    let text = fs::read_to_string(path)
-        .map_err(|error| fault(format!("the file cannot be read: {error}"), "a readable TOML file"))?;
+    let text = fs::read_to_string(path).map_err(|error| match error.kind() {
+        ErrorKind::IsADirectory => fault("it is a folder; a file is needed".to_owned(), "a readable TOML file"),
+        _ => fault(format!("the file cannot be read: {error}"), "a readable TOML file"),
+    })?;
     let found = File::from_str(&text, FileFormat::Toml).collect().map_err(|error| {
         let at = position(&error.to_string()).map(|at| format!(" at {at}")).unwrap_or_default();
         let allowed = "lines `[section]` and `key = value`, each key once, texts in quotes";
@@ -90,6 +95,12 @@ pub fn staging(variables: &HashMap<String, String>) -> Vec<Given> {
     let staging = variables.get("IS_STG").filter(|value| *value == "true");
     let given = |_| Given::new("platform.base_url", STAGING, "the environment variable IS_STG");
     staging.map(given).into_iter().collect()
+}
+
+/// What follows from a log that somebody reads as it comes: weaker than all that is said.
+pub fn terminal(flags: &Flags) -> Vec<Given> {
+    let given = || Given::new("telemetry.log_format", name(&LogFormat::Text).as_str(), "standard error, a terminal");
+    flags.is_terminal.then(given).into_iter().collect()
 }
 
 /// What the variables `XPANDER_PROXY_…` say.

@@ -71,9 +71,11 @@ pub fn refuse(record: &Record, error: &Error) -> Status {
         .status(&record.request_id())
 }
 
-/// The same for a call that fails before it has begun: one that creates has created nothing.
+/// The same for a call that ends from outside, before it has begun or under way: one that creates says whether it may have
+/// created. A caller that was told of its task has nothing to ask.
 pub fn refuse_at_the_door(record: &Record, error: Error) -> Status {
-    refuse(record, &if record.method().creates { error.of_create(record) } else { error })
+    let is_told = record.task_id().is_some() && !record.may_have_created();
+    refuse(record, &if record.method().creates && !is_told { error.of_create(record) } else { error })
 }
 
 /// A wait in whole milliseconds, none shorter than it is. Libraries read no more than 31 bits.

@@ -16,7 +16,7 @@ use super::{
     lengths::Lengths,
     numbers::{FIELDS, LIST, NULL},
     outward::{Pass, Place},
-    reader::Reader,
+    reader::{self, Reader},
     secrets::Secrets,
 };
 use crate::memory;
@@ -114,7 +114,7 @@ impl<S: Shape> Free<S> {
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         let Form::Text(text) = &self.form else { return false };
-        let attribute = memory::aside(text.json.len(), || super::attributes(&text.json, [name]));
+        let attribute = memory::aside(text.json.len(), || reader::attributes(&text.json, [name]));
         attribute.is_some_and(|[value]| value.is_some())
     }
 

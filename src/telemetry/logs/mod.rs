@@ -42,7 +42,10 @@ pub(super) fn lines_left_out() -> u64 {
 ///
 /// # Errors
 /// When `telemetry.log_filter` cannot be read.
-pub(super) fn layer<S>(settings: &Telemetry) -> Result<(impl Layer<S> + use<S>, WorkerGuard), ParseError>
+pub(super) fn layer<S>(
+    settings: &Telemetry,
+    is_coloured: bool,
+) -> Result<(impl Layer<S> + use<S>, WorkerGuard), ParseError>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -55,7 +58,7 @@ where
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match settings.log_format {
         LogFormat::Json => lines.event_format(Json).boxed(),
-        LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).boxed(),
+        LogFormat::Text => lines.with_ansi(is_coloured).boxed(),
     };
     let exporters = Exporters::default();
     let exporters = dynamic_filter_fn(move |metadata, _| exporters.let_through(metadata));

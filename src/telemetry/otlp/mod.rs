@@ -28,7 +28,7 @@ use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
 pub use self::error::ExportError;
-use crate::config::{Export, OtlpProtocol};
+use crate::config::{Export, Otlp, OtlpProtocol};
 
 /// How long the last export may take.
 const LAST_EXPORT: Duration = Duration::from_secs(3);
@@ -38,7 +38,30 @@ const LAST_EXPORT: Duration = Duration::from_secs(3);
 /// # Errors
 /// When the `OTEL_*` variables cannot be followed.
 pub(super) fn traces(export: &Export) -> Result<SdkTracerProvider, ExportError> {
-    let exporter = match export.protocol {
+    let exporter = span_exporter(export)?;
+    Ok(SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build())
+}
+
+/// Where metrics go: to a collector, from time to time.
+///
+/// # Errors
+/// When the `OTEL_*` variables cannot be followed.
+pub(super) fn metrics(export: &Export) -> Result<PeriodicReader<MetricExporter>, ExportError> {
+    Ok(PeriodicReader::builder(metric_exporter(export)?).build())
+}
+
+/// Finds what would keep both from being exported, and exports nothing.
+///
+/// # Errors
+/// When the `OTEL_*` variables cannot be followed.
+pub(super) fn check(otlp: &Otlp) -> Result<(), ExportError> {
+    otlp.traces.as_ref().map(span_exporter).transpose()?;
+    otlp.metrics.as_ref().map(metric_exporter).transpose()?;
+    Ok(())
+}
+
+fn span_exporter(export: &Export) -> Result<SpanExporter, ExportError> {
+    Ok(match export.protocol {
         OtlpProtocol::Grpc => {
             let Place { endpoint, metadata } = Place::of(export);
             let build =
@@ -51,16 +74,11 @@ pub(super) fn traces(export: &Export) -> Result<SdkTracerProvider, ExportError> 
             let http = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
             http.with_shared_http_client(Arc::new(http::client(export)?)).build().map_err(refused(export))?
         }
-    };
-    Ok(SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build())
+    })
 }
 
-/// Where metrics go: to a collector, from time to time.
-///
-/// # Errors
-/// When the `OTEL_*` variables cannot be followed.
-pub(super) fn metrics(export: &Export) -> Result<PeriodicReader<MetricExporter>, ExportError> {
-    let exporter = match export.protocol {
+fn metric_exporter(export: &Export) -> Result<MetricExporter, ExportError> {
+    Ok(match export.protocol {
         OtlpProtocol::Grpc => {
             let Place { endpoint, metadata } = Place::of(export);
             let build =
@@ -72,8 +90,7 @@ pub(super) fn metrics(export: &Export) -> Result<PeriodicReader<MetricExporter>,
             let http = MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
             http.with_shared_http_client(Arc::new(http::client(export)?)).build().map_err(refused(export))?
         }
-    };
-    Ok(PeriodicReader::builder(exporter).build())
+    })
 }
 
 /// Where gRPC goes, and what is shown there.

@@ -72,7 +72,7 @@ async fn tls_without_authorities_is_told_at_the_start_and_cleartext_needs_none()
     ];
     let here = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
     let refused = run(&here, &bare).await;
-    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.err.contains("platform.ca_file"), "{refused:?}");
     let serving = Serving::before("http://platform.invalid:9016", &bare).await;
     serving.run(&["health"]).await.good();

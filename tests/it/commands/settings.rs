@@ -124,4 +124,7 @@ async fn a_port_that_is_taken_is_named_and_exits_1() {
     let run = run(&["serve", "--sandbox", "--listen", &address, "--admin-listen", "127.0.0.1:0"], &[]).await;
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.err.contains("server.listen") && run.err.contains(&address), "{run:?}");
+    assert!(run.err.contains("something listens there already"), "{run:?}");
+    let sandbox = crate::support::binary::run(&["sandbox", "--listen", &address], &[]).await;
+    assert!(sandbox.code == Some(1) && sandbox.err.contains("something listens there already"), "{sandbox:?}");
 }

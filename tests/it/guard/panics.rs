@@ -58,7 +58,7 @@ async fn server() {
     let mut settings = settings(&env::var("BEFORE").expect("a platform"));
     (settings.server.max_calls, settings.server.max_streams) = (1, 1);
     (settings.platform.max_answer_bytes, settings.events.max_event_bytes) = (usize::MAX, usize::MAX);
-    let telemetry = telemetry::start(&settings).expect("a log");
+    let telemetry = telemetry::start(&settings, false).expect("a log");
     let signals = Signals::catch().expect("signals");
     Bound::bind(&settings).await.expect("binds").run(signals.first()).await;
     telemetry.finish().await;

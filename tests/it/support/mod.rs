@@ -29,4 +29,5 @@ pub mod secure;
 pub mod secure_caller;
 pub mod status;
 pub mod store;
+pub mod terminal;
 pub mod time;

@@ -1,33 +1,30 @@
 //! The way to a running proxy: connection, deadline, calls. What is called is the commands' business.
 
-use std::{error::Error as _, io, sync::Arc, time::Duration};
+use std::{error::Error as _, time::Duration};
 
-use futures_util::TryFutureExt as _;
 use http::Uri;
-use hyper_util::rt::TokioIo;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout_at},
-};
-use tokio_rustls::TlsConnector;
+use tokio::time::{Instant, timeout_at};
 use tonic::{
-    Code, Request, Response, Status, Streaming,
+    Code, ConnectError, Request, Response, Status, Streaming,
+    metadata::MetadataValue,
     transport::{Channel, Endpoint},
 };
-
-use crate::proto::agent_service_client::AgentServiceClient;
+use uuid::Uuid;
 
 use super::{
-    args::Connection,
-    failure::Failure,
-    security::{Security, Tls},
+    super::failure::Failure,
+    connection::Connection,
+    security::Security,
+    socket::{self, Finding, Found},
 };
+use crate::proto::agent_service_client::AgentServiceClient;
 
 /// The largest message the proxy sends by default; the library's own limit is 4 MiB.
 const MAX_MESSAGE: usize = 64 << 20;
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const USER_AGENT: &str = concat!("xpander-grpc-proxy-cli/", env!("CARGO_PKG_VERSION"));
+const REQUEST_ID: &str = "x-request-id";
 /// How much of a stream may be unread, in bytes.
 const STREAM_WINDOW: u32 = 1 << 20;
 /// The largest there is: enough for that much in frames of one byte, each of which counts as 256.
@@ -44,6 +41,9 @@ pub struct Proxy {
     server: Uri,
     security: Security,
     is_secure: bool,
+    finding: Finding,
+    /// What names the command's calls in the logs of all who see them: ours, so that it is known also where no answer comes.
+    request_id: String,
     timeout: Option<Duration>,
 }
 
@@ -51,10 +51,12 @@ pub struct Proxy {
 pub struct Messages<M> {
     stream: Streaming<M>,
     deadline: Deadline,
+    request_id: String,
 }
 
 /// When a call must be over, if ever.
-struct Deadline(Option<Instant>);
+#[derive(Clone, Copy)]
+pub struct Deadline(Option<Instant>);
 
 impl Proxy {
     /// Connects, so that a proxy that is not there is told apart from one that fails.
@@ -75,13 +77,22 @@ impl Proxy {
         let tls = security.tls(&server_uri)?;
         let is_secure = tls.is_some();
         let limit = connection.timeout.map_or(CONNECT_TIMEOUT, |timeout| timeout.min(CONNECT_TIMEOUT));
-        let channel = match tls {
-            None => prepared(endpoint, limit).connect().await,
-            Some(tls) => secure(&endpoint, limit, tls).await,
-        };
+        let finding = Finding::default();
+        let channel = socket::connect(endpoint, tls, |endpoint| prepared(endpoint, limit), &finding).await;
         let channel = channel
             .map_err(|error| Status::unavailable(format!("cannot connect to {server}: {}", root_cause(&error))))?;
-        Ok(Self { channel, server: server_uri, security, is_secure, timeout: connection.timeout })
+        let request_id = Uuid::now_v7().to_string();
+        Ok(Self { channel, server: server_uri, security, is_secure, finding, request_id, timeout: connection.timeout })
+    }
+
+    /// When a call that begins now must be over.
+    pub fn deadline(&self) -> Deadline {
+        Deadline(self.timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+    }
+
+    /// The `x-request-id` of the command's calls.
+    pub fn request_id(&self) -> &str {
+        &self.request_id
     }
 
     /// The connection, for services other than the agents'.
@@ -95,21 +106,32 @@ impl Proxy {
         question: Q,
         rpc: impl AsyncFnOnce(Agents, Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, Failure> {
-        let (request, deadline) = self.request(question)?;
-        let answer = deadline.bound(rpc(self.agents(), request)).await;
-        Ok(answer.map_err(|status| self.explained(status))?.into_inner())
+        self.call_until(self.deadline(), question, rpc).await
+    }
+
+    /// The same, where the call is one of several that have a deadline together.
+    pub async fn call_until<Q, A>(
+        &self,
+        deadline: Deadline,
+        question: Q,
+        rpc: impl AsyncFnOnce(Agents, Request<Q>) -> Result<Response<A>, Status>,
+    ) -> Result<A, Failure> {
+        let request = self.request(deadline, question)?;
+        let answer = deadline.bound(Box::pin(rpc(self.agents(), request))).await;
+        Ok(answer.map_err(|status| self.failed(status))?.into_inner())
     }
 
     /// Asks and awaits the beginning of the answers.
     pub async fn stream<Q, M>(
         &self,
+        deadline: Deadline,
         question: Q,
         rpc: impl AsyncFnOnce(Agents, Request<Q>) -> Result<Response<Streaming<M>>, Status>,
     ) -> Result<Messages<M>, Failure> {
-        let (request, deadline) = self.request(question)?;
-        let stream = deadline.bound(rpc(self.agents(), request)).await;
-        let stream = stream.map_err(|status| self.explained(status))?.into_inner();
-        Ok(Messages { stream, deadline })
+        let request = self.request(deadline, question)?;
+        let stream = deadline.bound(Box::pin(rpc(self.agents(), request))).await;
+        let stream = stream.map_err(|status| self.failed(status))?.into_inner();
+        Ok(Messages { stream, deadline, request_id: self.request_id.clone() })
     }
 
     /// As [`Proxy::call`], for services other than the agents'.
@@ -121,42 +143,75 @@ impl Proxy {
         self.call(question, async |_, request| rpc(request).await).await
     }
 
-    /// Says why a TLS connection ends before the answer. A proxy that wants another certificate, or one at all, hangs up
-    /// only when the handshake is over for its client, and tonic's word for it is "canceled".
-    fn explained(&self, status: Status) -> Status {
-        let is_our_own = status.source().is_some();
-        match status.code() {
+    /// Says why a connection ends before the answer, where that can be known.
+    fn failed(&self, status: Status) -> Failure {
+        let (is_our_own, was_sent) = (status.source().is_some(), !was_not_sent(&status));
+        if let (Some(Some(Found { what, is_certain })), true) = (self.finding.get(), is_our_own) {
+            // To try again would be in vain where it is certain.
+            let code = if *is_certain { Code::FailedPrecondition } else { Code::Unavailable };
+            return call(Status::new(code, *what), (was_sent && !is_certain).then_some(&self.request_id));
+        }
+        let status = match status.code() {
+            // A proxy that wants another certificate, or one at all, hangs up only when the handshake is over for its
+            // client, and tonic's word for it is "canceled".
             Code::Cancelled | Code::Unknown | Code::Unavailable if self.is_secure && is_our_own => Status::unavailable(
                 "the proxy hung up before it answered; it may want a certificate that it trusts (--cert-file, --key-file)",
             ),
             _ => status,
-        }
+        };
+        call(status, was_sent.then_some(&self.request_id))
     }
 
     fn agents(&self) -> Agents {
         Agents::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
     }
 
-    fn request<Q>(&self, question: Q) -> Result<(Request<Q>, Deadline), Failure> {
+    fn request<Q>(&self, deadline: Deadline, question: Q) -> Result<Request<Q>, Failure> {
         let mut request = Request::new(question);
-        if let Some(timeout) = self.timeout {
-            request.set_timeout(timeout);
+        if let Some(left) = deadline.left() {
+            request.set_timeout(left);
         }
         if let Some(value) = self.security.authorization(&self.server)? {
             request.metadata_mut().insert("authorization", value);
         }
-        Ok((request, Deadline(self.timeout.and_then(|timeout| Instant::now().checked_add(timeout)))))
+        if let Ok(value) = MetadataValue::try_from(&*self.request_id) {
+            request.metadata_mut().insert(REQUEST_ID, value);
+        }
+        Ok(request)
     }
+}
+
+/// Whether a call of ours never left, so that the proxy has done nothing of it.
+fn was_not_sent(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<ConnectError>() || error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The failure of a call that was sent under this id; a gateway may have given it another one.
+fn call(status: Status, request_id: Option<&String>) -> Failure {
+    let told = status.metadata().get(REQUEST_ID).and_then(|id| id.to_str().ok()).map(ToOwned::to_owned);
+    Failure::Call(Box::new(status), told.or(request_id.cloned()))
 }
 
 impl<M> Messages<M> {
     /// The next message, or none at the end.
     pub async fn next(&mut self) -> Result<Option<M>, Failure> {
-        self.deadline.bound(self.stream.message()).map_err(Failure::from).await
+        self.deadline.bound(self.stream.message()).await.map_err(|status| call(status, Some(&self.request_id)))
     }
 }
 
 impl Deadline {
+    /// The time that is left, where there is an end to it.
+    pub fn left(&self) -> Option<Duration> {
+        self.0.map(|end| end.saturating_duration_since(Instant::now()))
+    }
+
     /// Ends a wait that the deadline has passed, also where the proxy has stopped answering. tonic's own timer, which
     /// covers only the head of an answer, says CANCELLED then; callers of gRPC expect `DEADLINE_EXCEEDED`.
     async fn bound<T>(&self, answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
@@ -177,24 +232,6 @@ fn prepared(endpoint: Endpoint, limit: Duration) -> Endpoint {
     let endpoint = endpoint.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
     // It is a header's value.
     endpoint.clone().user_agent(USER_AGENT).unwrap_or(endpoint)
-}
-
-/// Connects over TLS by our own hand: the library's refuses a certificate that is its own authority.
-async fn secure(endpoint: &Endpoint, limit: Duration, tls: Tls) -> Result<Channel, tonic::transport::Error> {
-    let uri = endpoint.uri().clone();
-    let place = (uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned(), uri.port_u16().unwrap_or(443));
-    let (connector, name) = (TlsConnector::from(Arc::new(tls.config)), tls.name);
-    let connect = tower::service_fn(move |_: Uri| {
-        let (connector, name, place) = (connector.clone(), name.clone(), place.clone());
-        async move {
-            let socket = TcpStream::connect(place).await?;
-            socket.set_nodelay(true)?;
-            Ok::<_, io::Error>(TokioIo::new(connector.connect(name, socket).await?))
-        }
-    });
-    // With TLS in its address the library would insist on its own.
-    let outside = Endpoint::from_static("http://proxy").origin(uri);
-    prepared(outside, limit).connect_with_connector(connect).await
 }
 
 fn with_scheme(server: &str) -> String {
@@ -228,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn a_proxy_that_is_not_there_is_unavailable_and_named() {
         let failure = Proxy::connect(&connection("127.0.0.1:1")).await.err();
-        let Some(Failure::Call(status)) = failure else { panic!("a call that failed is expected") };
+        let Some(Failure::Call(status, None)) = failure else { panic!("a call that failed is expected") };
         assert_eq!(status.code(), Code::Unavailable);
         assert!(status.message().starts_with("cannot connect to http://127.0.0.1:1: Connection refused"));
     }

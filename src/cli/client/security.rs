@@ -3,6 +3,7 @@
 
 use std::{
     env::{self, VarError},
+    ffi::OsStr,
     net::IpAddr,
     path::{Path, PathBuf},
 };
@@ -11,7 +12,7 @@ use http::Uri;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tonic::metadata::{Ascii, MetadataValue};
 
-use super::failure::Failure;
+use super::super::failure::Failure;
 use crate::{
     config::{Secret, pem, secret_from},
     platform::{Trust, TrustError},
@@ -22,6 +23,7 @@ const TOKEN: &str = "XPANDER_GRPC_TOKEN";
 
 /// TLS and credentials.
 #[derive(clap::Args, Clone, Default)]
+#[command(next_help_heading = "TLS and credentials")]
 pub struct Security {
     /// For https: a PEM file with the authorities to trust instead of the system's
     #[arg(long, value_name = "FILE", env = "XPANDER_GRPC_CA_FILE", hide_env_values = true)]
@@ -104,6 +106,17 @@ impl Security {
         // Kept out of compression tables, and of every Debug.
         value.set_sensitive(true);
         Ok(Some(value))
+    }
+
+    /// The flags, each with the variable that may stand for it and what it was given.
+    pub fn flags(&self) -> [(&'static str, &'static str, Option<&OsStr>); 5] {
+        [
+            ("--ca-file", "XPANDER_GRPC_CA_FILE", self.ca_file.as_deref().map(Path::as_os_str)),
+            ("--cert-file", "XPANDER_GRPC_CERT_FILE", self.cert_file.as_deref().map(Path::as_os_str)),
+            ("--key-file", "XPANDER_GRPC_KEY_FILE", self.key_file.as_deref().map(Path::as_os_str)),
+            ("--server-name", "", self.server_name.as_deref().map(OsStr::new)),
+            ("--token-file", "XPANDER_GRPC_TOKEN_FILE", self.token_file.as_deref().map(Path::as_os_str)),
+        ]
     }
 
     /// A flag that means nothing without TLS.
