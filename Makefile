@@ -1,6 +1,6 @@
 # The front door: `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox serve-sandbox test lint fmt deny docs promise clients envoy cluster instructions ci clean
+.PHONY: help demo sandbox serve-sandbox test lint fmt deny docs promise clients envoy cluster instructions ci release clean
 
 tools := target/tools/bin
 export PATH := $(CURDIR)/$(tools):$(PATH)
@@ -57,6 +57,9 @@ instructions: tools ## instructions of the pure parts, by callgrind: fails at 10
 
 ci: ## all that a change must pass
 	.ci/run
+
+release: ## what a release is, in target/dist: binary, image, chart, SBOM, checksums; after `.ci/tools release`
+	.ci/release
 
 clean: ## remove target/, the installed tools with it
 	cargo clean

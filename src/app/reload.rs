@@ -10,7 +10,7 @@ use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use notify::{RecursiveMode, Watcher as _};
@@ -21,6 +21,8 @@ use crate::shutdown::HangUps;
 
 /// How long a file may still be written to after its first change.
 const SETTLE: Duration = Duration::from_millis(50);
+/// How long files that belong together may take to be replaced one after the other, before that is a fault.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often files are looked at without being told, for file systems that tell nothing.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -31,6 +33,8 @@ pub struct Source {
     reload: Box<dyn Fn() -> Result<(), String> + Send>,
     /// Of the files' content when it was last read.
     fingerprint: u64,
+    /// Since when it cannot be used, until that is told as a fault.
+    unusable: Option<Instant>,
 }
 
 impl Source {
@@ -47,19 +51,32 @@ impl Source {
         // Before the reading: what changes in between is read again.
         let fingerprint = fingerprint(&paths);
         reload().map_err(|error| format!("{what}: {error}"))?;
-        Ok(Self { what, paths, reload: Box::new(reload), fingerprint })
+        Ok(Self { what, paths, reload: Box::new(reload), fingerprint, unusable: None })
     }
 
-    /// Reads it again if its files have changed.
+    /// Reads it again if its files have changed. Of several, those that cannot be used may be half of what is being replaced,
+    /// such as a certificate whose key is yet to come.
     fn look(&mut self) {
         let fingerprint = fingerprint(&self.paths);
-        if fingerprint == self.fingerprint {
+        let is_overdue = self.unusable.is_some_and(|since| since.elapsed() >= PATIENCE);
+        if fingerprint == self.fingerprint && !is_overdue {
             return;
         }
         self.fingerprint = fingerprint;
+        let what = self.what;
         match (self.reload)() {
-            Ok(()) => info!(what = self.what, "a file has changed and is in force"),
-            Err(error) => error!(what = self.what, error, "a file has changed and cannot be used; the old one stays"),
+            Ok(()) => {
+                self.unusable = None;
+                info!(what, "a file has changed and is in force");
+            }
+            Err(error) if is_overdue || self.paths.len() == 1 => {
+                self.unusable = None;
+                error!(what, error, "a file has changed and cannot be used; the old one stays");
+            }
+            Err(error) => {
+                self.unusable.get_or_insert_with(Instant::now);
+                warn!(what, error, "a file has changed and cannot be used yet; the old one stays for now");
+            }
         }
     }
 }
@@ -78,7 +95,7 @@ pub async fn watch(mut sources: Vec<Source>, mut hang_ups: Option<HangUps>) {
         sources.iter_mut().for_each(Source::look);
         select! {
             () = changed.notified() => sleep(SETTLE).await,
-            () = sleep(LOOK) => {}
+            () = sleep(if sources.iter().any(|source| source.unusable.is_some()) { PATIENCE } else { LOOK }) => {}
             () = hung_up() => info!(files = sources.len(), "SIGHUP: looking at the files"),
         }
     }

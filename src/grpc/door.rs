@@ -112,7 +112,8 @@ impl Door {
         // Every request has passed the layers.
         let guard: Option<Arc<Guard>> = extensions.remove();
         let guard = guard.ok_or_else(|| Status::internal("internal error"))?;
-        let credentials = self.credentials(metadata).map_err(|error| refuse_at_the_door(&guard.record, error))?;
+        let credentials =
+            self.credentials(&guard.record, metadata).map_err(|error| refuse_at_the_door(&guard.record, error))?;
         let context = Context {
             credentials,
             request_id: guard.record.request_id(),
@@ -132,10 +133,11 @@ impl Door {
     }
 
     /// The caller's own key where that is switched on and it brings one, else the proxy's.
-    fn credentials(&self, metadata: &MetadataMap) -> Result<Arc<Credentials>, Error> {
+    fn credentials(&self, record: &Record, metadata: &MetadataMap) -> Result<Arc<Credentials>, Error> {
         if self.pass_through {
             let (key, organization) = metadata::platform_key(metadata)?;
             if let Some(key) = key {
+                record.set_brings_key();
                 let organization = organization.or(self.keys.organization());
                 let organization = organization.ok_or_else(|| Error::invalid("x-organization-id", "is required"))?;
                 return self.keys.of_caller(key, organization).map_err(|_| Error::new(Kind::Internal));

@@ -24,7 +24,7 @@ use super::{
         status::{self, refuse_at_the_door},
     },
     sent::Sent,
-    service::{SERVICE, Service},
+    service::Service,
 };
 use crate::{
     calls::{Error, Kind},
@@ -122,7 +122,7 @@ pub async fn answer(edge: Arc<Edge>, arrival: Arrival) -> Result<Response<Sent>,
             refused
         }
     };
-    if record.method().is_of_the_api() {
+    if !record.method().is_beside_the_api() {
         response.headers_mut().insert(X_REQUEST_ID, record.request_id());
         if record.is_alone() {
             response.headers_mut().insert(X_DEDUPLICATION, PROCESS);
@@ -177,8 +177,6 @@ async fn serve(
 ) -> Result<Response<Body>, Infallible> {
     let record = &guard.record;
     let is_of_the_api = record.method().is_of_the_api();
-    // A method that our service does not have is refused in our terms, too.
-    let is_ours = is_of_the_api || is_of_our_service(request.uri().path());
     request.extensions_mut().insert(Arc::clone(guard));
     // Reflection is a stream both ways, whose caller may think as long as it likes.
     let limit = Some(edge.settings.receive_timeout).filter(|_| record.method().kind != MethodKind::Reflection);
@@ -206,7 +204,9 @@ async fn serve(
     if let Some(list) = too_long(&response) {
         return Ok(refuse_at_the_door(record, Error::invalid(&list.field, list.to_string())).into_http());
     }
-    let refused = if is_ours { status::of_tonic(record, response.headers()) } else { None };
+    // What is not served here is refused in our terms, too.
+    let is_beside = record.method().is_beside_the_api();
+    let refused = if is_beside { None } else { status::of_tonic(record, response.headers()) };
     Ok(refused.map_or(response, Status::into_http))
 }
 
@@ -218,10 +218,6 @@ fn whole(edge: &Edge, record: &Arc<Record>, request: &Request<Incoming>) -> Opti
     let rights = is_asked.then(|| (Arc::clone(&edge.auth), Arc::clone(record)));
     let is_needed = encoding.is_some() || rights.is_some();
     is_needed.then(|| Whole::new(encoding, edge.settings.max_request_bytes, rights))
-}
-
-fn is_of_our_service(path: &str) -> bool {
-    path.strip_prefix('/').and_then(|path| path.strip_prefix(SERVICE)).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The list for which the request was not even decoded.

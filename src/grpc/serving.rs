@@ -25,9 +25,10 @@ use super::{
 };
 use crate::config;
 
-/// The largest head that is read to its end, in bytes, whatever `server.max_metadata_bytes` says: as large as Envoy lets
-/// through by itself. HTTP/2 has to know all of it before the one request can be refused.
-const LARGEST_HEAD: u32 = 64 << 10;
+/// The largest head that is read to its end, in bytes, whatever `server.max_metadata_bytes` says: twice as large as Envoy
+/// lets through by itself. HTTP/2 has to know all of it before the one request can be refused; beyond it the library answers
+/// HTTP 431, which callers cannot tell from other failures.
+const LARGEST_HEAD: u32 = 128 << 10;
 /// The window of all bodies of a connection, in bytes. Half of it is what h2 bears of small frames that were not taken yet,
 /// each counted as 256 bytes: eighty turns of the connection's task, in which those who take them have theirs.
 const WINDOW: u32 = 64 << 20;
@@ -149,7 +150,7 @@ fn http2(settings: &config::Server, attendance: Attendance) -> http2::Builder<At
     http2
         .timer(TokioTimer::new())
         .max_concurrent_streams(settings.max_streams_per_connection)
-        .max_header_list_size(settings.max_metadata_bytes.max(LARGEST_HEAD))
+        .max_header_list_size(settings.max_metadata_bytes.saturating_mul(2).max(LARGEST_HEAD))
         .max_pending_accept_reset_streams(UNHEARD)
         // Over a connection's life: what comes for a stream that is over here counts, also when nobody is to blame.
         .max_local_error_reset_streams(None)

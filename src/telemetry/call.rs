@@ -13,8 +13,7 @@ use super::{
     cost::Cost,
     gen_ai,
     method::{Kind, Method},
-    metrics::is_error,
-    record::{Attached, End, Record},
+    record::{Attached, End, Failure, Record},
     trace,
 };
 use crate::proto::TaskStatus;
@@ -68,11 +67,35 @@ impl Call {
         (code, record.end.get().copied().unwrap_or(end))
     }
 
+    /// What its caller was told of its failure, or would have been.
+    fn failure(&self) -> Option<Failure> {
+        *self.record.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it failed for a reason of the proxy's or the platform's. Not by its code alone: of two deadlines that pass
+    /// one is its caller's, and a key that the platform refuses is not.
+    fn is_our_failure(&self) -> bool {
+        let is_by_code = |code| matches!(code, "UNKNOWN" | "INTERNAL" | "UNAVAILABLE" | "DATA_LOSS");
+        match self.code {
+            None | Some("OK") => false,
+            Some(code) => self.failure().map_or_else(|| is_by_code(code), |failure| failure.is_ours),
+        }
+    }
+
+    /// Whether there is a task, of a call that creates one and did not bring it. Who has left is not told.
+    fn outcome(&self) -> Option<&'static str> {
+        let record = &self.record;
+        let has_left = record.method.creates && self.code.is_none() && record.task_id.get().is_none();
+        let left = has_left.then(|| if record.may_have_created() { "unknown" } else { "not_created" });
+        self.failure().and_then(|failure| failure.outcome).or(left)
+    }
+
     fn log(&self, code: &str, end: End, duration: Duration) {
         let record = &*self.record;
         let (method, duration_ms) = (record.method.name, milliseconds(duration));
-        if !record.method.is_of_the_api() {
-            debug!(target: "xpander_grpc_proxy::access", method, code, duration_ms, end = end.word(), "call");
+        let reason = self.failure().map(|failure| failure.reason);
+        if record.method.is_beside_the_api() {
+            debug!(target: "xpander_grpc_proxy::access", method, code, duration_ms, reason, end = end.word(), "call");
             return;
         }
         let count = |count: u64| (count > 0).then_some(count);
@@ -87,6 +110,7 @@ impl Call {
             agent_id = record.agent_id.get(),
             task_id = record.task_id.get(),
             request_id = text(record.request_id.get()),
+            idempotency_key = record.idempotency_key(),
             trace_id = record.trace.id(),
             platform_status = (status > 0).then_some(status),
             platform_attempts = record.attempts.load(Relaxed),
@@ -105,7 +129,8 @@ impl Call {
             bytes_in = record.bytes_in.load(Relaxed),
             bytes_out = record.bytes_out.load(Relaxed),
             attached = Attached::words(record.attached.load(Relaxed)),
-            reason = record.reason.get(),
+            reason,
+            outcome = self.outcome(),
             cause = record.cause.lock().unwrap_or_else(PoisonError::into_inner).take(),
             limit = match end {
                 End::Shed(shed) => Some(shed.setting()),
@@ -130,10 +155,10 @@ impl Call {
             return;
         }
         span.record("rpc.response.status_code", code);
-        if is_error(code) {
+        if self.is_our_failure() {
             span.record("error.type", code);
             // Sets the status too.
-            span.record("otel.status_description", record.reason.get().copied().unwrap_or(end.word()));
+            span.record("otel.status_description", self.failure().map_or(end.word(), |failure| failure.reason));
         }
         span.record("xpander.end", end.word());
         let texts = [
@@ -163,7 +188,7 @@ impl Drop for Call {
     fn drop(&mut self) {
         let (code, end) = self.end();
         let duration = self.record.begun.elapsed();
-        self.record.metrics.call_ended(self.record.method, code, duration);
+        self.record.metrics.call_ended(self.record.method, code, self.is_our_failure(), duration);
         if self.record.follows_gen_ai()
             && let Some(gen_ai) = self.record.metrics.gen_ai()
         {

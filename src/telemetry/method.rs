@@ -63,6 +63,12 @@ impl Method {
         self.is_unary() || self.kind == Kind::Streaming
     }
 
+    /// Whether it is one that probes and tools call, beside the API.
+    #[must_use]
+    pub fn is_beside_the_api(&self) -> bool {
+        matches!(self.kind, Kind::Health | Kind::Reflection)
+    }
+
     /// Whether it is the API's own, with one answer.
     #[must_use]
     pub fn is_unary(&self) -> bool {

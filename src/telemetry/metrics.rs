@@ -142,7 +142,13 @@ impl Metrics {
         self.under_way(method, 1);
     }
 
-    pub(super) fn call_ended(&self, method: &'static Method, code: &'static str, duration: Duration) {
+    pub(super) fn call_ended(
+        &self,
+        method: &'static Method,
+        code: &'static str,
+        is_our_failure: bool,
+        duration: Duration,
+    ) {
         self.under_way(method, -1);
         let attributes = [
             KeyValue::new("rpc.system.name", "grpc"),
@@ -150,7 +156,7 @@ impl Metrics {
             KeyValue::new("rpc.response.status_code", code),
             KeyValue::new("error.type", code),
         ];
-        let known = if is_error(code) { &attributes[..] } else { &attributes[..3] };
+        let known = if is_our_failure { &attributes[..] } else { &attributes[..3] };
         self.instruments.call_duration.record(duration.as_secs_f64(), known);
     }
 
@@ -314,11 +320,6 @@ impl Instruments {
             self.lookups.add(0, &[found(is_known)]);
         }
     }
-}
-
-/// Whether a status is the server's failure, and not its caller's, as the semantic conventions sort them.
-pub(super) fn is_error(code: &str) -> bool {
-    matches!(code, "UNKNOWN" | "DEADLINE_EXCEEDED" | "UNIMPLEMENTED" | "INTERNAL" | "UNAVAILABLE" | "DATA_LOSS")
 }
 
 fn found(is_known: bool) -> KeyValue {

@@ -38,7 +38,7 @@ pub use self::{
     method::{Kind as MethodKind, Method},
     metrics::Metrics,
     otlp::ExportError,
-    record::{Attached, End, Record},
+    record::{Attached, End, Failure, Record},
     route::Route,
     shed::{Limits, Shed},
 };

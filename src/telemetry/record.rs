@@ -27,7 +27,7 @@ use crate::proto::{EventType, Task};
 
 mod words;
 
-pub use words::{Attached, End};
+pub use words::{Attached, End, Failure};
 
 /// One call's record; shared by all who work on the call.
 pub struct Record {
@@ -36,6 +36,7 @@ pub struct Record {
     pub(super) metrics: Metrics,
     pub(super) trace: Trace,
     pub(super) request_id: OnceLock<HeaderValue>,
+    pub(super) idempotency_key: OnceLock<String>,
     pub(super) caller: OnceLock<Arc<str>>,
     pub(super) agent_id: OnceLock<String>,
     pub(super) task_id: OnceLock<String>,
@@ -64,7 +65,7 @@ pub struct Record {
     pub(super) reconnects: AtomicU32,
     pub(super) bytes_in: AtomicU64,
     pub(super) bytes_out: AtomicU64,
-    pub(super) reason: OnceLock<&'static str>,
+    pub(super) failure: Mutex<Option<Failure>>,
     /// Why a connection to the platform failed last.
     pub(super) cause: Mutex<Option<String>>,
     pub(super) end: OnceLock<End>,
@@ -73,6 +74,7 @@ pub struct Record {
     is_complete: AtomicBool,
     may_have_created: AtomicBool,
     is_alone: AtomicBool,
+    brings_key: AtomicBool,
 }
 
 impl Record {
@@ -83,6 +85,7 @@ impl Record {
             metrics: metrics.clone(),
             trace: Trace::read(headers),
             request_id: OnceLock::new(),
+            idempotency_key: OnceLock::new(),
             caller: OnceLock::new(),
             agent_id: OnceLock::new(),
             task_id: OnceLock::new(),
@@ -105,13 +108,14 @@ impl Record {
             reconnects: AtomicU32::new(0),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
-            reason: OnceLock::new(),
+            failure: Mutex::default(),
             cause: Mutex::default(),
             end: OnceLock::new(),
             observed: OnceLock::new(),
             is_complete: AtomicBool::new(false),
             may_have_created: AtomicBool::new(false),
             is_alone: AtomicBool::new(false),
+            brings_key: AtomicBool::new(false),
         }
     }
 
@@ -121,7 +125,7 @@ impl Record {
         self.method
     }
 
-    /// Notes the call's request id.
+    /// Notes the call's request id: its `x-request-id`, and not the API's `request_id`.
     pub fn set_request_id(&self, id: HeaderValue) {
         let _ = self.request_id.set(id);
     }
@@ -130,6 +134,28 @@ impl Record {
     #[must_use]
     pub fn request_id(&self) -> HeaderValue {
         self.request_id.get().cloned().unwrap_or(HeaderValue::from_static("-"))
+    }
+
+    /// Notes the API's `request_id`, by which a create happens once; checked, since what a caller writes is not logged as it
+    /// is.
+    pub fn set_idempotency_key(&self, key: &str) {
+        let _ = self.idempotency_key.set(key.to_owned());
+    }
+
+    /// That one.
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.idempotency_key.get().map(String::as_str)
+    }
+
+    /// Notes that the platform's key is the caller's own.
+    pub fn set_brings_key(&self) {
+        self.brings_key.store(true, Relaxed);
+    }
+
+    /// Whether it is.
+    #[must_use]
+    pub fn brings_key(&self) -> bool {
+        self.brings_key.load(Relaxed)
     }
 
     /// Notes when the caller stops waiting.
@@ -327,9 +353,10 @@ impl Record {
         *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause.to_owned());
     }
 
-    /// Notes why the call fails, as its error's reason says, and how that ends it.
-    pub fn failed(&self, reason: &'static str, end: End) {
-        let _ = self.reason.set(reason);
+    /// Notes what the caller is told of the call's failure, and how that ends it. The last word is the one that is sent: a
+    /// create's outcome may be known only when its work is dropped.
+    pub fn failed(&self, failure: Failure, end: End) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
         self.ended(end);
     }
 

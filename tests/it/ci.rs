@@ -1,6 +1,8 @@
-//! What `.ci/run` says at its end, run with tools that only pretend.
+//! What `.ci/run` says at its end, run with tools that only pretend; and what `.ci/oci` packs.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+
+use serde_json::Value;
 
 use crate::support::folder::Folder;
 
@@ -73,6 +75,51 @@ fn advisories_that_were_looked_at_pass_or_fail() {
     assert!(passed && out.ends_with("all steps passed\n") && !out.contains("not checked"), "{out}");
     let (passed, out) = ci("*advisories) exit 1 ;;\n");
     assert!(!passed && out.ends_with("FAILED: cargo deny advisories\n") && !out.contains("not checked"), "{out}");
+}
+
+/// The image's archive is one of OCI's layout, and what the Dockerfile says stands in it.
+#[test]
+fn the_image_that_is_packed_without_an_engine_is_whole_and_is_the_dockerfiles() {
+    let folder = Folder::new();
+    let binary = folder.write("binary", "a static binary");
+    let archive = folder.path().join("image.tar");
+    let mut pack = Command::new(".ci/oci");
+    pack.arg(&binary).arg(folder.write("ca.pem", "authorities")).arg(&archive);
+    let pack = pack.env("VERSION", "1.2.3").env("REVISION", "abc").env("SOURCE_DATE_EPOCH", "1000").output();
+    let pack = pack.expect("python3 runs");
+    assert!(pack.status.success(), "{}", String::from_utf8_lossy(&pack.stderr));
+    let unpacked = folder.path().join("image");
+    fs::create_dir(&unpacked).expect("a folder");
+    unpack(&archive, &unpacked);
+
+    let json = |path: &Path| -> Value { serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON") };
+    let blob = |described: &Value| {
+        let digest = described["digest"].as_str().and_then(|digest| digest.strip_prefix("sha256:")).expect("a digest");
+        let path = unpacked.join("blobs/sha256").join(digest);
+        let content = fs::read(&path).expect("a blob");
+        assert_eq!(content.len() as u64, described["size"].as_u64().expect("a size"));
+        let sum = Command::new("sha256sum").arg(&path).output().expect("sha256sum runs").stdout;
+        assert!(sum.starts_with(digest.as_bytes()), "{digest}");
+        path
+    };
+    let manifest = json(&blob(&json(&unpacked.join("index.json"))["manifests"][0]));
+    let config = json(&blob(&manifest["config"]));
+    assert_eq!(config["config"]["User"], "65532:65532");
+    assert_eq!(config["config"]["Entrypoint"], serde_json::json!(["/xpander-grpc-proxy", "serve"]));
+    assert_eq!(config["config"]["Labels"]["org.opencontainers.image.version"], "1.2.3");
+    assert_eq!(config["config"]["Labels"]["org.opencontainers.image.created"], "1970-01-01T00:16:40Z");
+    let root = folder.path().join("root");
+    fs::create_dir(&root).expect("a folder");
+    unpack(&blob(&manifest["layers"][0]), &root);
+    assert_eq!(fs::read(root.join("xpander-grpc-proxy")).expect("the binary"), b"a static binary");
+    let mode = fs::metadata(root.join("xpander-grpc-proxy")).expect("the binary").permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
+    assert_eq!(fs::read(root.join("etc/ssl/certs/ca-certificates.crt")).expect("a file"), b"authorities");
+}
+
+fn unpack(archive: &Path, folder: &Path) {
+    let unpacked = Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(folder).status().expect("tar runs");
+    assert!(unpacked.success());
 }
 
 #[test]

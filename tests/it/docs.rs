@@ -1,5 +1,9 @@
 //! What the documentation names is there.
 
+mod commands;
+mod links;
+mod names;
+
 use std::{fs, path::Path, process::Command};
 
 use crate::support::callers::hex;

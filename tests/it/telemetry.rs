@@ -15,6 +15,9 @@ use tonic::{
 
 use crate::support::{binary::Serving, proxy::Client};
 
+/// Metadata of a call.
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 

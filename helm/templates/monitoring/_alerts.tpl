@@ -23,12 +23,12 @@ sum by (namespace, job) ({{ default "rate" .how }}({{ .of }}{ {{- include "xpand
 )
 {{- end }}
 
-{{/* What is known of every alert. A dict: `root`, `severity`, `summary`, `description`. */}}
+{{/* What is known of every alert. A dict: `root`, `name`, `severity`, `summary`, `description`. */}}
 {{- define "xpander-grpc-proxy.alerts.text" -}}
 labels:
   severity: {{ .severity }}
 annotations:
   summary: {{ .summary | quote }}
   description: {{ .description | quote }}
-  runbook_url: {{ .root.Values.metrics.prometheusRule.runbookUrl | quote }}
+  runbook_url: {{ printf "%s#%s" .root.Values.metrics.prometheusRule.runbookUrl (lower .name) | quote }}
 {{- end }}

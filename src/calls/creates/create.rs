@@ -210,16 +210,19 @@ impl Life {
     fn tell(&mut self, State { phase, callers, .. }: State, failure: Option<&str>) {
         self.is_over = true;
         let record = &self.context.record;
-        let (request_id, task_id) = (text(&self.context), record.task_id());
+        let (request_id, task_id, idempotency_key) = (text(&self.context), record.task_id(), record.idempotency_key());
         match phase {
             Phase::Unknown => {
                 record.create_unknown();
                 let error = failure.unwrap_or("it was broken off");
-                warn!(request_id, task_id, callers, error, "a create may have made a task: its outcome is unknown");
+                warn!(
+                    request_id,
+                    idempotency_key, task_id, callers, error, "a create may have made a task: its outcome is unknown"
+                );
             }
             Phase::Created if callers == 0 => told_to_nobody(&self.context, task_id),
             Phase::NotCreated if callers == 0 && failure.is_some() => {
-                warn!(request_id, error = failure, "a create failed after its caller left");
+                warn!(request_id, idempotency_key, error = failure, "a create failed after its caller left");
             }
             _ => {}
         }
@@ -249,7 +252,8 @@ impl Drop for Life {
 
 /// A task that was made when its callers had left.
 pub(in crate::calls) fn told_to_nobody(context: &Context, task_id: Option<&str>) {
-    warn!(request_id = text(context), task_id, "a task was created after its caller left");
+    let idempotency_key = context.record.idempotency_key();
+    warn!(request_id = text(context), idempotency_key, task_id, "a task was created after its caller left");
 }
 
 fn text(context: &Context) -> &str {

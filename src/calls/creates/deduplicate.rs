@@ -57,6 +57,7 @@ impl Once {
     /// None that a request can cause.
     pub(in crate::calls) fn of(context: &Context, mut request: InvokeRequest) -> Result<Self, Error> {
         let record = &context.record;
+        record.set_idempotency_key(&request.request_id);
         let caller = record.caller().map(|caller| &**caller);
         let name = Name::new(context.credentials.identity(), caller, &request.request_id);
         if record.has_attached(Attached::User) {

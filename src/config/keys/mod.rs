@@ -64,7 +64,8 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
     ("server.max_connections", Kind::Count(|s| &mut s.server.max_connections, MANY),
         "Connections at once, those in their handshakes too; one more is closed at once."),
     ("server.max_metadata_bytes", Kind::Count(|s| &mut s.server.max_metadata_bytes, 1 << 10..=1 << 20),
-        "The largest metadata of a call, in bytes."),
+        "The largest metadata of a call, in bytes. A larger one is refused with RESOURCE_EXHAUSTED; from 128 KiB on, or twice this, \
+         the HTTP/2 library answers HTTP 431."),
     ("server.max_streams_per_connection", Kind::Count(|s| &mut s.server.max_streams_per_connection, 1..=100_000),
         "HTTP/2 streams (calls of any kind) that one connection may have open."),
     ("server.max_resets_per_connection", Kind::Count(|s| &mut s.server.max_resets_per_connection, 1..=100_000),
@@ -114,7 +115,7 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
         "Whether HTTP/2 is spoken: where TLS offers it, always (also in cleartext), or never."),
     ("platform.http2_streams", Kind::Count(|s| &mut s.platform.http2_streams, 1..=100_000),
         "How many requests, event streams among them, share one connection over HTTP/2; further ones open another. Not more \
-         than the platform lets in at once on a connection, which is 100 or more by custom: one beyond would wait until another \
+         than the platform lets in at once on a connection, which is usually 100 or more: one beyond would wait until another \
          is over."),
     ("platform.ca_file", Kind::File(|s| &mut s.platform.ca_file),
         "A PEM file of certificate authorities to trust instead of the system's, or of the platform's very certificate. Read \
@@ -130,13 +131,14 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
     ("agents.pins", Kind::Pins(|s| &mut s.agents.pins),
         "The version that an agent's tasks are pinned to, by the agent's id; a call's own `agent_version` wins."),
     ("agents.stop_abandoned", Kind::Switch(|s| &mut s.agents.stop_abandoned),
-        "Whether a task is stopped whose caller left before it was created."),
+        "Whether a task is stopped whose caller left before it was created. That of a create with a `request_id` never is: its \
+         caller is expected to come back for it."),
     ("auth.tokens", Kind::Tokens(|s| &mut s.auth.tokens),
         "The SHA-256 hashes of each caller's bearer tokens, by the caller's name; several let a token be exchanged without an \
          outage. `: \"${TOKEN:?}\" && printf %s \"$TOKEN\" | sha256sum` makes one. Without tokens and without a client CA everybody may call: then \
          a mesh decides."),
     ("auth.tokens_file", Kind::TokensFile(|s| &mut s.auth.tokens_file),
-        "A file with more of them: lines `name=hash`, several hashes with spaces in between, comments with `#` at the start. \
+        "A file of bearer tokens' hashes, beside those of `auth.tokens`: lines `name=hash`, several hashes with spaces in between, comments with `#` at the start. \
          Read again when it changes; one without any hash is no good."),
     ("auth.jwt.issuer", Kind::Word(|s| &mut s.auth.jwt.issuer),
         "Who makes the JWTs that callers show as bearer tokens, as their `iss` has it to the letter. With an issuer, its keys and \

@@ -14,15 +14,31 @@ use super::{
 /// A whole settings file, which a test loads.
 pub const EXAMPLE: &str = include_str!("example.toml");
 
-const INTRODUCTION: &str = "\
+/// What most installations set.
+const USUAL: [&str; 8] = [
+    "platform.api_key_file",
+    "platform.organization_id",
+    "server.tls_cert_file",
+    "server.tls_key_file",
+    "auth.tokens_file",
+    "auth.agents",
+    "agents.stop_abandoned",
+    "deduplication.store",
+];
+
+const HEADING: &str = "\
 <!-- Written by `make docs` from src/config: change it there. -->
 # The settings
+";
+
+const INTRODUCTION: &str = "\
+## How they are given
 
 `xpander-grpc-proxy check` prints the settings in force, with secrets hidden; `check --reference` prints this page. A wrong
 or unknown setting stops the start: each with a line that names it, where its value came from and what is allowed, and the
 nearest name for a misspelt one.
 
-## Where they come from
+### Where they come from
 
 Defaults, then the file (`--config FILE`, TOML), then the environment, then flags; the later ones win, each setting as a
 whole. A setting is `key` under `[section]` in the file and `XPANDER_PROXY_SECTION__KEY` in the environment; those on JWTs are
@@ -36,7 +52,7 @@ services: where one is called `xpander-proxy`, set `enableServiceLinks: false` f
 proxy's names that says something counts. This machine (`localhost`, `127.0.0.0/8`, `::1`) is reached without. One that is no
 address of an HTTP proxy stops the start. A variable of the proxy's own that is no UTF-8 does, too; others' may hold anything.
 
-## Lists and maps
+### Lists and maps
 
 | | in the file | in the environment |
 |---|---|---|
@@ -47,7 +63,7 @@ address of an HTTP proxy stops the start. A variable of the proxy's own that is 
 In a map of lists, a text stands for a list too, with spaces between the elements. Names are case-sensitive. Names with
 other characters than letters, digits, `-` and `_` have quotes in the file: `\"*\" = \"*\"`.
 
-## Secrets from files
+### Secrets from files
 
 Files are read at the start, where a bad one is a mistake, and again when they change: the API key, the token hashes, the
 keys of JWTs, the certificates. `platform.api_key` and `platform.api_key_file` displace each other by the strength of their sources; both in
@@ -68,8 +84,14 @@ The exporters read the others (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_RESOURCE_ATTR
 /// The reference as Markdown.
 #[must_use]
 pub fn reference() -> String {
-    let mut page = String::from(INTRODUCTION);
-    page += "\n## A whole file\n\n```toml\n";
+    let mut page = String::from(HEADING);
+    page += "\n## The eight that you will set\n\n";
+    page += &table(|name| USUAL.contains(&name));
+    page += "\n## All of them, in a line each\n\n";
+    page += &table(|_| true);
+    page.push('\n');
+    page += INTRODUCTION;
+    page += "\n### A whole file\n\n```toml\n";
     page += EXAMPLE;
     page += "```\n";
     let mut last = "";
@@ -90,16 +112,39 @@ pub fn reference() -> String {
     page
 }
 
+/// Settings in a line each.
+fn table(is_in: impl Fn(&str) -> bool) -> String {
+    let mut table = String::from("| setting | default | what it is |\n|---|---|---|\n");
+    for (name, kind, does) in KEYS.iter().filter(|(name, ..)| is_in(name)) {
+        let first = does.split_once(". ").map_or(*does, |(first, _)| first).trim_end_matches('.');
+        let anchor = name.replace('.', "");
+        let _ = writeln!(table, "| [`{name}`](#{anchor}) | {} | {first} |", default(name, kind));
+    }
+    table
+}
+
+/// A setting's default; a size for people, too.
+fn default(name: &str, kind: &Kind) -> String {
+    let shown = match kind.show(&mut Settings::default()) {
+        shown if shown.starts_with('(') => return "none".to_owned(),
+        shown => shown,
+    };
+    let size = shown.parse::<u64>().ok().filter(|_| name.ends_with("_bytes"));
+    let size = size.and_then(|size| match size {
+        size if size >= 1 << 20 && size % (1 << 20) == 0 => Some(format!(" ({} MiB)", size >> 20)),
+        size if size >= 1 << 10 && size % (1 << 10) == 0 => Some(format!(" ({} KiB)", size >> 10)),
+        _ => None,
+    });
+    format!("`{shown}`{}", size.unwrap_or_default())
+}
+
 fn entry((name, kind, does): &(&str, Kind, &str)) -> String {
     let official =
         OFFICIAL.iter().filter(|(_, setting)| setting == name).map(|(variable, _)| format!(", or `{variable}`"));
     let flag = FLAGS.iter().filter(|(_, setting)| setting == name).map(|(flag, _)| format!("\n- flag: `{flag}`"));
-    let default = match kind.show(&mut Settings::default()) {
-        shown if shown.starts_with('(') => "none".to_owned(),
-        shown => format!("`{shown}`"),
-    };
     format!(
-        "\n### `{name}`\n\n{does}\n\n- default: {default}\n- allowed: {}\n- environment: `{}`{}{}\n",
+        "\n### `{name}`\n\n{does}\n\n- default: {}\n- allowed: {}\n- environment: `{}`{}{}\n",
+        default(name, kind),
         kind.allowed(),
         variable(name),
         official.collect::<String>(),

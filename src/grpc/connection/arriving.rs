@@ -17,7 +17,7 @@ const END_HEADERS: u8 = 4;
 /// The length of a frame's own head in bytes.
 const HEAD: usize = 9;
 
-/// Heads of more than one frame that are under way, over all connections: HTTP/2 keeps up to 256 KiB of each until its last
+/// Heads of more than one frame that are under way, over all connections: HTTP/2 keeps up to 192 KiB of each until its last
 /// byte has come. One that a mesh sends takes a moment; nobody is refused for those that others leave unfinished.
 static UNFINISHED: Few = Few::new(64);
 

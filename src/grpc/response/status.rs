@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use tonic::{
     Code, Status,
     metadata::{MetadataMap, MetadataValue},
@@ -13,7 +13,7 @@ use crate::{
     calls::{Error, Kind, Outcome},
     claims::Why,
     platform,
-    telemetry::{End, Record, Shed},
+    telemetry::{End, Failure, Record, Shed},
 };
 
 /// When a caller may come back to a stream that was interrupted, or to a proxy that drains or has too much to do.
@@ -22,6 +22,8 @@ const SOON: Duration = Duration::from_secs(1);
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 /// The outcome of a create that has created nothing.
 const NOT_CREATED: &str = "not_created";
+/// The reasons by which the platform refuses a key.
+const OF_THE_KEY: [&str; 3] = ["PLATFORM_UNAUTHENTICATED", "PLATFORM_FORBIDDEN", "PLATFORM_PAYMENT_REQUIRED"];
 
 /// The code, the stable reason and the wait of a failure.
 struct Row {
@@ -32,7 +34,6 @@ struct Row {
 
 /// The status of a failed call, which is noted in its record, and completed with what the record knows.
 pub fn refuse(record: &Record, error: &Error) -> Status {
-    record.failed(reason(&error.kind), end(&error.kind));
     if let Kind::Platform(error) = &error.kind
         && let Some(cause) = error.cause()
     {
@@ -42,27 +43,14 @@ pub fn refuse(record: &Record, error: &Error) -> Status {
     let mut error = error.clone();
     error.task_id = error.task_id.or_else(|| record.task_id().map(Into::into));
     error.last_event_id = error.last_event_id.or_else(|| record.last_event_id());
-    status(&error, record.caller().map(|caller| &**caller), &record.request_id())
-}
-
-/// The same for a call that ends from outside, before it has begun or under way: one that creates says whether it may have
-/// created. A caller that was told of its task has nothing to ask.
-pub fn refuse_at_the_door(record: &Record, error: Error) -> Status {
-    let is_told = record.task_id().is_some() && !record.may_have_created();
-    refuse(record, &if record.method().creates && !is_told { error.of_create(record) } else { error })
-}
-
-/// The status of a failed call, as far as it fits beside its request id.
-fn status(error: &Error, caller: Option<&str>, request_id: &HeaderValue) -> Status {
-    let Row { mut code, mut reason, retry_after } = row(&error.kind);
+    let Row { mut code, reason: cause, retry_after } = row(&error.kind);
     let is_unknown = error.outcome == Some(Outcome::Unknown);
-    let cause = is_unknown.then_some(reason);
-    if is_unknown {
-        reason = "CREATE_OUTCOME_UNKNOWN";
-        // Clients retry UNAVAILABLE by themselves, and so would create a second task.
-        if code == Code::Unavailable {
-            code = Code::Unknown;
-        }
+    let reason = if is_unknown { "CREATE_OUTCOME_UNKNOWN" } else { cause };
+    let is_ours = is_ours(code, cause) && !(record.brings_key() && OF_THE_KEY.contains(&cause));
+    record.failed(Failure { reason, outcome: error.outcome.map(outcome), is_ours }, end(&error.kind));
+    // Clients retry UNAVAILABLE by themselves, and so would create a second task.
+    if is_unknown && code == Code::Unavailable {
+        code = Code::Unknown;
     }
     let retry_after = retry_after.filter(|_| !is_unknown);
     let mut metadata = MetadataMap::new();
@@ -73,13 +61,21 @@ fn status(error: &Error, caller: Option<&str>, request_id: &HeaderValue) -> Stat
         metadata.insert(PUSHBACK, pushback(wait).into());
     }
     let http_status = http_status(&error.kind);
-    let (message, violations) = (message(error), violations(&error.kind).collect());
-    let facts = facts(error, cause, http_status.as_deref());
+    let (message, violations) = (message(&error), violations(&error.kind).collect());
+    let facts = facts(&error, is_unknown.then_some(cause), http_status.as_deref());
     let quota = match error.kind {
-        Kind::Limited(shed, _) => Some((shed.setting(), caller)),
+        Kind::Limited(shed, _) => Some((shed.setting(), record.caller().map(|caller| &**caller))),
         _ => None,
     };
-    Told { code, reason, message: &message, facts, violations, quota, retry_after, metadata }.status(request_id)
+    Told { code, reason, message: &message, facts, violations, quota, retry_after, metadata }
+        .status(&record.request_id())
+}
+
+/// The same for a call that ends from outside, before it has begun or under way: one that creates says whether it may have
+/// created. A caller that was told of its task has nothing to ask.
+pub fn refuse_at_the_door(record: &Record, error: Error) -> Status {
+    let is_told = record.task_id().is_some() && !record.may_have_created();
+    refuse(record, &if record.method().creates && !is_told { error.of_create(record) } else { error })
 }
 
 /// A wait in whole milliseconds, none shorter than it is. Libraries read no more than 31 bits.
@@ -87,9 +83,23 @@ fn pushback(wait: Duration) -> i32 {
     i32::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }
 
-/// The stable reason of a failure.
-fn reason(kind: &Kind) -> &'static str {
-    row(kind).reason
+/// Whether a failure is the proxy's or the platform's: who calls could not have done better. Limits that are met are neither,
+/// and have counters of their own.
+fn is_ours(code: Code, reason: &str) -> bool {
+    match reason {
+        "DEADLINE_EXCEEDED" | "REQUEST_TOO_SLOW" => false,
+        _ if OF_THE_KEY.contains(&reason) => true,
+        _ => matches!(code, Code::Unavailable | Code::DeadlineExceeded | Code::Internal | Code::Unimplemented),
+    }
+}
+
+/// The word for what became of a create.
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::NotCreated => NOT_CREATED,
+        Outcome::Created => "created",
+        Outcome::Unknown => "unknown",
+    }
 }
 
 /// How a failure ends its call: most are the call's own answer.
@@ -202,13 +212,8 @@ fn http_status(kind: &Kind) -> Option<String> {
 
 /// What a program can act on, as the metadata of its `ErrorInfo`; the most important first.
 fn facts<'a>(error: &'a Error, cause: Option<&'a str>, http_status: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
-    let outcome = error.outcome.map(|outcome| match outcome {
-        Outcome::NotCreated => NOT_CREATED,
-        Outcome::Created => "created",
-        Outcome::Unknown => "unknown",
-    });
     let facts = [
-        ("outcome", outcome),
+        ("outcome", error.outcome.map(outcome)),
         ("http_status", http_status),
         ("cause", cause),
         ("task_id", error.task_id.as_deref()),
@@ -262,7 +267,9 @@ pub fn of_tonic(record: &Record, headers: &HeaderMap) -> Option<Status> {
             format!("the request message cannot be read: {}", tail(message)),
         ),
     };
-    let facts = record.method().creates.then_some(("outcome", NOT_CREATED)).into_iter().collect();
+    let outcome = record.method().creates.then_some(NOT_CREATED);
+    record.failed(Failure { reason, outcome, is_ours: false }, End::Finished);
+    let facts = outcome.map(|outcome| ("outcome", outcome)).into_iter().collect();
     let metadata = status.metadata().clone();
     let (violations, quota, retry_after) = Default::default();
     let told = Told { code, reason, message: &message, facts, violations, quota, retry_after, metadata };

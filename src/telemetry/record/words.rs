@@ -1,4 +1,4 @@
-//! Why a call ended and what was attached to it, in a word each, as the log has them. Not who notes it: `record` does.
+//! Why a call ended, what its caller is told of a failure, and what was attached to it, in a word each, as the log has them. Not who notes it: `record` does.
 
 use crate::telemetry::shed::Shed;
 
@@ -19,6 +19,17 @@ pub enum End {
     Drained,
     /// Its caller has no right to it.
     Refused,
+}
+
+/// What a failed call's caller is told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure {
+    /// The reason in its `ErrorInfo`.
+    pub reason: &'static str,
+    /// Whether there is a task, of a call that creates one: the word in its `ErrorInfo`.
+    pub outcome: Option<&'static str>,
+    /// Whether it is the proxy's or the platform's, and not its caller's.
+    pub is_ours: bool,
 }
 
 /// What the proxy adds to a request by itself; told by kind, never by value.

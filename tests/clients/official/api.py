@@ -1,4 +1,4 @@
-"""The proxy's API, from the descriptors that Buf makes of proto/, and the README's section."""
+"""The proxy's API, from the descriptors that Buf makes of proto/, and the page beside it."""
 
 import json
 import re
@@ -44,10 +44,10 @@ def _type_of(field: dict) -> Type:
     return Type(kind, field["label"] == "LABEL_REPEATED")
 
 
-def table(readme: Path, first: str) -> dict[str, list[str]]:
-    """The rows of the README's table with this heading: each name in code in a row's first cell, with the other cells."""
+def table(page: Path, first: str) -> dict[str, list[str]]:
+    """The rows of the page's table with this heading: each name in code in a row's first cell, with the other cells."""
     rows: dict[str, list[str]] = {}
-    lines = iter(readme.read_text().splitlines())
+    lines = iter(page.read_text().splitlines())
     for line in lines:
         if line.startswith(f"| {first} | official client |"):
             break

@@ -1,4 +1,4 @@
-"""Holds proto/, and what the README says of the official client, to that client's source.
+"""Holds proto/, and what docs/official-client.md says of the official client, to that client's source.
 
     beside.py PACKAGE IMAGE    the unpacked package, and what `buf build` makes of proto/
 """
@@ -15,7 +15,7 @@ BACKEND = ("modules/backend/backend_module.py", "Backend.ainvoke_agent")
 AGENT = ("modules/agents/sub_modules/agent.py", "Agent.acreate_task")
 TASK = "modules/tasks/sub_modules/task.py"
 MODELS = "modules/tasks/models/task.py"
-README = Path("README.md")
+PAGE = Path("docs/official-client.md")
 
 # The official client's models, where they are, and our messages for them.
 MESSAGES = [
@@ -99,21 +99,21 @@ class Beside:
             equal(enum, set(self.api.words(enum)), set(self.source.values(path, theirs)))
 
     def table(self) -> None:
-        """The README's tables name all of them, say `–` exactly where the official client has none, and its version."""
-        rows = table(README, "parameter")
-        equal("parameters in the README", set(rows), set(self.api.fields("InvokeRequest")))
+        """The page's tables name all of them, say `–` exactly where the official client has none, and its version."""
+        rows = table(PAGE, "parameter")
+        equal("parameters on the page", set(rows), set(self.api.fields("InvokeRequest")))
         equal("parameters that it says are only ours", only_ours(rows), {"request_id"})
         later = {name for name, cells in rows.items() if "`acreate_task`" in cells[0]}
         equal("parameters that it says are only acreate_task's", later, set(self.creating) - set(self.invoking))
-        rows = table(README, "event")
-        equal("events in the README", set(rows), set(self.api.words("EventType")))
+        rows = table(PAGE, "event")
+        equal("events on the page", set(rows), set(self.api.words("EventType")))
         equal("events that it says are only ours", only_ours(rows), {"stream_gap", "heartbeat"})
         version = self.source.package.parent.name
-        if f"this is its version {version}." not in README.read_text():
-            raise AssertionError(f"the README does not name the version {version}")
+        if f"this is its version {version}." not in PAGE.read_text():
+            raise AssertionError(f"the page does not name the version {version}")
 
     def streams(self) -> None:
-        """What the README says of deadlines, of streams that break, and of events that the official client drops."""
+        """What the page says of deadlines, of streams that break, and of events that the official client drops."""
         following = self.source.definition(TASK, "Task.aevents")
         headers = self.source.definition("modules/events/utils/generic.py", "get_events_headers")
         asking = self.source.definition("core/xpander_api_client.py", "APIClient.make_request")

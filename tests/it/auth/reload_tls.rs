@@ -82,7 +82,7 @@ async fn callers_of_a_new_authority_are_let_in_and_those_of_the_old_one_kept_out
 
 #[tokio::test]
 async fn a_useless_certificate_key_or_authority_changes_nothing_and_nothing_of_it_is_logged() {
-    const USELESS: &str = "a file has changed and cannot be used; the old one stays";
+    const USELESS: &str = "a file has changed and cannot be used yet; the old one stays for now";
     let platform = Platform::with_agents(|_| Reply::json(200, &task("task-1", "completed"))).await;
     let files = Files::mutual(&mut settings(&platform.base_url()));
     let first = files.authority.issue(&["localhost"]);
@@ -130,4 +130,30 @@ async fn a_useless_certificate_key_or_authority_changes_nothing_and_nothing_of_i
         files.folder.replace(name, &good);
         serving.line("a file has changed and is in force").await;
     }
+}
+
+/// A certificate that comes before its key, as scripts and kubelets write them, is half of what is being replaced.
+#[tokio::test]
+async fn a_certificate_and_a_key_replaced_one_after_the_other_are_no_fault_and_one_that_stays_alone_is() {
+    const NOT_YET: &str = "a file has changed and cannot be used yet; the old one stays for now";
+    let platform = Platform::with_agents(|_| Reply::json(200, &task("task-1", "completed"))).await;
+    let files = Files::mutual(&mut settings(&platform.base_url()));
+    files.put(&files.authority.issue(&["localhost"]));
+    let path = |name: &str| files.folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let variables = [
+        ("XPANDER_PROXY_SERVER__TLS_CERT_FILE", &*path("tls.crt")),
+        ("XPANDER_PROXY_SERVER__TLS_KEY_FILE", &path("tls.key")),
+    ];
+    let mut serving = Serving::before(&platform.base_url(), &variables).await;
+    let new = files.authority.issue(&["localhost"]);
+    files.folder.replace("tls.crt", &new.chain);
+    assert_eq!(serving.line(NOT_YET).await["level"], "WARN");
+    files.folder.replace("tls.key", &new.key);
+    let (_, text) = serving.line_after("a file has changed and is in force").await;
+    assert!(!text.contains("\"ERROR\""), "{text}");
+    assert!(shows(&serving.grpc, &files.nobody(), &new).await);
+    files.folder.replace("tls.crt", &files.authority.issue(&["localhost"]).chain);
+    let line = serving.line("a file has changed and cannot be used; the old one stays").await;
+    assert_eq!(line["level"], "ERROR");
+    assert!(shows(&serving.grpc, &files.nobody(), &new).await);
 }

@@ -133,7 +133,7 @@ impl Pair {
         let (call, log) = self.serving.line_after("call").await;
         assert_eq!(
             (&call["code"], &call["end"], &call["reason"]),
-            (&json!("INTERNAL"), &json!("finished"), &json!("INTERNAL"))
+            (&json!("INTERNAL"), &json!("finished"), &json!(reason))
         );
         assert!(!log.contains(CONTENT), "{log}");
         let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));

@@ -180,7 +180,7 @@ async fn metadata_that_is_too_large_is_told_as_resource_exhausted() {
         client.get_task(request).await.map(drop)
     };
     call(15_000).await.expect("it fits");
-    for size in [17_000, 45_000, 60_000] {
+    for size in [17_000, 45_000, 60_000, 98_000, 120_000] {
         let failure = crate::support::status::failure(call(size).await);
         assert_eq!((failure.code, &*failure.reason), (Code::ResourceExhausted, "METADATA_TOO_LARGE"), "{size}");
     }

@@ -84,11 +84,13 @@ async fn a_create_that_is_lost_when_its_callers_have_left_is_one_line_and_one_co
         calls.iter().for_each(JoinHandle::abort);
         for _ in 0..callers {
             let line = serving.line("call").await;
-            assert_eq!(line["end"], "caller left", "{name}");
+            assert_eq!((&line["end"], &line["outcome"]), (&"caller left".into(), &"unknown".into()), "{name}");
         }
         told.notify_one();
         let line = serving.line(UNKNOWN).await;
         assert_eq!((&line["level"], &line["callers"]), (&"WARN".into(), &0.into()), "{name}: {line:?}");
+        let key = line.get("idempotency_key").and_then(|key| key.as_str());
+        assert_eq!(key.unwrap_or_default(), name, "{line:?}");
         assert_eq!(Scrape::of(&serving.admin).await.value(COUNT, &[]), 1.0, "{name}");
         assert_eq!(serving.whole_log().await.matches(UNKNOWN).count(), 1, "{name}");
     }

@@ -4,15 +4,16 @@ use std::collections::HashMap;
 
 use prost::Message as _;
 use serde_json::{Value, json};
-use xpander_grpc_proxy::proto::GetTaskRequest;
+use xpander_grpc_proxy::proto::{GetTaskRequest, InvokeRequest};
 
-use super::{PARENT, TRACE_ID, client, metrics::Scrape, with};
+use super::{Headers, PARENT, TRACE_ID, client, metrics::Scrape, with};
 use crate::support::{
     binary::Serving,
     calls::{follow, invoke},
     direct::{Direct, frame},
     live::{Followed, Live, within},
     platform::{Platform, Reply, task},
+    status::failure,
 };
 
 /// A caller and the SHA-256 of its token, which is `token`.
@@ -107,6 +108,50 @@ async fn a_platform_that_breaks_is_told() {
     }
 }
 
+/// Whoever has an error in hand finds its line by what stands in both.
+#[tokio::test]
+async fn the_line_of_a_failed_call_says_what_its_caller_was_told() {
+    let platform = Platform::with_agents(|request| match request.method.as_str() {
+        "POST" => Reply::Raw(Vec::new()),
+        _ => Reply::json(404, &json!({})),
+    })
+    .await;
+    let mut serving =
+        Serving::before(&platform.base_url(), &[("XPANDER_PROXY_SERVER__MAX_REQUEST_BYTES", "65536")]).await;
+    let mut direct = Direct::to(&serving.grpc).await;
+    let named = InvokeRequest { request_id: "once".into(), ..invoke("agent-1") };
+    let large = "x".repeat(100_000);
+    let message = |message: &InvokeRequest| frame(&message.encode_to_vec());
+    let rows: [(&str, &str, Headers<'_>, Vec<u8>); 10] = [
+        ("CREATE_OUTCOME_UNKNOWN", "Invoke", &[], message(&invoke("agent-1"))),
+        ("CREATE_OUTCOME_UNKNOWN", "InvokeStream", &[], frame(&[&[0x0a, 9, 0x0a, 7], &b"agent-1"[..]].concat())),
+        ("CREATE_OUTCOME_UNKNOWN", "Invoke", &[], message(&named)),
+        ("INVALID_REQUEST", "Invoke", &[], message(&invoke("agent/1"))),
+        ("REQUEST_TOO_LARGE", "Invoke", &[], message(&InvokeRequest { prompt: large.clone(), ..invoke("agent-1") })),
+        ("REQUEST_UNREADABLE", "Invoke", &[], frame(b"\xff")),
+        ("METADATA_TOO_LARGE", "Invoke", &[("x-large", &large)], message(&invoke("agent-1"))),
+        ("ENCODING_UNKNOWN", "GetTask", &[("grpc-encoding", "br")], frame(b"")),
+        ("METHOD_UNKNOWN", "Tomorrow", &[], frame(b"")),
+        ("PLATFORM_NOT_FOUND", "GetTask", &[], frame(&get("nope").encode_to_vec())),
+    ];
+    for (reason, method, headers, body) in rows {
+        let refused = within(reason, direct.post(method, headers, body)).await;
+        let failure = failure::<()>(Err(refused));
+        assert_eq!(failure.reason, reason);
+        let line = serving.line("call").await;
+        let outcome = failure.facts.get("outcome").map_or(Value::Null, |outcome| json!(outcome));
+        assert_eq!(told(&line, ["reason", "outcome"]), [json!(reason), outcome], "{line:?}");
+        let code = line["code"].as_str().expect("a code").replace('_', "");
+        assert_eq!(code.to_lowercase(), format!("{:?}", failure.code).to_lowercase(), "{reason}");
+        assert_eq!(failure.facts.contains_key("outcome"), method.starts_with("Invoke"), "{reason}");
+    }
+    // The API's request_id has a name of its own.
+    let again = within("an answer", direct.post("Invoke", &[("x-request-id", "r-1")], message(&named))).await;
+    assert_eq!(failure::<()>(Err(again)).reason, "CREATE_OUTCOME_UNKNOWN");
+    let line = serving.line("call").await;
+    assert_eq!(told(&line, ["request_id", "idempotency_key"]), [json!("r-1"), json!("once")]);
+}
+
 #[tokio::test]
 async fn a_shed_call_and_a_drained_stream_are_told() {
     let live = Live::executing().await;
@@ -131,7 +176,7 @@ async fn a_shed_call_and_a_drained_stream_are_told() {
 }
 
 #[tokio::test]
-async fn probes_and_what_does_not_exist_are_told_at_debug_level_only() {
+async fn probes_are_told_at_debug_level_only() {
     let filter = ("XPANDER_PROXY_TELEMETRY__LOG_FILTER", "xpander_grpc_proxy=debug");
     let mut serving = Serving::sandbox(&[filter]).await;
     serving.run(&["health"]).await.good();

@@ -6,6 +6,7 @@ use std::{
 };
 
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use prost::Message as _;
 use serde_json::{Value, json};
 use tonic::Code;
 use xpander_grpc_proxy::{
@@ -13,15 +14,17 @@ use xpander_grpc_proxy::{
     proto::{GetTaskRequest, InvokeStreamRequest, StopTaskRequest},
 };
 
-use super::client;
+use super::{Headers, client};
 use crate::support::{
     binary::Serving,
     calls::{follow, invoke},
     collector::{Collector, attributes},
+    direct::{Direct, frame},
     live::{Followed, Live, finished, within},
     platform::{Platform, Reply, event, task},
     proxy::{Proxy, settings},
     sandbox::{World, asking},
+    status::failure,
 };
 
 /// Every label there is.
@@ -145,8 +148,49 @@ async fn what_does_not_exist_is_counted_under_one_name() {
         assert_eq!(answer.expect_err("there is none").code(), Code::Unimplemented);
     }
     let calls = "rpc_server_call_duration_seconds_count";
-    let scrape = until(&proxy, calls, &["rpc_method=\"_OTHER\"", "error_type=\"UNIMPLEMENTED\""], 2.0).await;
+    let scrape = until(&proxy, calls, &["rpc_method=\"_OTHER\"", "status_code=\"UNIMPLEMENTED\""], 2.0).await;
     assert!(!scrape.0.contains("a-secret") && !scrape.0.contains("Tomorrow"));
+}
+
+/// By whose failure it is, and not by its code.
+#[tokio::test]
+async fn failures_have_an_error_type_where_they_are_the_proxys_or_the_platforms() {
+    let platform = Platform::start(|request| match request.task_id() {
+        "silent" => Reply::Silence,
+        status => Reply::json(status.parse().expect("a status"), &json!({})),
+    })
+    .await;
+    let mut settings = settings(&platform.base_url());
+    settings.auth.pass_through = true;
+    settings.platform.retries = 0;
+    let proxy = Proxy::with(&settings).await;
+    let mut direct = Direct::connect(&proxy).await;
+    let own: Headers<'_> = &[("x-api-key", "its-own"), ("x-organization-id", "org-2")];
+    let rows: [(&str, Headers<'_>, &str, bool); 13] = [
+        ("401", &[], "PLATFORM_UNAUTHENTICATED", true),
+        ("401", own, "PLATFORM_UNAUTHENTICATED", false),
+        ("402", &[], "PLATFORM_PAYMENT_REQUIRED", true),
+        ("403", &[], "PLATFORM_FORBIDDEN", true),
+        ("404", &[], "PLATFORM_NOT_FOUND", false),
+        ("409", &[], "PLATFORM_CONFLICT", false),
+        ("422", &[], "PLATFORM_UNPROCESSABLE", false),
+        ("500", &[], "PLATFORM_INTERNAL", true),
+        ("501", &[], "PLATFORM_NOT_IMPLEMENTED", true),
+        ("503", &[], "PLATFORM_UNAVAILABLE", true),
+        ("504", &[], "PLATFORM_TIMEOUT", true),
+        ("silent", &[("grpc-timeout", "300m")], "DEADLINE_EXCEEDED", false),
+        ("404", &[("grpc-encoding", "br")], "ENCODING_UNKNOWN", false),
+    ];
+    let (mut failures, mut others) = (0.0, 0.0);
+    for (status, headers, reason, is_failure) in rows {
+        let refused = direct.post("GetTask", headers, frame(&get(status).encode_to_vec())).await;
+        assert_eq!(failure::<()>(Err(refused)).reason, reason);
+        *(if is_failure { &mut failures } else { &mut others }) += 1.0;
+        let all = ["GetTask\""];
+        let scrape = until(&proxy, "rpc_server_call_duration_seconds_count", &all, failures + others).await;
+        let with = scrape.value("rpc_server_call_duration_seconds_count", &["GetTask\"", "error_type="]);
+        assert!((with - failures).abs() < 1e-9, "{status} {reason}: {with} of {failures}");
+    }
 }
 
 #[tokio::test]
