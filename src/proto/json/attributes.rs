@@ -3,7 +3,7 @@
 use std::mem;
 
 use super::{
-    Struct,
+    free::{Free, Object},
     lengths::Lengths,
     outward::{Pass, Place},
     quoted::Quoted,
@@ -43,8 +43,8 @@ impl Attributes {
 
     /// All of them.
     #[must_use]
-    pub fn into_struct(mut self) -> Struct {
+    pub fn into_struct(mut self) -> Free<Object> {
         self.json.push_str(if self.json.is_empty() { "{}" } else { "}" });
-        Struct::known(self.json, self.lengths, self.length)
+        Free::known(self.json, self.lengths, self.length)
     }
 }
