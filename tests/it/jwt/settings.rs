@@ -20,7 +20,7 @@ const JWKS: &str = "https://kubernetes.default.svc/openid/v1/jwks";
 async fn refused(command: &str, environment: &[(&str, &str)]) -> Vec<String> {
     let run = run(&[command, "--sandbox"], environment).await;
     assert_eq!((run.code, &*run.out), (Some(2), ""), "{run:?}");
-    run.err.lines().map(|line| line.trim_start_matches("error: ").to_owned()).collect()
+    run.faults()
 }
 
 #[tokio::test]

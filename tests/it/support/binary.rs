@@ -33,6 +33,15 @@ impl Run {
     pub fn json(self) -> Vec<Value> {
         self.good().lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
+
+    /// What kept it from what it was to do, a line each: as text, or as the lines of a JSON log.
+    pub fn faults(&self) -> Vec<String> {
+        let message = |line: &str| match serde_json::from_str::<Value>(line) {
+            Ok(line) => (line["level"] == "ERROR").then(|| line["message"].as_str().expect("a message").to_owned()),
+            Err(_) => Some(line.trim_start_matches("error: ").to_owned()),
+        };
+        self.err.lines().filter_map(message).collect()
+    }
 }
 
 /// The binary with these arguments and no environment but this.
