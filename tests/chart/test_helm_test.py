@@ -7,7 +7,8 @@ import pytest
 from support import helm
 from support.layout import lay
 from support.paths import BINARY, ci_values
-from support.proxy import certificates, running
+from support.certificates import certificates
+from support.proxy import running
 from support.rendering import containers
 
 FILES = pytest.mark.parametrize("file", ci_values(), ids=lambda file: file.stem)

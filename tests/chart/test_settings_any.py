@@ -12,7 +12,7 @@ from support.schema import at, values_schema
 ROUNDS = 30
 # Callers with names, so that whatever names some may stand.
 NAMED = {
-    "sandbox": {"enabled": True},
+    "credentials": {"existingSecret": "xpander"},
     "tokens": {"hashes": {"reports": HASH}},
     "tls": {
         "enabled": True,
@@ -34,7 +34,7 @@ SETTINGS["users.metadata"] = [{"email": "x-mail", **each} if each else each for 
 # Nobody may have a name that no certificate that is let in has; here are tokens, whose file may bring any.
 for setting in ("shares", "creates_per_second", "burst"):
     name = f"limits.{setting}"
-    SETTINGS[name] = [{key: value for key, value in each.items() if not re.match("spiffe://|dns:", key)} for each in SETTINGS[name]]
+    SETTINGS[name] = [{key: value for key, value in each.items() if not re.match("spiffe://|dns:|jwt:|system:serviceaccount:", key)} for each in SETTINGS[name]]
 # Helm lays maps over those of values.yaml.
 SETTINGS["limits.shares"] = [{"*": 0.5, **each} for each in SETTINGS["limits.shares"]]
 # A burst is a rate's.

@@ -9,11 +9,12 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from .certificates import texts
 from .paths import BINARY
 from .rendering import Rendering
 
 HASH = "8d70d691c822d55638b6e7fd54cd94170c87d19eb1f628b757506ede5688d297"
-# By key. What is read as a certificate when the proxy starts is not looked into by `check`.
+# By key; beside them stand an authority, a certificate and its key.
 BROUGHT = {
     "api-key": "xp-brought-key\n",
     "organization-id": "acme-brought",
@@ -21,11 +22,6 @@ BROUGHT = {
     "XPANDER_GRPC_TOKEN": "a-token",
     "OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=acme",
     "tokens": f"reports={HASH}\n",
-    "tls.crt": "a certificate\n",
-    "tls.key": "a private key\n",
-    "ca.crt": "authorities\n",
-    "client-ca.crt": "authorities\n",
-    "platform-ca.crt": "authorities\n",
     "token": "a-token",
     "headers": "x-tenant=acme",
 }
@@ -64,7 +60,9 @@ class Laid:
 def lay(rendering: Rendering, root: Path, pod: dict | None = None, container: dict | None = None, brought=None) -> Laid:
     """Lays out a container, by default the proxy's own."""
     pod, container = pod or rendering.pod, container or rendering.container
-    sources = Sources(rendering, BROUGHT | (brought or {}))
+    made = texts()
+    authorities = dict.fromkeys(("client-ca.crt", "platform-ca.crt", "jwks-ca.crt"), made["ca.crt"])
+    sources = Sources(rendering, BROUGHT | made | authorities | (brought or {}))
     volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", [])}
     mounts = container.get("volumeMounts", [])
     for mount in mounts:

@@ -6,7 +6,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from .layout import Laid
 from .paths import BINARY
@@ -45,19 +44,3 @@ def ports(process: subprocess.Popen) -> Running:
         if line.startswith("{") and (told := json.loads(line)).get("message") == "serving":
             return Running(told["grpc"], told["admin"])
     raise AssertionError("".join(said))
-
-
-def certificates(folder: Path) -> Path:
-    """A folder with an authority (ca.crt), and a certificate of its for the server and for callers (tls.crt, tls.key)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "names").write_text("subjectAltName=DNS:proxy.test,URI:spiffe://acme.io/ns/shop/sa/test\n")
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    _openssl(folder, "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test authority")
-    _openssl(folder, "req", *key, "-keyout", "tls.key", "-out", "request", "-subj", "/CN=proxy.test")
-    signed = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names", "-days", "2")
-    _openssl(folder, "x509", "-req", "-in", "request", "-out", "tls.crt", *signed)
-    return folder
-
-
-def _openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)

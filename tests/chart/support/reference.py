@@ -22,11 +22,12 @@ def settings() -> dict[str, Setting]:
     """By name, `section.key`."""
     page = subprocess.run([BINARY, "check", "--reference"], capture_output=True, text=True, check=True, timeout=20).stdout
     found = {}
-    for part in re.split(r"^### ", page, flags=re.MULTILINE)[1:]:
+    for part in re.split(r"^### (?=`)", page, flags=re.MULTILINE)[1:]:
         name = re.match(r"`([a-z0-9_.]+)`\n\n(.*)\n\n- default: (.*)\n- allowed: (.*)\n", part)
         assert name, part[:200]
         setting, words, default, allowed = name.groups()
-        value = None if default == "none" else tomllib.loads(f"x = {default.strip('`')}")["x"]
+        # Sizes are told once more in MiB, behind it.
+        value = None if default == "none" else tomllib.loads(f"x = {default.split('`')[1]}")["x"]
         found[setting] = Setting(setting, words, value, allowed)
     return found
 
