@@ -6,7 +6,10 @@ use std::{
     env,
     os::unix::process::CommandExt as _,
     process::{Command, ExitCode},
+    time::Duration,
 };
+
+use tokio::runtime::Runtime;
 
 use xpander_grpc_proxy::cli::{self, Cli};
 
@@ -26,9 +29,18 @@ fn main() -> ExitCode {
     run(cli)
 }
 
-#[tokio::main]
-async fn run(cli: Cli) -> ExitCode {
-    Box::pin(cli::run(cli)).await
+fn run(cli: Cli) -> ExitCode {
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: there is no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(Box::pin(cli::run(cli)));
+    // The look-up of a name cannot be broken off, and takes ten seconds and more where nobody answers.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    code
 }
 
 /// Becomes the same process with the allocator's setting; returns where that cannot be, which costs memory and nothing else.

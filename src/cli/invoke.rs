@@ -56,12 +56,14 @@ pub async fn invoke(args: InvokeArgs, output: Output) -> Result<Exit, Failure> {
         }
         standing.creating(&request.agent_id, proxy.request_id());
         let answer = proxy.call(request, async |mut agents: Agents, request| agents.invoke(request).await).await?;
+        if let Some(task) = &answer.task {
+            standing.created(&task.id, "wait");
+        }
         if !then.wait {
             output.task(&answer, answer.task.as_deref())?;
             return Ok(Exit::Completed);
         }
         let id = answer.task.map(|task| task.id).unwrap_or_default();
-        standing.created(&id, "wait");
         // Told aside, so that whoever gives up waiting can come back to the task.
         output.note(&format!("waiting for task {}", one_line(&id)));
         wait_for(&proxy, &standing, output, None, !then.no_resume).await

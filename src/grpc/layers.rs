@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, convert::Infallible, error::Error as _, sync::Arc};
 
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use super::{
         auth::{Auth, Refused},
         limits::Limits,
         metadata,
-        received::{Received, drain},
+        received::{Received, drain, take_early},
         whole::{Whole, full},
     },
     response::{
@@ -100,11 +101,12 @@ impl Arrival {
 
 /// Answers one request.
 pub async fn answer(edge: Arc<Edge>, arrival: Arrival) -> Result<Response<Sent>, Infallible> {
-    let Arrival { guard, call, request, head, refusal } = arrival;
+    let Arrival { guard, call, mut request, head, refusal } = arrival;
+    let mut early = BytesMut::new();
     let record = &guard.record;
     let admitted = match refusal {
         Some(error) => Err(turned_away(record, error)),
-        None => let_in(&edge, &guard, request.headers()).await,
+        None => let_in(&edge, &guard, &mut request, &mut early).await,
     };
     let mut response = match admitted {
         Ok(share) => {
@@ -112,7 +114,7 @@ pub async fn answer(edge: Arc<Edge>, arrival: Arrival) -> Result<Response<Sent>,
             if let Some(place) = edge.limits.check(record.method()) {
                 guard.take_place(place);
             }
-            match guard.race(serve(&edge, &guard, request, head)).await {
+            match guard.race(serve(&edge, &guard, request, early.freeze(), head)).await {
                 Ok(response) => response?,
                 Err(status) => status.into_http(),
             }
@@ -142,11 +144,26 @@ fn turned_away(record: &Record, error: Error) -> Response<Body> {
 }
 
 /// Lets a request in, or has it turned away. Whose key is not there yet waits for those that are on their way, once.
-async fn let_in(edge: &Edge, guard: &Guard, headers: &HeaderMap) -> Result<Option<Permit>, Response<Body>> {
-    let mut admitted = admit(edge, guard, headers);
+///
+/// No body is left unread meanwhile: it would count against the connection, with everybody's calls on it. Who sends much of
+/// it is not waited for.
+async fn let_in(
+    edge: &Edge,
+    guard: &Guard,
+    request: &mut Request<Incoming>,
+    early: &mut BytesMut,
+) -> Result<Option<Permit>, Response<Body>> {
+    let mut admitted = admit(edge, guard, request.headers());
     if let Err(Refused::Until(keys)) = admitted {
-        Box::pin(guard.race(keys.over())).await.map_err(Status::into_http)?;
-        admitted = admit(edge, guard, headers);
+        let body = request.body_mut();
+        let waiting = async {
+            tokio::select! {
+                () = keys.over() => {}
+                () = take_early(body, early) => {}
+            }
+        };
+        Box::pin(guard.race(waiting)).await.map_err(Status::into_http)?;
+        admitted = admit(edge, guard, request.headers());
     }
     admitted.map_err(|refused| turned_away(&guard.record, Error::new(refused.into())))
 }
@@ -173,6 +190,7 @@ async fn serve(
     edge: &Edge,
     guard: &Arc<Guard>,
     mut request: Request<Incoming>,
+    early: Bytes,
     head: usize,
 ) -> Result<Response<Body>, Infallible> {
     let record = &guard.record;
@@ -189,7 +207,7 @@ async fn serve(
         request.headers_mut().remove("grpc-accept-encoding");
     }
     let whole = whole(edge, record, &request);
-    let request = request.map(|body| Received::new(body, Arc::clone(record), Arc::clone(&guard.account), limit));
+    let request = request.map(|body| Received::new(early, body, Arc::clone(record), Arc::clone(&guard.account), limit));
     let response = if is_of_the_api {
         // What always gets in finds room for its head and its few bytes.
         let mut room = edge.requests.begin(record.method().kind == MethodKind::Stopping);

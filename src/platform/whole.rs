@@ -68,11 +68,12 @@ impl Bodies {
                 room = size.next_power_of_two().min(self.most);
                 match &mut held {
                     None => held = Some(self.budget.hold(room).await),
+                    // It has the lock, and waits for nothing any more.
+                    Some(held) if beyond.is_some() => held.exceed(room),
                     Some(held) => {
                         let has_room = timeout(self.room_time, held.grow(room)).await.is_ok();
                         if !has_room && matches!(route, Route::CreateTask | Route::StopTask) {
-                            beyond.replace(self.beyond.lock().await);
-                            room = self.most;
+                            beyond = Some(self.beyond.lock().await);
                             held.exceed(room);
                         } else if !has_room {
                             return Ok((Err(NO_ROOM.to_owned()), None));

@@ -114,6 +114,10 @@ impl<'a> Following<'a> {
     async fn read_created(&mut self, mut messages: Messages<InvokeStreamResponse>) -> Result<(), Failure> {
         let opened = Instant::now();
         while let Some(message) = self.next(&mut messages, opened).await? {
+            // First of all what to come back to, should it not be printed.
+            if let Some(Item::Task(task)) = &message.item {
+                self.standing.created(&task.id, "events");
+            }
             if self.output.is_json {
                 Output::json(&message)?;
             }
@@ -148,7 +152,6 @@ impl<'a> Following<'a> {
     }
 
     fn created(&mut self, task: &Task) -> Result<(), Failure> {
-        self.standing.created(&task.id, "events");
         if !self.output.is_json {
             self.transcript.created(task)?;
         }

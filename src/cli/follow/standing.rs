@@ -71,6 +71,11 @@ impl<'a> Standing<'a> {
             Known::Task(Reached { id: id.to_owned(), after: None, by, is_seen: true, is_over: false });
     }
 
+    /// Whether the proxy has said anything of the task.
+    pub fn is_seen(&self) -> bool {
+        matches!(&*self.known.borrow(), Known::Task(task) if task.is_seen)
+    }
+
     /// The proxy has said something of the task; an event with this id, if it has one.
     pub fn seen(&self, event_id: &str) {
         if let Known::Task(task) = &mut *self.known.borrow_mut() {
@@ -131,7 +136,10 @@ impl<'a> Standing<'a> {
     /// How a task that waits for a person is answered.
     pub fn answers(&self, task: &Task) -> Vec<Advice> {
         let head = continued_by(task).unwrap_or(&task.id);
-        let answer = ["invoke", "YOUR ANSWER", "--existing-task", head];
+        let mut answer = vec!["invoke", "YOUR ANSWER", "--existing-task", head];
+        if !task.agent_id.is_empty() {
+            answer.extend(["--agent", &task.agent_id]);
+        }
         vec![self.advice("answer it", &answer), self.advice("wait for it", &["wait", &task.id])]
     }
 

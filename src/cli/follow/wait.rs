@@ -31,6 +31,9 @@ pub async fn wait_for(
     let (task_id, _) = standing.task().unwrap_or_default();
     let (deadline, began) = (proxy.deadline(), Instant::now());
     let (mut resumption, mut line) = (Resumption::new(is_resumed), Progress::new(output));
+    if standing.is_seen() {
+        resumption.has_news();
+    }
     // The first look is at once.
     let mut look = Duration::ZERO;
     loop {

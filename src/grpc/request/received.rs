@@ -4,14 +4,15 @@
 //! given up counts against the connection, with everybody's calls on it.
 
 use std::{
-    future::poll_fn,
+    future::{pending, poll_fn},
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::{
@@ -36,9 +37,14 @@ const UNREAD_TIME: Duration = Duration::from_secs(5);
 /// The bodies that are taken to their end, over all connections: each keeps its stream here, some kilobytes.
 static UNREAD_BODIES: Few = Few::new(1_024);
 
+/// How much of a body is kept whose caller waits to be let in, in bytes.
+const EARLY: usize = 16 << 10;
+
 /// A request's body, counted, and given up when it takes too long: a caller that sends byte by byte holds nothing for
 /// long. Not the call's deadline: that one is the caller's own, and may be far away.
 pub struct Received {
+    /// What came of it before its caller was let in.
+    early: Bytes,
     /// None once it was dropped.
     body: Option<Incoming>,
     record: Arc<Record>,
@@ -55,9 +61,15 @@ pub struct Received {
 }
 
 impl Received {
-    /// A body that has to be complete within `limit`, if there is one.
-    pub fn new(body: Incoming, record: Arc<Record>, account: Arc<Account>, limit: Option<Duration>) -> Self {
-        Self { body: Some(body), record, account, held: None, head: 0, whole: None, limit, time: None }
+    /// A body that has to be complete within `limit`, if there is one, and what came of it before.
+    pub fn new(
+        early: Bytes,
+        body: Incoming,
+        record: Arc<Record>,
+        account: Arc<Account>,
+        limit: Option<Duration>,
+    ) -> Self {
+        Self { early, body: Some(body), record, account, held: None, head: 0, whole: None, limit, time: None }
     }
 
     /// One that holds its bytes here, which already has those of its head.
@@ -98,6 +110,12 @@ impl http_body::Body for Received {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let early = mem::take(&mut self.early);
+        if !early.is_empty()
+            && let Some(ready) = self.take(early).transpose()
+        {
+            return Poll::Ready(Some(ready.map(Frame::data)));
+        }
         loop {
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
             let frame = match Pin::new(body).poll_frame(cx) {
@@ -125,7 +143,7 @@ impl http_body::Body for Received {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.whole.is_none() && self.body.as_ref().is_none_or(http_body::Body::is_end_stream)
+        self.early.is_empty() && self.whole.is_none() && self.body.as_ref().is_none_or(http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -144,6 +162,18 @@ impl Drop for Received {
             drain(body);
         }
     }
+}
+
+/// Takes what comes of a body while its caller waits to be let in, and ends only when that is too much. It is copied: small
+/// frames would keep the buffers that they came in.
+pub async fn take_early(body: &mut Incoming, early: &mut BytesMut) {
+    while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+        early.extend_from_slice(frame.data_ref().map_or(&[][..], |data| &data[..]));
+        if early.len() > EARLY {
+            return;
+        }
+    }
+    pending().await
 }
 
 /// Takes what is left of a body, if there is something.

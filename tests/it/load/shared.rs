@@ -255,7 +255,7 @@ async fn a_body_goes_on_to_come_on_a_connection_that_another_caller_has_reset_to
     let is_last = |(kind, flags, stream, _): &Frame| (*kind, *stream, flags & END_STREAM) == (HEADERS, upload, 1);
     let heard = shared.raw.until("an answer", |heard| heard.frames.iter().any(is_last) || heard.is_over).await;
     // A refusal has a head alone.
-    assert_eq!((heard.of(DATA, upload), heard.is_over), (1, false), "{:?}", goaways(&heard));
+    assert_eq!((heard.of(DATA, upload), heard.is_over), (1, false), "{:?} {heard:?}", goaways(&heard));
     shared.stays_unharmed().await;
 }
 
