@@ -77,7 +77,7 @@ fn advisories_that_were_looked_at_pass_or_fail() {
     assert!(!passed && out.ends_with("FAILED: cargo deny advisories\n") && !out.contains("not checked"), "{out}");
 }
 
-/// The image's archive is one of OCI's layout, and what the Dockerfile says stands in it.
+/// The image's archive is one of OCI's layout and of Docker's, and what the Dockerfile says stands in it.
 #[test]
 fn the_image_that_is_packed_without_an_engine_is_whole_and_is_the_dockerfiles() {
     let folder = Folder::new();
@@ -103,6 +103,16 @@ fn the_image_that_is_packed_without_an_engine_is_whole_and_is_the_dockerfiles() 
         path
     };
     let manifest = json(&blob(&json(&unpacked.join("index.json"))["manifests"][0]));
+    let place = |described: &Value| described["digest"].as_str().expect("a digest").replace("sha256:", "blobs/sha256/");
+    let saved = json(&unpacked.join("manifest.json"));
+    assert_eq!(
+        saved,
+        serde_json::json!([{
+            "Config": place(&manifest["config"]),
+            "RepoTags": ["xpander-grpc-proxy:1.2.3"],
+            "Layers": [place(&manifest["layers"][0])],
+        }])
+    );
     let config = json(&blob(&manifest["config"]));
     assert_eq!(config["config"]["User"], "65532:65532");
     assert_eq!(config["config"]["Entrypoint"], serde_json::json!(["/xpander-grpc-proxy", "serve"]));
