@@ -146,8 +146,8 @@ async fn a_task_that_waits_for_a_person_says_how_it_is_answered() {
         assert_eq!(code, Some(4), "{shown}");
         assert!(plain(&shown).contains("the task waits for a person") && shown.contains(reason), "{shown}");
         let answer = advised(&shown, "answer it");
-        let id = answer.last().expect("an id").clone();
-        assert_eq!(words(&answer), ["invoke", "'YOUR", "ANSWER'", "--existing-task", &id]);
+        let id = answer[4].clone();
+        assert_eq!(words(&answer), ["invoke", "'YOUR", "ANSWER'", "--existing-task", &id, "--agent", "human"]);
         serving.run(&["invoke", "yes", "--existing-task", &id, "--agent", "human"]).await.good();
         assert_eq!(serving.run(&words(&advised(&shown, "wait for it"))).await.code, Some(0));
     }

@@ -45,8 +45,9 @@ impl Shared {
     }
 
     /// The same where callers have tokens.
-    async fn with_a_token() -> Self {
+    async fn with_a_token(further: impl FnOnce(&mut Settings)) -> Self {
         let change = |settings: &mut Settings| {
+            further(settings);
             settings.auth.tokens = [("orders".to_owned(), vec![hash(TOKEN)])].into();
             settings.server.max_streams = 1;
         };
@@ -209,7 +210,7 @@ async fn frames_of_one_byte_end_nobody_elses_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_of_refused_calls_do_not_use_up_what_the_connection_may_do_in_its_life() {
     const EACH: usize = 1_200;
-    let mut shared = Shared::with_a_token().await;
+    let mut shared = Shared::with_a_token(|_| {}).await;
     let (follow, call) = (shared.raw.stream(), frame(b"\x0a\x06task-1"));
     let head = bytes(HEADERS, END_HEADERS, follow, &head_with(TOKEN, "StreamEvents"));
     shared.raw.send(&[head, bytes(DATA, END_STREAM, follow, &call)].concat()).await;
@@ -256,6 +257,26 @@ async fn a_body_goes_on_to_come_on_a_connection_that_another_caller_has_reset_to
     let heard = shared.raw.until("an answer", |heard| heard.frames.iter().any(is_last) || heard.is_over).await;
     // A refusal has a head alone.
     assert_eq!((heard.of(DATA, upload), heard.is_over), (1, false), "{:?} {heard:?}", goaways(&heard));
+    shared.stays_unharmed().await;
+}
+
+/// Keys are on their way for ten seconds: the issuer takes connections, and says nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_whose_caller_waits_for_keys_does_not_end_the_connection() {
+    const MADE_UP: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6Im1hZGUtdXAifQ.e30.AA";
+    let issuer = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let jwks = format!("http://{}/jwks", issuer.local_addr().expect("bound"));
+    let takes_jwts = |settings: &mut Settings| {
+        let jwt = &mut settings.auth.jwt;
+        (jwt.issuer, jwt.audience) = (Some("an-issuer".to_owned()), Some("the-proxy".to_owned()));
+        jwt.jwks_url = Some(jwks);
+    };
+    let mut shared = Shared::with_a_token(takes_jwts).await;
+    let stream = shared.raw.stream();
+    shared.raw.send(&bytes(HEADERS, END_HEADERS, stream, &head_with(MADE_UP, "GetTask"))).await;
+    // More small frames than may wait to be read on a connection.
+    shared.raw.send(&bytes(DATA, 0, stream, b"x").repeat(140_000)).await;
+    shared.refusal(stream).await;
     shared.stays_unharmed().await;
 }
 
