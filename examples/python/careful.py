@@ -2,6 +2,8 @@
 is asked for, and its events followed to the task's end, across connections and replicas.
 
 CA_FILE=ca.pem TOKEN=… SERVICE_CONFIG=agent_grpc_service_config.json python careful.py SERVER AGENT PROMPT
+
+With ONE_STORE=yes too, where there is one replica, or all share a store (`deduplication.store`).
 """
 
 import os
@@ -13,14 +15,19 @@ from pathlib import Path
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 from grpc import StatusCode
+from grpc_status import rpc_status
 from xpander.agent.v1.agent_service_pb2 import StreamEventsRequest
 from xpander.agent.v1.agent_service_pb2_grpc import AgentServiceStub
 from xpander.agent.v1.event_pb2 import EVENT_TYPE_CHUNK, EVENT_TYPE_TASK_FINISHED, TaskEvent
 from xpander.agent.v1.invocation_pb2 import InvokeRequest
 from xpander.agent.v1.task_pb2 import Task, TaskStatus
 
-# With these, calling again may help, and harms nothing: a create has its request_id, a stream its last event.
+# Without it, a create that is sent again may reach a replica that does not know its request_id, and makes a second task.
+ONE_STORE = os.environ.get("ONE_STORE") == "yes"
+# With these, calling again may help. It harms no stream, which has its last event; a create only as `outcome` says.
 AGAIN = {
     StatusCode.UNAVAILABLE,
     StatusCode.DEADLINE_EXCEEDED,
@@ -42,14 +49,28 @@ def connect(server: str) -> grpc.Channel:
 
 
 def create(agents: AgentServiceStub, request: InvokeRequest) -> Task:
+    unsure = False
     for attempt in range(5):
         try:
             return agents.Invoke(request, timeout=150).task
         except grpc.RpcError as error:
-            if error.code() not in AGAIN or attempt == 4:
+            told = outcome(error)
+            unsure |= told != "not_created"
+            safe = told == "not_created" or (ONE_STORE and told != "unknown")
+            if error.code() not in AGAIN or attempt == 4 or not safe:
+                if unsure:
+                    print("there may be a task: look for it before you create another", file=sys.stderr)
                 raise
             time.sleep(2**attempt)
     raise AssertionError("never reached")
+
+
+def outcome(error: grpc.RpcError) -> str:
+    """What the proxy says of the task. Nothing, where it was not the proxy that answered."""
+    info = ErrorInfo()
+    for detail in (rpc_status.from_call(error) or Status()).details:
+        detail.Unpack(info)
+    return info.metadata.get("outcome", "")
 
 
 def follow(agents: AgentServiceStub, task_id: str) -> Iterator[TaskEvent]:

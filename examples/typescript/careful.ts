@@ -3,6 +3,8 @@
  * is asked for, and its events followed to the task's end, across connections and replicas.
  *
  * CA_FILE=ca.pem TOKEN=… SERVICE_CONFIG=agent_grpc_service_config.json node careful.ts SERVER AGENT PROMPT
+ *
+ * With ONE_STORE=yes too, where there is one replica, or all share a store (`deduplication.store`).
  */
 
 import { randomUUID } from "node:crypto";
@@ -11,12 +13,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 
+import { ErrorInfo } from "./gen/google/rpc/error_details.ts";
+import { Status } from "./gen/google/rpc/status.ts";
 import { AgentServiceClient, StreamEventsRequest, type StreamEventsResponse } from "./gen/xpander/agent/v1/agent_service.ts";
 import { EventType, type TaskEvent } from "./gen/xpander/agent/v1/event.ts";
 import { InvokeRequest } from "./gen/xpander/agent/v1/invocation.ts";
 import { type Task, taskStatusToJSON } from "./gen/xpander/agent/v1/task.ts";
 
 const { CA_FILE = "", TOKEN = "", SERVICE_CONFIG = "" } = process.env;
+// Without it, a create that is sent again may reach a replica that does not know its request_id, and makes a second task.
+const oneStore = process.env.ONE_STORE === "yes";
 const [server = "", agentId = "", prompt = ""] = process.argv.slice(2);
 const AGAIN: number[] = [
   status.UNAVAILABLE,
@@ -26,7 +32,7 @@ const AGAIN: number[] = [
   status.UNKNOWN,
 ];
 
-/** Whether calling again may help. It harms nothing: a create has its request_id, a stream its last event. */
+/** Whether calling again may help. It harms no stream, which has its last event; a create only as its outcome says. */
 const again = (error: unknown) => error instanceof Error && AGAIN.includes((error as ServiceError).code);
 const within = (seconds: number) => ({ deadline: Date.now() + seconds * 1000 });
 
@@ -45,6 +51,7 @@ function connect(): AgentServiceClient {
 }
 
 async function create(client: AgentServiceClient, request: InvokeRequest): Promise<Task> {
+  let unsure = false;
   for (let attempt = 0; ; attempt++) {
     try {
       return await new Promise((resolve, reject) =>
@@ -53,10 +60,24 @@ async function create(client: AgentServiceClient, request: InvokeRequest): Promi
         ),
       );
     } catch (error) {
-      if (attempt === 4 || !again(error)) throw error;
+      const told = outcome(error);
+      unsure ||= told !== "not_created";
+      const safe = told === "not_created" || (oneStore && told !== "unknown");
+      if (attempt === 4 || !again(error) || !safe) {
+        if (unsure) console.error("there may be a task: look for it before you create another");
+        throw error;
+      }
       await sleep(1000 * 2 ** attempt);
     }
   }
+}
+
+/** What the proxy says of the task. Nothing, where it was not the proxy that answered. */
+function outcome(error: unknown): string | undefined {
+  const [bytes] = (error as Partial<ServiceError> | null)?.metadata?.get("grpc-status-details-bin") ?? [];
+  const details = bytes ? Status.decode(bytes as Buffer).details : [];
+  const info = details.find(({ typeUrl }) => typeUrl.endsWith("/google.rpc.ErrorInfo"));
+  return info && ErrorInfo.decode(info.value).metadata.outcome;
 }
 
 async function* follow(client: AgentServiceClient, taskId: string): AsyncGenerator<TaskEvent> {

@@ -2,6 +2,8 @@
 // is asked for, and its events followed to the task's end, across connections and replicas.
 //
 //	CA_FILE=ca.pem TOKEN=… SERVICE_CONFIG=agent_grpc_service_config.json go run ./careful SERVER AGENT PROMPT
+//
+// With ONE_STORE=yes too, where there is one replica, or all share a store (`deduplication.store`).
 package main
 
 import (
@@ -16,6 +18,7 @@ import (
 
 	agentv1 "example/gen/xpander/agent/v1"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -24,6 +27,9 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 )
+
+// Without it, a create that is sent again may reach a replica that does not know its request_id, and makes a second task.
+var oneStore = os.Getenv("ONE_STORE") == "yes"
 
 // bearer is a token, shown with each call and over TLS alone.
 type bearer string
@@ -49,7 +55,8 @@ func connect(server string) *grpc.ClientConn {
 	return conn
 }
 
-// again says whether calling again may help. It harms nothing: a create has its request_id, a stream its last event.
+// again says whether calling again may help. It harms no stream, which has its last event; a create only as its
+// outcome says.
 func again(err error) bool {
 	switch status.Code(err) {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Internal, codes.Unknown:
@@ -59,16 +66,36 @@ func again(err error) bool {
 }
 
 func create(client agentv1.AgentServiceClient, request *agentv1.InvokeRequest) (*agentv1.Task, error) {
+	unsure := false
 	for attempt := range 5 {
 		ctx, cancel := context.WithTimeout(context.Background(), 150*time.Second)
 		answer, err := client.Invoke(ctx, request)
 		cancel()
-		if err == nil || !again(err) || attempt == 4 {
-			return answer.GetTask(), err
+		if err == nil {
+			return answer.GetTask(), nil
+		}
+		told := outcome(err)
+		unsure = unsure || told != "not_created"
+		safe := told == "not_created" || oneStore && told != "unknown"
+		if !again(err) || attempt == 4 || !safe {
+			if unsure {
+				err = fmt.Errorf("there may be a task: look for it before you create another: %w", err)
+			}
+			return nil, err
 		}
 		time.Sleep(time.Second << attempt)
 	}
 	panic("never reached")
+}
+
+// outcome is what the proxy says of the task. Nothing, where it was not the proxy that answered.
+func outcome(err error) string {
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			return info.GetMetadata()["outcome"]
+		}
+	}
+	return ""
 }
 
 func follow(client agentv1.AgentServiceClient, taskID string, show func(*agentv1.TaskEvent)) error {

@@ -40,7 +40,7 @@ func pause(err error) (wait time.Duration, helps bool) {
 	case "unknown":
 		return 0, false
 	default:
-		// There is a task, or nobody has said so: the same id finds it, and makes no second one.
+		// There may be a task: the same id finds it with one replica or a store that all share, else makes a second.
 		return time.Second, true
 	}
 }

@@ -30,7 +30,7 @@ def pause(failed: Failure) -> float | None:
     if outcome == "not_created":
         wait = failed.retry.retry_delay.ToTimedelta().total_seconds()
         return wait or (1.0 if failed.code == StatusCode.UNAVAILABLE else None)
-    # There is a task, or nobody has said so: the same id finds it, and makes no second one.
+    # There may be a task: the same id finds it with one replica or a store that all share, else makes a second.
     return None if outcome == "unknown" else 1.0
 
 

@@ -36,7 +36,7 @@ function pause(error: unknown): number | undefined {
     case "unknown":
       return undefined;
     default:
-      // There is a task, or nobody has said so: the same id finds it, and makes no second one.
+      // There may be a task: the same id finds it with one replica or a store that all share, else makes a second.
       return 1000;
   }
 }

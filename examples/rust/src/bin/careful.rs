@@ -3,6 +3,8 @@
 //! retries stands in here.
 //!
 //! `CA_FILE=ca.pem TOKEN=… cargo run --bin careful -- SERVER AGENT PROMPT`
+//!
+//! With `ONE_STORE=yes` too, where there is one replica, or all share a store (`deduplication.store`).
 
 use std::{
     env, fs,
@@ -19,6 +21,7 @@ use tonic::{
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
+use tonic_types::StatusExt as _;
 
 tonic::include_proto!("xpander.agent.v1");
 
@@ -47,11 +50,16 @@ fn connect(server: &str) -> Result<Agents, Error> {
     Ok(AgentServiceClient::with_interceptor(channel, token).max_decoding_message_size(64 << 20))
 }
 
-/// Whether calling again may help. It harms nothing: a create has its `request_id`, a stream its last event. CANCELLED is
-/// tonic's word for a call that the old connection did not send, and for a deadline of its own.
+/// Whether calling again may help. It harms no stream, which has its last event; a create only as its outcome says. CANCELLED
+/// is tonic's word for a call that the old connection did not send, and for a deadline of its own.
 fn again(status: &Status) -> bool {
     use Code::{Cancelled, DeadlineExceeded, Internal, ResourceExhausted, Unavailable, Unknown};
     matches!(status.code(), Unavailable | DeadlineExceeded | ResourceExhausted | Internal | Unknown | Cancelled)
+}
+
+/// What the proxy says of the task. Nothing, where it was not the proxy that answered.
+fn outcome(status: &Status) -> Option<String> {
+    status.get_error_details().error_info()?.metadata.get("outcome").cloned()
 }
 
 fn within<M>(time: Duration, message: M) -> Request<M> {
@@ -61,13 +69,25 @@ fn within<M>(time: Duration, message: M) -> Request<M> {
 }
 
 async fn create(agents: &mut Agents, invocation: InvokeRequest) -> Result<Task, Error> {
-    let mut attempt = 0;
+    // Without it, a create that is sent again may reach a replica that does not know its id, and makes a second task.
+    let one_store = env::var("ONE_STORE").is_ok_and(|value| value == "yes");
+    let (mut attempt, mut unsure) = (0, false);
     loop {
-        match agents.invoke(within(Duration::from_secs(150), invocation.clone())).await {
+        let status = match agents.invoke(within(Duration::from_secs(150), invocation.clone())).await {
             Ok(answer) => return Ok(answer.into_inner().task.ok_or("an answer without a task")?),
-            Err(status) if attempt == 4 || !again(&status) => return Err(status.into()),
-            Err(_) => sleep(Duration::from_secs(1 << attempt)).await,
+            Err(status) => status,
+        };
+        let outcome = outcome(&status);
+        let told = outcome.as_deref();
+        unsure |= told != Some("not_created");
+        let safe = told == Some("not_created") || (one_store && told != Some("unknown"));
+        if attempt == 4 || !again(&status) || !safe {
+            if unsure {
+                eprintln!("there may be a task: look for it before you create another");
+            }
+            return Err(status.into());
         }
+        sleep(Duration::from_secs(1 << attempt)).await;
         attempt += 1;
     }
 }

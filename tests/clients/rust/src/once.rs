@@ -42,7 +42,7 @@ fn pause(status: &Status) -> Option<Duration> {
             wait => wait,
         },
         Some("unknown") => None,
-        // There is a task, or nobody has said so: the same id finds it, and makes no second one.
+        // There may be a task: the same id finds it with one replica or a store that all share, else makes a second.
         _ => Some(second),
     }
 }

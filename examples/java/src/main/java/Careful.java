@@ -7,13 +7,17 @@ import ai.xpander.agent.v1.StreamEventsResponse;
 import ai.xpander.agent.v1.Task;
 import ai.xpander.agent.v1.TaskEvent;
 import com.google.gson.Gson;
+import com.google.protobuf.Any;
 import com.google.protobuf.Duration;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.rpc.ErrorInfo;
 import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status.Code;
 import io.grpc.StatusRuntimeException;
 import io.grpc.TlsChannelCredentials;
+import io.grpc.protobuf.StatusProto;
 import io.grpc.stub.MetadataUtils;
 import java.io.File;
 import java.io.IOException;
@@ -29,10 +33,14 @@ import java.util.function.Consumer;
 /**
  * Invokes an agent as production code does: with TLS, a token, deadlines and the service config, one task however often it
  * is asked for, and its events followed to the task's end, across connections and replicas. The variables CA_FILE, TOKEN and
- * SERVICE_CONFIG, then the arguments SERVER AGENT PROMPT.
+ * SERVICE_CONFIG, then the arguments SERVER AGENT PROMPT. With ONE_STORE=yes too, where there is one replica, or all share a
+ * store (`deduplication.store`).
  */
 public class Careful {
-    /** With these, calling again may help, and harms nothing: a create has its request_id, a stream its last event. */
+    /** Without it, a create that is sent again may reach a replica that does not know its request_id: a second task. */
+    private static final boolean ONE_STORE = "yes".equals(System.getenv("ONE_STORE"));
+
+    /** With these, calling again may help. It harms no stream, which has its last event; a create only as `outcome` says. */
     private static final Set<Code> AGAIN = Set.of(
             Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED, Code.INTERNAL, Code.UNKNOWN);
 
@@ -52,17 +60,35 @@ public class Careful {
                 .build();
     }
 
-    private static Task create(AgentServiceBlockingStub agents, InvokeRequest request) throws InterruptedException {
+    private static Task create(AgentServiceBlockingStub agents, InvokeRequest request)
+            throws InterruptedException, InvalidProtocolBufferException {
+        boolean unsure = false;
         for (int attempt = 0; ; attempt++) {
             try {
                 return agents.withDeadlineAfter(150, TimeUnit.SECONDS).invoke(request).getTask();
             } catch (StatusRuntimeException error) {
-                if (attempt == 4 || !AGAIN.contains(error.getStatus().getCode())) {
+                String told = outcome(error);
+                unsure |= !told.equals("not_created");
+                boolean safe = told.equals("not_created") || ONE_STORE && !told.equals("unknown");
+                if (attempt == 4 || !AGAIN.contains(error.getStatus().getCode()) || !safe) {
+                    if (unsure) {
+                        System.err.println("there may be a task: look for it before you create another");
+                    }
                     throw error;
                 }
                 Thread.sleep(1000L << attempt);
             }
         }
+    }
+
+    /** What the proxy says of the task. Nothing, where it was not the proxy that answered. */
+    private static String outcome(StatusRuntimeException error) throws InvalidProtocolBufferException {
+        for (Any detail : StatusProto.fromThrowable(error).getDetailsList()) {
+            if (detail.is(ErrorInfo.class)) {
+                return detail.unpack(ErrorInfo.class).getMetadataOrDefault("outcome", "");
+            }
+        }
+        return "";
     }
 
     private static void follow(AgentServiceBlockingStub agents, String taskId, Consumer<TaskEvent> show)

@@ -43,7 +43,7 @@ final class Once {
         return switch (failed.metadata("outcome")) {
             case "not_created" -> wait.isZero() ? second.filter(pause -> helps) : Optional.of(wait);
             case "unknown" -> Optional.empty();
-            // There is a task, or nobody has said so: the same id finds it, and makes no second one.
+            // There may be a task: the same id finds it with one replica or a store that all share, else makes a second.
             default -> second;
         };
     }
