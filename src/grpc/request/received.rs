@@ -173,7 +173,7 @@ pub async fn take_early(body: &mut Incoming, early: &mut BytesMut) {
             return;
         }
     }
-    pending().await
+    pending::<()>().await;
 }
 
 /// Takes what is left of a body, if there is something.
