@@ -246,6 +246,10 @@ async fn a_body_goes_on_to_come_on_a_connection_that_another_caller_has_reset_to
     let head = bytes(HEADERS, END_HEADERS, upload, &head("Invoke"));
     let (first, rest) = message.split_at(16_384);
     shared.raw.send(&[head, bytes(DATA, 0, upload, first)].concat()).await;
+    // It is let in before a call that came behind it has been to the platform.
+    let (read, call) = shared.raw.call("GetTask", b"\x0a\x06task-1");
+    shared.raw.send(&call).await;
+    shared.raw.until("a task", move |heard| heard.of(DATA, read) > 0 || heard.is_over).await;
     for _ in 0..50 {
         let (stream, call) = shared.raw.call("Invoke", INVOCATION);
         shared.raw.send(&[call, reset(stream)].concat()).await;
