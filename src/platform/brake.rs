@@ -95,7 +95,7 @@ impl Brakes {
             Some(Error::Connect(_) | Error::Unprocessed(_) | Error::Lost(_) | Error::Timeout(_)) => {
                 brake.throttle.failed(now);
             }
-            Some(Error::Deadline | Error::Unreadable { .. } | Error::Braked { .. }) => {}
+            Some(Error::Deadline | Error::Unreadable { .. } | Error::Braked { .. } | Error::NoRoom) => {}
         }
     }
 

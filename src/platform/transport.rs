@@ -134,7 +134,7 @@ impl Transport {
         let request = request.header(header::ACCEPT_ENCODING, codings::ACCEPTED);
         let read = async |mut response: Response, share: &Share| {
             let (body, held) = self.limits.bodies.read(&mut response, sending.route).await?;
-            if let (Some(account), Some(held)) = (&context.account, held) {
+            if let Some(account) = &context.account {
                 account.keep(held);
             }
             let body = body.map_err(|why| unreadable(sending, &response, why))?;
@@ -213,7 +213,7 @@ impl Transport {
                 Ok((answer, attempt, share))
             }
             Err(error) => {
-                if error.http_status().is_some() {
+                if error.is_answer() {
                     share.answered();
                 }
                 attempt.failed(error.name(), error.cause());

@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
-use tokio::{sync::Mutex, task::yield_now, time::timeout};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    task::yield_now,
+    time::timeout,
+};
 
 use super::{
     codings::Garbled,
@@ -14,9 +18,6 @@ use crate::{
     memory::{self, Budget, Held, ROOM_TIME, UNCOUNTED, make_room},
     telemetry::Route,
 };
-
-/// Why an answer is not read to its end whose call may be made again.
-pub const NO_ROOM: &str = "there was no room for it among all answers";
 
 /// How bodies are read.
 pub struct Bodies {
@@ -40,18 +41,16 @@ impl Bodies {
     /// The whole body, unless it is larger than it may be or its compression is broken, and the room that it takes. One
     /// that comes in one piece, as most do, is not copied.
     ///
-    /// Two of unknown length may each hold room that the other waits for. So a read gives up after a while. What is sent
-    /// once is not lost for it: it goes on with more room than there is, one at a time.
-    pub async fn read(
-        &self,
-        response: &mut Response,
-        route: Route,
-    ) -> Result<(Result<Bytes, String>, Option<Held>), Error> {
+    /// # Errors
+    /// When the connection is lost, or there is no room for it: see [`Self::wait_for_room`].
+    pub async fn read(&self, response: &mut Response, route: Route) -> Result<(Result<Bytes, String>, Held), Error> {
         let length = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+        let (mut held, mut beyond) = (self.budget.begin(false), None);
         // Where the length is known, all of it at once, and before it is read: nobody waits for room and holds some.
         let mut room = length.min(self.most).max(UNCOUNTED);
-        let mut held = if room > UNCOUNTED { Some(self.budget.hold(room).await) } else { None };
-        let mut beyond = None;
+        if room > UNCOUNTED {
+            self.wait_for_room(&mut held, room, route, &mut beyond).await?;
+        }
         let mut body = BytesMut::new();
         loop {
             let chunk = match piece(response, body.len()).await {
@@ -66,20 +65,7 @@ impl Bodies {
             }
             if size > room {
                 room = size.next_power_of_two().min(self.most);
-                match &mut held {
-                    None => held = Some(self.budget.hold(room).await),
-                    // It has the lock, and waits for nothing any more.
-                    Some(held) if beyond.is_some() => held.exceed(room),
-                    Some(held) => {
-                        let has_room = timeout(self.room_time, held.grow(room)).await.is_ok();
-                        if !has_room && matches!(route, Route::CreateTask | Route::StopTask) {
-                            beyond = Some(self.beyond.lock().await);
-                            held.exceed(room);
-                        } else if !has_room {
-                            return Ok((Err(NO_ROOM.to_owned()), None));
-                        }
-                    }
-                }
+                self.wait_for_room(&mut held, room, route, &mut beyond).await?;
             }
             if body.is_empty() {
                 body = chunk.into();
@@ -88,6 +74,36 @@ impl Bodies {
                 body.extend_from_slice(&chunk);
             }
         }
+    }
+
+    /// Waits for room for so many bytes in all.
+    ///
+    /// Two answers of unknown length may each hold room that the other waits for. So a read gives up after a while. What is
+    /// sent once is not lost for it: it goes on with more room than there is, one at a time.
+    async fn wait_for_room<'a>(
+        &'a self,
+        held: &mut Held,
+        bytes: usize,
+        route: Route,
+        beyond: &mut Option<MutexGuard<'a, ()>>,
+    ) -> Result<(), Error> {
+        if beyond.is_none() {
+            let is_sent_once = matches!(route, Route::CreateTask | Route::StopTask);
+            // Who holds nothing is in nobody's way, and waits as long as it has time.
+            if held.bytes() == 0 && !is_sent_once {
+                held.grow(bytes).await;
+                return Ok(());
+            }
+            if timeout(self.room_time, held.grow(bytes)).await.is_ok() {
+                return Ok(());
+            }
+            if !is_sent_once {
+                return Err(Error::NoRoom);
+            }
+            *beyond = Some(self.beyond.lock().await);
+        }
+        held.exceed(bytes);
+        Ok(())
     }
 }
 

@@ -37,8 +37,8 @@ pub enum Shed {
     Platform,
     /// There was no room for its request.
     Requests,
-    /// Its answer was not read while others needed the room.
-    Unread,
+    /// There was no room for its answer, or it was not read while others needed the room.
+    Answers,
     /// No more request ids could be remembered.
     Names,
     /// Its connection had reset too many calls.
@@ -83,7 +83,7 @@ impl Shed {
             Self::Rate => "limits.creates_per_second",
             Self::Platform => "platform",
             Self::Requests => "server.max_receiving_bytes",
-            Self::Unread => "server.max_buffered_bytes",
+            Self::Answers => "server.max_buffered_bytes",
             Self::Names => "deduplication.memory_bytes",
             Self::Resets => "server.max_resets_per_connection",
         }

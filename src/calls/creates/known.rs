@@ -49,7 +49,8 @@ pub(in crate::calls) fn ended(phase: Phase, answer: &Result<Box<proto::Task>, Er
             platform::Error::Lost(_)
             | platform::Error::Connect(_)
             | platform::Error::Unprocessed(_)
-            | platform::Error::Braked { .. } => Why::Lost,
+            | platform::Error::Braked { .. }
+            | platform::Error::NoRoom => Why::Lost,
         }),
         Err(_) => End::Unknown(Why::Abandoned),
     }

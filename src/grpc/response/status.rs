@@ -108,7 +108,7 @@ fn end(kind: &Kind) -> End {
         Kind::Deadline | Kind::Platform(platform::Error::Deadline) => End::Deadline,
         Kind::Draining | Kind::Aged => End::Drained,
         Kind::Overloaded(shed) | Kind::Limited(shed, _) => End::Shed(*shed),
-        Kind::Unread => End::Shed(Shed::Unread),
+        Kind::Unread | Kind::Platform(platform::Error::NoRoom) => End::Shed(Shed::Answers),
         Kind::Full(_) => End::Shed(Shed::Names),
         Kind::Platform(platform::Error::Braked { .. }) => End::Shed(Shed::Platform),
         Kind::Unauthenticated(_)
@@ -170,6 +170,9 @@ fn row(kind: &Kind) -> Row {
             platform::Error::Timeout(_) => row(Code::DeadlineExceeded, "PLATFORM_TIMEOUT"),
             platform::Error::Deadline => row(Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
             platform::Error::Unreadable { .. } => row(Code::Internal, "PLATFORM_ANSWER_UNREADABLE"),
+            platform::Error::NoRoom => {
+                Row { retry_after: Some(SOON), ..row(Code::ResourceExhausted, "PROXY_OVERLOADED") }
+            }
             platform::Error::Braked { status, left } => with_status(status.unwrap_or(503), false, Some(*left)),
             platform::Error::Refused(refusal) => with_status(refusal.status, refusal.is_gateway, refusal.retry_after),
         },

@@ -46,6 +46,11 @@ pub enum Error {
         /// The answer's HTTP status.
         status: u16,
     },
+    /// The platform's answer was there, and no room for it among all answers.
+    #[error(
+        "there is no room for the platform's answer: server.max_buffered_bytes are taken; come back a moment later"
+    )]
+    NoRoom,
 }
 
 /// Why a connection failed: for the log, not for callers, since it may name addresses.
@@ -66,9 +71,19 @@ impl Error {
         match self {
             Self::Refused(refusal) => Some(refusal.status),
             Self::Unreadable { status, .. } => Some(*status),
-            Self::Connect(_) | Self::Unprocessed(_) | Self::Lost(_) | Self::Timeout(_) | Self::Deadline => None,
+            Self::Connect(_)
+            | Self::Unprocessed(_)
+            | Self::Lost(_)
+            | Self::Timeout(_)
+            | Self::Deadline
+            | Self::NoRoom => None,
             Self::Braked { status, .. } => *status,
         }
+    }
+
+    /// Whether the platform answered, whatever became of it here.
+    pub(in crate::platform) fn is_answer(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Unreadable { .. } | Self::NoRoom)
     }
 
     /// The kind of failure, out of a closed set, for metrics and spans.
@@ -81,6 +96,7 @@ impl Error {
             Self::Braked { .. } => "braked",
             Self::Refused(_) => "refused",
             Self::Unreadable { .. } => "unreadable",
+            Self::NoRoom => "no_room",
         }
     }
 
@@ -107,7 +123,7 @@ impl Error {
     pub fn may_have_created(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Unprocessed(_) | Self::Braked { .. } => false,
-            Self::Lost(_) | Self::Timeout(_) | Self::Deadline | Self::Unreadable { .. } => true,
+            Self::Lost(_) | Self::Timeout(_) | Self::Deadline | Self::Unreadable { .. } | Self::NoRoom => true,
             Self::Refused(refusal) => refusal.status >= 500 && !matches!(refusal.status, 501 | 503),
         }
     }
@@ -132,7 +148,7 @@ impl Error {
         match self {
             Self::Connect(_) | Self::Unprocessed(_) | Self::Lost(_) => true,
             Self::Refused(refusal) => matches!(refusal.status, 429 | 502..=504),
-            Self::Timeout(_) | Self::Deadline | Self::Unreadable { .. } | Self::Braked { .. } => false,
+            Self::Timeout(_) | Self::Deadline | Self::Unreadable { .. } | Self::Braked { .. } | Self::NoRoom => false,
         }
     }
 
@@ -150,7 +166,7 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Timeout(_) | Self::Braked { .. } => true,
+            Self::Timeout(_) | Self::Braked { .. } | Self::NoRoom => true,
             error => error.is_worth_repeating(),
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     platform::{
         error::Error,
         transport::Transport,
-        whole::{NO_ROOM, is_garbled, piece},
+        whole::{is_garbled, piece},
     },
 };
 
@@ -45,10 +45,13 @@ impl Unread {
     }
 
     /// The next piece, once there is room for so many bytes that are held of what came before; None at the end, and why
-    /// not where there is no such room in time or its compression is broken. May be dropped while it waits.
+    /// not where its compression is broken. May be dropped while it waits.
+    ///
+    /// # Errors
+    /// When there is no such room in time, or the connection is lost.
     pub async fn piece(&mut self, holding: usize) -> Result<Option<Result<Bytes, &'static str>>, Error> {
         if timeout(self.room_time, self.room.make_room(holding)).await.is_err() {
-            return Ok(Some(Err(NO_ROOM)));
+            return Err(Error::NoRoom);
         }
         match piece(&mut self.response, self.size).await {
             Ok(Some(bytes)) => {
@@ -92,7 +95,7 @@ mod tests {
         };
         let both = async { join!(first, second) };
         let (first, second) = timeout(ROOM_TIME * 2, both).await.expect("an end");
-        assert!(matches!(first, Ok(Some(Err(why))) if why.contains("no room")));
+        assert!(matches!(first, Err(Error::NoRoom)));
         assert!(matches!(second, Ok(None)), "the room of the first is there for the second");
     }
 }

@@ -10,9 +10,10 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::mpsc};
 use tonic::Code;
-use xpander_grpc_proxy::proto::{EventType, Task};
+use xpander_grpc_proxy::proto::{EventType, InvokeRequest, Task};
 
 use super::{MB, Process, end, platform};
 use crate::{
@@ -149,12 +150,59 @@ async fn answers_that_wait_for_each_others_room_do_not_wait_for_ever() {
     let (reads, ()) = within("both reads", async { tokio::join!(reads, answered) }).await;
     let (good, mut bad): (Vec<_>, Vec<_>) = reads.into_iter().partition(Result::is_ok);
     assert_eq!(good.len(), 1, "{bad:?}");
-    assert_eq!(failure(bad.remove(0)).reason, "PLATFORM_ANSWER_UNREADABLE");
+    let refusal = failure(bad.remove(0));
+    assert_eq!((refusal.code, &*refusal.reason), (Code::ResourceExhausted, "PROXY_OVERLOADED"));
+    assert!(refusal.retry_seconds.is_some(), "{refusal:?}");
     let creates = join_all((0..2).map(|_| async { process.client().invoke(invoke("agent-1")).await }));
     let answered = async { begin().await.into_iter().for_each(end) };
     let (creates, ()) = within("both creates", async { tokio::join!(creates, answered) }).await;
     for create in creates {
         let task: Task = *create.expect("it was created").into_inner().task.expect("a task");
         assert_eq!(task.result().len(), 2 * HALF);
+    }
+}
+
+/// Reads that stand still in the middle hold nearly all of the room. What a create has made is told all the same, whether its
+/// answer says how long it is or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_to_a_create_that_finds_no_room_at_all_is_read() {
+    let made = Arc::new(Mutex::new(Vec::new()));
+    let open = Arc::clone(&made);
+    let platform = Platform::with_agents(move |request| {
+        let is_create = request.method == "POST";
+        let mut created = task("task-1", "pending");
+        created["result"] = json!("x".repeat(8 * MB));
+        match (is_create, request.path.contains("/well/")) {
+            (_, true) => Reply::json(200, &task("well", "executing")),
+            (true, _) if request.body.to_string().contains("chunked") => {
+                let (send, pieces) = mpsc::unbounded_channel();
+                send.send(created.to_string().into_bytes()).expect("open");
+                Reply::Stream(pieces)
+            }
+            (true, _) => Reply::json(200, &created),
+            _ => {
+                let (send, pieces) = mpsc::unbounded_channel();
+                send.send([br#"{"id": "task-2", "result": ""#.to_vec(), vec![b'x'; 9 * MB]].concat()).expect("open");
+                open.lock().expect("no panic").push(send);
+                Reply::Stream(pieces)
+            }
+        }
+    });
+    let process = Process::with(platform.await, &[("XPANDER_PROXY_PLATFORM__REQUEST_TIMEOUT", "5m")]).await;
+    let full = async {
+        let full = (32 * MB).to_string();
+        until("no room", async || metric(process.admin(), "xpander_answers_size_bytes", "").await == full).await;
+        for prompt in ["plain", "chunked"] {
+            let request = InvokeRequest { prompt: prompt.to_owned(), ..invoke("agent-1") };
+            let answer =
+                within("a create", process.client().max_decoding_message_size(usize::MAX).invoke(request)).await;
+            let task = *answer.expect("it was created").into_inner().task.expect("a task");
+            assert_eq!(task.result().len(), 8 * MB, "{prompt}");
+        }
+    };
+    let reads = join_all((0..2).map(|_| process.get("task-2")));
+    tokio::select! {
+        () = full => {}
+        reads = reads => panic!("{:?}", reads.into_iter().map(|read| read.map(drop)).collect::<Vec<_>>()),
     }
 }
