@@ -134,8 +134,8 @@ impl Server {
         self.edge.auth.callers()
     }
 
-    /// Serves until `shutdown` comes; its health says so when `ready` has come. Then it drains: goes on serving while balancers learn of it, takes no more
-    /// connections, lets calls finish, and ends what is left with a status.
+    /// Serves until `shutdown` comes; its health says so from when `ready` has come. Then it drains: goes on serving while
+    /// balancers learn of it, takes no more connections, lets calls finish, and ends what is left with a status.
     pub async fn run(self, listener: TcpListener, ready: impl Future<Output = ()>, shutdown: impl Future<Output = ()>) {
         let connections = TaskTracker::new();
         {
