@@ -108,8 +108,11 @@ fn add(failure: &Failure, error: &mut Map<String, Value>) {
     let mut put = |name: &str, value: Value| error.insert(name.to_owned(), value);
     match failure {
         Failure::Settings(faults) => {
-            let fault = |Fault { setting, source, problem, allowed }: &Fault| json!({"setting": setting, "source": source, "problem": problem, "allowed": allowed});
-            put("faults", faults.iter().map(fault).collect());
+            let told = |fault: &Fault| {
+                let Fault { setting, source, problem, allowed } = fault;
+                json!({ "setting": setting, "source": source, "problem": problem, "allowed": allowed })
+            };
+            put("faults", faults.iter().map(told).collect());
         }
         Failure::Call(status, request_id) => {
             let details = status.get_error_details();
@@ -120,8 +123,9 @@ fn add(failure: &Failure, error: &mut Map<String, Value>) {
                 put("metadata", info.metadata.iter().collect::<BTreeMap<_, _>>().into_iter().map(pair).collect());
             }
             if let Some(bad) = details.bad_request() {
-                let violation = |violation: &tonic_types::FieldViolation| json!({"field": violation.field, "description": violation.description});
-                put("violations", bad.field_violations.iter().map(violation).collect());
+                let told = bad.field_violations.iter();
+                let told = told.map(|fault| json!({ "field": fault.field, "description": fault.description }));
+                put("violations", told.collect());
             }
             if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
                 put("retry_after_ms", u64::try_from(delay.as_millis()).unwrap_or(u64::MAX).into());
