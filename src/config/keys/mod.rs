@@ -106,7 +106,7 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
          largest row, or entry."),
     ("platform.pool_idle_timeout", Kind::Time(|s| &mut s.platform.pool_idle_timeout, SOME_TIME),
         "How long an unused connection is kept; to stay below the platform's own keep-alive. What is sent once, such as a \
-         create, takes none that was unused for a second."),
+         create, takes none that was unused for half a second."),
     ("platform.keepalive_interval", Kind::Time(|s| &mut s.platform.keepalive_interval, SOME_TIME),
         "How long nothing may be heard on an HTTP/2 connection to the platform before it is pinged."),
     ("platform.keepalive_timeout", Kind::Time(|s| &mut s.platform.keepalive_timeout, SOME_TIME),
