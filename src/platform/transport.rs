@@ -234,7 +234,7 @@ impl Transport {
             let refusal = memory::aside(body.len(), read);
             return Err(Error::Refused(Box::new(refusal)));
         }
-        if status.is_redirection() {
+        if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
             return Err(unreadable(sending, &response, REDIRECT.to_owned()));
         }
         if !status.is_success() || status == StatusCode::NO_CONTENT {
