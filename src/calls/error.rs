@@ -31,6 +31,9 @@ pub enum Kind {
     /// The request's content-type is not gRPC's: it is anything that a web page may send.
     #[error("the content-type must be application/grpc, or that with + or ; behind it")]
     NotGrpc,
+    /// The request is none to be acted on: HTTP's other methods are sent again, or ahead, by whoever stands in between.
+    #[error("a gRPC call is a POST")]
+    NotPost,
     /// The call's metadata is larger than the proxy takes.
     #[error("the call's metadata is too large (server.max_metadata_bytes)")]
     HeadTooLarge,
