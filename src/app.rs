@@ -157,6 +157,13 @@ impl Bound {
         if !settings.users.metadata.is_empty() && settings.users.callers.is_empty() {
             warn!("users.metadata does nothing: users.callers names nobody whose metadata is believed");
         }
+        if !settings.otlp.passed_over.is_empty() {
+            let variables = settings.otlp.passed_over.join(" ");
+            warn!(
+                variables,
+                "variables of OpenTelemetry that are not followed: docs/configuration.md has those that are"
+            );
+        }
         let files = files(settings, &made, store.as_ref()).map_err(StartError::File)?;
         let fetcher = Fetcher::new(settings, made.auth.jwt())?;
         let is_away = fetcher.as_ref().map(Fetcher::is_away);
