@@ -1,7 +1,7 @@
-//! Settings, defaults, reasons, fields of the log, alerts and lines: what a page says of them, the code has, and the other way
-//! round where a page has them all.
+//! Settings, defaults, reasons, fields of the log, alerts, lines and versions: what a page says of them, the code has, and the
+//! other way round where a page has them all.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use super::links::{pages, prose, words};
 
@@ -202,4 +202,35 @@ fn every_request_to_the_platform_is_in_the_table_of_permissions_and_the_other_wa
     let part = page.split("**Permissions of the key.**").nth(1).and_then(|rest| rest.split("**Permissions on").next());
     let told: BTreeSet<&str> = part.map(|part| words(part).filter(is_request).collect()).unwrap_or_default();
     assert_eq!(told, asked);
+}
+
+/// A release moves the version in one place, and this names the others: the image's tag on the pages, its label, the chart,
+/// the fuzz targets' lock file.
+#[test]
+fn every_version_of_ours_is_the_packages() {
+    let (version, mut wrong, mut count) = (env!("CARGO_PKG_VERSION"), Vec::new(), 0);
+    let others = ["Dockerfile", "helm/Chart.yaml", "fuzz/Cargo.lock"].map(PathBuf::from);
+    let before = [
+        "xpander-grpc-proxy:",
+        "VERSION=",
+        "**Status**: ",
+        "\nversion: ",
+        "\nappVersion: ",
+        "name = \"xpander-grpc-proxy\"\nversion = \"",
+    ];
+    for file in pages().into_iter().chain(others) {
+        let text = fs::read_to_string(&file).expect("a file");
+        for rest in before.iter().flat_map(|before| text.split(before).skip(1)) {
+            let said =
+                rest.split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap_or_default().trim_end_matches('.');
+            if said.split('.').count() == 3 {
+                count += 1;
+                if said != version {
+                    wrong.push(format!("{}: {said}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the version is {version}: {wrong:#?}");
+    assert!(count > 10, "only {count} were found");
 }
