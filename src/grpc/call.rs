@@ -61,9 +61,9 @@ impl Call {
         message: impl FnOnce(T) -> M,
     ) -> Result<Response<M>, Status> {
         let record = &self.context.record;
-        let sized = result.map(message).and_then(|message| {
-            sized(message, self.max_response_bytes).map_err(|error| of_created(record, error))
-        });
+        let sized = result
+            .map(message)
+            .and_then(|message| sized(message, self.max_response_bytes).map_err(|error| of_created(record, error)));
         let (message, size) = sized.map_err(|error| refuse(record, &error))?;
         self.guard.account.set(size);
         self.guard.answer().size = size;

@@ -114,7 +114,9 @@ fn every_number_on_a_page_that_is_the_codes_is_what_the_code_has() {
 
 /// The cells of each row of a page's tables, without what makes them bold or code.
 fn rows(page: &str) -> impl Iterator<Item = Vec<String>> {
-    let cells = |row: &str| row.trim_matches('|').split(" | ").map(|cell| cell.replace(['*', '`'], "").trim().to_owned()).collect();
+    let cells = |row: &str| {
+        row.trim_matches('|').split(" | ").map(|cell| cell.replace(['*', '`'], "").trim().to_owned()).collect()
+    };
     page.lines().filter(|line| line.starts_with("| ")).map(cells).collect::<Vec<_>>().into_iter()
 }
 
@@ -175,7 +177,8 @@ fn the_limits_on_the_page_on_sizing_are_the_defaults() {
         ("server.max_waits", server.max_waits),
         ("server.max_streams_per_connection", server.max_streams_per_connection),
     ] {
-        let is_its = |cells: &Vec<String>| cells.get(2).is_some_and(|cell| cell.split([';', ' ']).next() == Some(setting));
+        let is_its =
+            |cells: &Vec<String>| cells.get(2).is_some_and(|cell| cell.split([';', ' ']).next() == Some(setting));
         let row = rows(&page).find(is_its).unwrap_or_else(|| panic!("docs/sizing.md has no {setting}"));
         assert_eq!(number(&row[1]), f64::from(most), "{row:?}");
     }
@@ -187,7 +190,11 @@ fn every_bar_that_is_missed_is_explained() {
     let page = read("docs/performance.md");
     let explained = page.split("<!-- /measured -->").nth(1).expect("what stands below the tables");
     for row in rows(&page).filter(|cells| cells.last().is_some_and(|cell| cell.starts_with("missed"))) {
-        assert!(explained.contains(&format!("- **{}.** ", row[0])), "docs/performance.md does not say why {} is missed", row[0]);
+        assert!(
+            explained.contains(&format!("- **{}.** ", row[0])),
+            "docs/performance.md does not say why {} is missed",
+            row[0]
+        );
     }
 }
 
@@ -213,7 +220,11 @@ fn the_instructions_on_the_page_are_those_that_were_counted() {
         assert!(page.contains(&row), "docs/performance.md has no {row}");
     }
     let thousands = |name: &str| format!("{:.0},000", count(name) / 1e3);
-    let task = format!("takes {} instructions to read a task of that size, and {} to", thousands("task parsed"), thousands("answer encoded"));
+    let task = format!(
+        "takes {} instructions to read a task of that size, and {} to",
+        thousands("task parsed"),
+        thousands("answer encoded")
+    );
     assert!(flat(&page).contains(&task), "docs/performance.md does not say: {task}");
 }
 
@@ -231,11 +242,16 @@ fn the_unit_of_systemd_waits_for_the_drain() {
 fn the_retries_on_the_page_are_those_of_the_service_config() {
     let config: serde_json::Value =
         serde_json::from_str(&read("proto/xpander/agent/v1/agent_grpc_service_config.json")).expect("JSON");
-    let policies: Vec<_> =
-        config["methodConfig"].as_array().expect("a list").iter().filter_map(|method| method.get("retryPolicy")).collect();
+    let policies: Vec<_> = config["methodConfig"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|method| method.get("retryPolicy"))
+        .collect();
     assert!(policies.windows(2).all(|pair| pair[0] == pair[1]) && !policies.is_empty(), "{policies:?}");
     let policy = policies[0];
-    let (most, first) = (policy["maxAttempts"].as_u64().expect("a number"), number(policy["initialBackoff"].as_str().expect("a time")));
+    let (most, first) =
+        (policy["maxAttempts"].as_u64().expect("a number"), number(policy["initialBackoff"].as_str().expect("a time")));
     let times = policy["backoffMultiplier"].as_f64().expect("a number");
     let page = flat(&read("docs/callers.md"));
     let waits = format!(

@@ -20,7 +20,8 @@ fn every_limit_that_sheds_calls_is_in_the_runbook_and_the_other_way_round() {
     let page = read("docs/runbook.md");
     let part = page.split("## XpanderGrpcProxyShedsCalls").nth(1).and_then(|rest| rest.split("\n## ").next());
     let rows = part.expect("the section").lines().filter_map(|row| row.strip_prefix("| `")?.split(" | ").next());
-    let told: BTreeSet<&str> = rows.flat_map(|cell| cell.split(['`', ',']).map(str::trim)).filter(|word| !word.is_empty()).collect();
+    let told: BTreeSet<&str> =
+        rows.flat_map(|cell| cell.split(['`', ',']).map(str::trim)).filter(|word| !word.is_empty()).collect();
     assert_eq!(told, known);
 }
 

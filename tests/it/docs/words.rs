@@ -44,7 +44,8 @@ fn one_thing_has_one_word() {
         };
         let is_page = file.extension().is_some_and(|ending| ending == "md");
         // Code on a page has its own words.
-        let words = |text: &str| prose(text).collect::<Vec<_>>().join(" ").split('`').step_by(2).collect::<Vec<_>>().join("");
+        let words =
+            |text: &str| prose(text).collect::<Vec<_>>().join(" ").split('`').step_by(2).collect::<Vec<_>>().join("");
         let text = if is_page { words(&text) } else { text };
         // Lines are broken anywhere, in comments too.
         let text = text.replace(['#', '\\'], " ").replace("//", " ");
