@@ -20,7 +20,7 @@ use crate::{
     support::{
         binary::{Run, Serving, run},
         certificates::Authority,
-        platform::{Platform, Reply, task},
+        platform::{Platform, Reply, event, task},
     },
 };
 
@@ -180,4 +180,19 @@ async fn a_proxy_that_stays_away_is_not_waited_for_without_an_end() {
     assert_eq!(code, Some(5), "{shown}");
     assert!(shown.matches("going on in").count() == 8 && shown.contains("Connection refused"), "{shown}");
     assert!(shown.contains("--after "), "{shown}");
+}
+
+/// Another task's end on the same stream is no end of the one that is followed.
+#[tokio::test]
+async fn another_tasks_end_is_not_taken_for_the_followed_ones() {
+    let platform = Platform::with_agents(|request| match request.path.ends_with("/events") {
+        true => Reply::events(&event("task_finished", &task("task-1", "completed")).replace("task-1", "task-9")),
+        false => Reply::json(200, &task(request.task_id(), "executing")),
+    })
+    .await;
+    let soon = [("XPANDER_PROXY_EVENTS__RECONNECT_BUDGET", "100ms")];
+    let serving = Serving::before(&platform.base_url(), &soon).await;
+    let run = serving.run(&["events", "task-1", "--no-resume"]).await;
+    assert_eq!(run.code, Some(5), "{run:?}");
+    assert!(run.err.contains("events task-1"), "{run:?}");
 }
