@@ -18,17 +18,21 @@ mod platform;
 mod process;
 mod python;
 mod report;
-mod request_ids;
 mod scale;
 mod sizes;
 mod start;
 mod stats;
 mod streams;
+mod ways;
 mod world;
 
 #[allow(dead_code, reason = "shared with the other benches")]
 #[path = "../shared/samples.rs"]
 mod samples;
+
+#[allow(dead_code, reason = "the tests' own")]
+#[path = "../../tests/it/support/issuer.rs"]
+mod issuer;
 
 use std::{
     collections::BTreeSet,
@@ -54,7 +58,7 @@ const PROXY: &str = "--proxy=";
 /// Measures the official Python client, too, which `.ci/tools python` installs.
 const PYTHON: &str = "--python";
 /// What can be measured by itself.
-const SECTIONS: [&str; 7] = ["invoke", "request-ids", "sizes", "streams", "idle", "start", "scale"];
+const SECTIONS: [&str; 8] = ["invoke", "request-ids", "callers", "sizes", "streams", "idle", "start", "scale"];
 /// What of `.ci/tools` the sections run.
 const TOOLS: [(&str, &[&str]); 4] = [
     ("invoke", &["h2load", "envoy"]),
@@ -124,7 +128,10 @@ async fn compare(words: &[&str]) -> Outcome<bool> {
         Box::pin(invoke::compare(&world, &mut report)).await?;
     }
     if is_wanted("request-ids") {
-        request_ids::compare(&world, &mut report).await?;
+        ways::request_ids(&world, &mut report).await?;
+    }
+    if is_wanted("callers") {
+        ways::callers(&world, &mut report).await?;
     }
     let pair = Pair::start(&world).await?;
     if is_wanted("sizes") {

@@ -43,7 +43,7 @@ def connect(server: str) -> grpc.Channel:
     options = [
         ("grpc.service_config", Path(os.environ["SERVICE_CONFIG"]).read_text()),
         ("grpc.max_receive_message_length", 64 << 20),
-        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_time_ms", 15_000),
     ]
     return grpc.secure_channel(server, grpc.composite_channel_credentials(tls, token), options)
 

@@ -46,7 +46,7 @@ function connect(): AgentServiceClient {
   return new AgentServiceClient(server, credentials.combineChannelCredentials(tls, token), {
     "grpc.service_config": readFileSync(SERVICE_CONFIG, "utf8"),
     "grpc.max_receive_message_length": 64 * 1024 * 1024,
-    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_time_ms": 15_000,
   });
 }
 

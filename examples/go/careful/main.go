@@ -50,7 +50,7 @@ func connect(server string) *grpc.ClientConn {
 		grpc.WithPerRPCCredentials(bearer(os.Getenv("TOKEN"))),
 		grpc.WithDefaultServiceConfig(string(config)),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}))
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 15 * time.Second, Timeout: 10 * time.Second}))
 	check(err)
 	return conn
 }

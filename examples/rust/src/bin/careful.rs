@@ -43,7 +43,7 @@ fn connect(server: &str) -> Result<Agents, Error> {
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(fs::read(env::var("CA_FILE")?)?));
     let channel = Endpoint::new(format!("https://{server}"))?
         .tls_config(tls)?
-        .http2_keep_alive_interval(Duration::from_secs(30))
+        .http2_keep_alive_interval(Duration::from_secs(15))
         .keep_alive_timeout(Duration::from_secs(10))
         .connect_lazy();
     let token = Bearer(format!("Bearer {}", env::var("TOKEN")?).parse()?);

@@ -34,8 +34,9 @@ BESIDE_THE_PLATFORM = {
 
 
 class Namespace:
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, accounts: list[tuple[str, Any]]) -> None:
+        """The accounts of those who called there go into a list of the test's."""
+        self.name, self.accounts = name, accounts
 
     def make(self) -> None:
         labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}

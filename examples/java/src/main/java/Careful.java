@@ -56,7 +56,7 @@ public class Careful {
                 .intercept(MetadataUtils.newAttachHeadersInterceptor(headers))
                 .defaultServiceConfig(map)
                 .maxInboundMessageSize(64 << 20)
-                .keepAliveTime(30, TimeUnit.SECONDS)
+                .keepAliveTime(15, TimeUnit.SECONDS)
                 .build();
     }
 
