@@ -140,10 +140,22 @@ def bodies_of_refused_calls() -> str:
     return "; ".join(figures)
 
 
-def refused(connection: Connection, path: str) -> None:
-    """A thousand of them, and a ping behind, until that is answered."""
+@attack(ATTACKS, "stops-without-an-end")
+def stops_without_an_end() -> str:
+    """20,000 calls of StopTask, which no limit refuses, whose messages do not come."""
+    with Proxy(Platform(ordinary).url) as proxy:
+        connections = [Connection(proxy.grpc, reads=False) for _ in range(40)]
+        for connection in connections:
+            refused(connection, "StopTask", 500)
+        equal("a stop's code", answer(proxy.grpc, "StopTask", GET_TASK)[0], OK)
+        proxy.probe()
+        return proxy.peak(128)
+
+
+def refused(connection: Connection, path: str, calls: int = 1000) -> None:
+    """So many of them, and a ping behind, until that is answered."""
     block = connection.block(path)
-    streams = [connection.stream() for _ in range(1000)]
+    streams = [connection.stream() for _ in range(calls)]
     connection.send(b"".join(head(block, stream) for stream in streams) + frame(PING, 0, 0, b"the last"))
     heard = b""
     while frame(PING, ACK, 0, b"the last") not in heard:

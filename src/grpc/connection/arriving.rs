@@ -16,6 +16,8 @@ const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
 /// The length of a frame's own head in bytes.
 const HEAD: usize = 9;
+/// The largest frame's rest; one that says more ends the connection, too.
+const FRAME: usize = 16 << 10;
 /// The largest head of a request that HTTP/2 would read to its end, in bytes: a larger one ends the connection.
 const LARGEST: usize = 192 << 10;
 
@@ -34,7 +36,7 @@ pub struct Looked {
     pub others: usize,
     /// How many heads of requests, or trailers, end in them.
     pub heads: usize,
-    /// The stream that was reset, and has a head behind them all the same.
+    /// The stream that is over from here, and has trailers behind them.
     pub forgotten: Option<Stream>,
 }
 
@@ -43,6 +45,8 @@ pub struct Looked {
 pub struct Arriving {
     /// How much of the preface has come.
     preface: usize,
+    /// The stream whose head came last.
+    newest: Stream,
     /// The head of the frame that is under way.
     head: [u8; HEAD],
     /// How much is missing of what it announces.
@@ -59,9 +63,9 @@ impl Arriving {
         self.wanted.max(1)
     }
 
-    /// Looks at what has arrived next, up to the end of so many heads. A frame's own head is looked at as a whole. Before a
-    /// head on a stream that was reset from here it ends, and says so once that is there to its end.
-    pub fn look(&mut self, arrived: &[u8], most: usize, was_reset: impl Fn(Stream) -> bool) -> Looked {
+    /// Looks at what has arrived next, up to the end of so many heads. A frame's own head is looked at as a whole. Before
+    /// trailers on a stream that is over from here it ends, and says so once they are there to their end.
+    pub fn look(&mut self, arrived: &[u8], most: usize, is_over: impl Fn(Stream) -> bool) -> Looked {
         let skipped = (PREFACE - self.preface).min(arrived.len());
         self.preface += skipped;
         let mut bytes = &arrived[skipped..];
@@ -80,7 +84,8 @@ impl Arriving {
                 };
                 let [a, b, c, kind, _, stream @ ..] = *head;
                 let length = u32::from_be_bytes([0, a, b, c]) as usize;
-                if kind == HEADERS && was_reset(stream) {
+                let is_new = stream > self.newest;
+                if kind == HEADERS && !is_new && is_over(stream) {
                     let whole = whole(bytes);
                     if bytes.len() < whole {
                         self.wanted = whole;
@@ -89,6 +94,9 @@ impl Arriving {
                         forgotten = Some(stream);
                     }
                     break;
+                }
+                if kind == HEADERS && is_new {
+                    self.newest = stream;
                 }
                 others += HEAD;
                 (self.head, self.rest, bytes) = (*head, length, behind);
@@ -126,7 +134,7 @@ fn whole(bytes: &[u8]) -> usize {
     let mut end = 0;
     while end < LARGEST {
         let Some(&[a, b, c, _, flags, ..]) = bytes.get(end..end + HEAD) else { return end + HEAD };
-        end += HEAD + u32::from_be_bytes([0, a, b, c]) as usize;
+        end += HEAD + FRAME.min(u32::from_be_bytes([0, a, b, c]) as usize);
         if flags & END_HEADERS != 0 {
             break;
         }
@@ -205,15 +213,17 @@ mod tests {
     }
 
     #[test]
-    fn a_head_on_a_stream_that_was_reset_is_told_once_it_is_whole() {
+    fn trailers_on_a_stream_that_is_over_are_told_once_they_are_whole() {
         let (data, head) = (frame(DATA, 0, 5), frame(HEADERS, END_HEADERS, 3));
-        let bytes = [&[b'x'; PREFACE][..], &data, &head].concat();
+        let bytes = [&*data, &head].concat();
         let mut arriving = Arriving::default();
+        let request = [&[b'x'; PREFACE][..], &head].concat();
+        assert_eq!(arriving.look(&request, usize::MAX, |_| true).bytes, request.len());
         let mut look = |bytes: &[u8]| {
             let looked = arriving.look(bytes, usize::MAX, |stream| stream == [0, 0, 0, 1]);
             (looked.bytes, looked.forgotten, arriving.wanted())
         };
-        let before = PREFACE + data.len();
+        let before = data.len();
         assert_eq!(look(&bytes[..before + 4]), (before, None, HEAD));
         assert_eq!(look(&head[..HEAD + 1]), (0, None, HEAD + 3));
         assert_eq!(look(&head), (0, Some([0, 0, 0, 1]), 1));

@@ -82,7 +82,7 @@ impl<I: Read + Write + Unpin> Read for Gathered<I> {
         let is_full = self.bytes.len() >= MOST;
         let is_more = !is_full || self.ahead < AHEAD;
         let Self { io, inbound, malformed, .. } = &mut *self;
-        let counts = ready!(inbound.poll_read(io, cx, buf, is_more, |stream| malformed.was_reset(stream)))?;
+        let counts = ready!(inbound.poll_read(io, cx, buf, is_more, |stream| malformed.is_over(stream)))?;
         if is_full {
             self.ahead += counts;
         }

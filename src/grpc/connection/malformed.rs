@@ -1,6 +1,6 @@
 //! Requests that HTTP/2 itself refuses, before anybody here hears of them: an `:authority` with a `|` or a blank in it, a
 //! head without a path. The library resets their streams without a word, so they are counted where the resets go out. And
-//! which streams were reset, for what may still come for them.
+//! which streams are over from here, for what may still come for them.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,11 @@ const RESET: usize = 13;
 const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
 /// The length of a frame's head in bytes.
 const HEAD: usize = 9;
-/// The resets that are remembered: of what comes later, the other end has heard of the reset before it sent it.
+/// What ends a stream from here as well: an answer's last frame.
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const END_STREAM: u8 = 1;
+/// The streams that are remembered: of what comes later, the other end has heard of the end before it sent it.
 const REMEMBERED: usize = 1_024;
 
 /// Looks for these resets in all that is written to one connection.
@@ -24,19 +28,26 @@ pub struct Malformed {
     known: usize,
     /// How many of its bytes are of no interest.
     rest: usize,
-    /// The streams that were reset last.
-    reset: VecDeque<Stream>,
+    /// The streams that were over last.
+    over: VecDeque<Stream>,
 }
 
 impl Malformed {
     /// Has each one told.
     pub fn new(tell: impl Fn() + Send + 'static) -> Self {
-        Self { tell: Box::new(tell), first: [0; RESET], known: 0, rest: 0, reset: VecDeque::new() }
+        Self { tell: Box::new(tell), first: [0; RESET], known: 0, rest: 0, over: VecDeque::new() }
     }
 
-    /// Whether this stream was reset a moment ago.
-    pub fn was_reset(&self, stream: Stream) -> bool {
-        self.reset.contains(&stream)
+    /// Whether this stream has been over from here for a moment: answered to the end, or reset.
+    pub fn is_over(&self, stream: Stream) -> bool {
+        self.over.contains(&stream)
+    }
+
+    fn remember(&mut self, stream: Stream) {
+        if self.over.len() == REMEMBERED {
+            self.over.pop_front();
+        }
+        self.over.push_back(stream);
     }
 
     /// Looks at what is written next.
@@ -56,19 +67,22 @@ impl Malformed {
             match self.first {
                 _ if self.known < wanted => {}
                 [_, _, _, RST_STREAM, ..] if wanted == HEAD => {}
-                [a, b, c, ..] if wanted == HEAD => {
+                [a, b, c, kind, flags, stream @ .., _, _, _, _] if wanted == HEAD => {
+                    if matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0 {
+                        self.remember(stream);
+                    }
                     self.rest = u32::from_be_bytes([0, a, b, c]) as usize;
                     self.known = 0;
                 }
                 [_, _, _, _, _, stream @ .., d, e, f, g] => {
                     self.known = 0;
-                    if [d, e, f, g] == PROTOCOL_ERROR && !self.was_reset(stream) {
+                    if self.is_over(stream) {
+                        continue;
+                    }
+                    self.remember(stream);
+                    if [d, e, f, g] == PROTOCOL_ERROR {
                         (self.tell)();
                     }
-                    if self.reset.len() == REMEMBERED {
-                        self.reset.pop_front();
-                    }
-                    self.reset.push_back(stream);
                 }
             }
         }
