@@ -1,12 +1,17 @@
 //! What goes on on one connection: the calls under way, and those that its caller has reset.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::SetOnce, time::Instant};
 use tokio_util::sync::CancellationToken;
+
+use crate::memory::{Few, Place};
 
 /// Over how long resets are counted.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -15,11 +20,25 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// that is too busy to notice a reset would pass over the very storm that it suffers from.
 const PREMATURE: Duration = Duration::from_secs(1);
 
+/// The bodies of refused calls that are taken to their end at once: HTTP/2 keeps the room of all streams that a connection
+/// ever had at once as long as it lives.
+const UNREAD: usize = 32;
+/// After so many of them a connection has grown: it keeps some 200 KiB.
+const MANY: usize = 16;
+
+/// Connections that have grown so, over all. The oldest is told to leave; calls under way go on.
+static GROWN: Few = Few::new(256);
+
 /// The calls of one connection, counted.
 pub struct Traffic {
     counts: Mutex<Counts>,
     max_resets: u32,
     too_many: CancellationToken,
+    /// The bodies of refused calls that are taken to their end, and how many there have been.
+    unread: Few,
+    refused: AtomicUsize,
+    /// Set when there have been many.
+    grown: SetOnce<Arc<Place>>,
 }
 
 struct Counts {
@@ -51,7 +70,8 @@ impl Traffic {
     pub fn new(max_resets: u32) -> Self {
         let now = Instant::now();
         let counts = Counts { under_way: 0, here: 0, idle_since: now, resets: 0, window: now, read: now };
-        Self { counts: Mutex::new(counts), max_resets, too_many: CancellationToken::new() }
+        let (too_many, refused, grown) = Default::default();
+        Self { counts: Mutex::new(counts), max_resets, too_many, unread: Few::new(UNREAD), refused, grown }
     }
 
     /// Counts a call.
@@ -87,6 +107,19 @@ impl Traffic {
     /// Notes that something of an answer has gone out.
     pub fn moved(&self) {
         self.lock().idle_since = Instant::now();
+    }
+
+    /// A place for the body of a refused call that goes on: that of the oldest, where all are taken.
+    pub fn refused(&self) -> Arc<Place> {
+        if self.refused.fetch_add(1, Relaxed) == MANY {
+            let _ = self.grown.set(GROWN.enter());
+        }
+        self.unread.enter()
+    }
+
+    /// Comes when the connection has grown by refused calls, and others have done so later.
+    pub async fn gives_way(&self) {
+        self.grown.wait().await.gives_way().await;
     }
 
     /// Comes when the caller has reset more than it may.
