@@ -18,17 +18,21 @@ mod platform;
 mod process;
 mod python;
 mod report;
-mod request_ids;
 mod scale;
 mod sizes;
 mod start;
 mod stats;
 mod streams;
+mod ways;
 mod world;
 
 #[allow(dead_code, reason = "shared with the other benches")]
 #[path = "../shared/samples.rs"]
 mod samples;
+
+#[allow(dead_code, reason = "the tests' own")]
+#[path = "../../tests/it/support/issuer.rs"]
+mod issuer;
 
 use std::{
     collections::BTreeSet,
@@ -54,7 +58,7 @@ const PROXY: &str = "--proxy=";
 /// Measures the official Python client, too, which `.ci/tools python` installs.
 const PYTHON: &str = "--python";
 /// What can be measured by itself.
-const SECTIONS: [&str; 7] = ["invoke", "request-ids", "sizes", "streams", "idle", "start", "scale"];
+const SECTIONS: [&str; 8] = ["invoke", "request-ids", "callers", "sizes", "streams", "idle", "start", "scale"];
 /// What of `.ci/tools` the sections run.
 const TOOLS: [(&str, &[&str]); 4] = [
     ("invoke", &["h2load", "envoy"]),
@@ -106,6 +110,9 @@ fn prepare(words: &[&str]) -> Outcome<std::io::Error> {
     let is_whole = !words.iter().any(|word| SECTIONS.contains(word));
     let sections = TOOLS.iter().filter(|(section, _)| is_whole || words.contains(section));
     process::check(&sections.flat_map(|(_, tools)| *tools).copied().collect::<BTreeSet<_>>())?;
+    if words.contains(&PYTHON) {
+        python::interpreter()?;
+    }
     let script = r#"ulimit -n "$(ulimit -Hn)"; exec taskset -c "$0" "$@""#;
     let mut command = Command::new("sh");
     command.args(["-c", script, &process::other_cores()?]).arg(env::current_exe()?).arg(READY).args(words);
@@ -124,7 +131,10 @@ async fn compare(words: &[&str]) -> Outcome<bool> {
         Box::pin(invoke::compare(&world, &mut report)).await?;
     }
     if is_wanted("request-ids") {
-        request_ids::compare(&world, &mut report).await?;
+        ways::request_ids(&world, &mut report).await?;
+    }
+    if is_wanted("callers") {
+        ways::callers(&world, &mut report).await?;
     }
     let pair = Pair::start(&world).await?;
     if is_wanted("sizes") {

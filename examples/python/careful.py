@@ -25,7 +25,7 @@ from xpander.agent.v1.event_pb2 import EVENT_TYPE_CHUNK, EVENT_TYPE_TASK_FINISHE
 from xpander.agent.v1.invocation_pb2 import InvokeRequest
 from xpander.agent.v1.task_pb2 import Task, TaskStatus
 
-# Without it, a create that is sent again may reach a replica that does not know its request_id, and makes a second task.
+# Without it, a create that is sent again may reach a replica that does not know its key, and makes a second task.
 ONE_STORE = os.environ.get("ONE_STORE") == "yes"
 # With these, calling again may help. It harms no stream, which has its last event; a create only as `outcome` says.
 AGAIN = {
@@ -43,7 +43,7 @@ def connect(server: str) -> grpc.Channel:
     options = [
         ("grpc.service_config", Path(os.environ["SERVICE_CONFIG"]).read_text()),
         ("grpc.max_receive_message_length", 64 << 20),
-        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_time_ms", 15_000),
     ]
     return grpc.secure_channel(server, grpc.composite_channel_credentials(tls, token), options)
 

@@ -21,7 +21,7 @@ import { InvokeRequest } from "./gen/xpander/agent/v1/invocation.ts";
 import { type Task, taskStatusToJSON } from "./gen/xpander/agent/v1/task.ts";
 
 const { CA_FILE = "", TOKEN = "", SERVICE_CONFIG = "" } = process.env;
-// Without it, a create that is sent again may reach a replica that does not know its request_id, and makes a second task.
+// Without it, a create that is sent again may reach a replica that does not know its key, and makes a second task.
 const oneStore = process.env.ONE_STORE === "yes";
 const [server = "", agentId = "", prompt = ""] = process.argv.slice(2);
 const AGAIN: number[] = [
@@ -46,7 +46,7 @@ function connect(): AgentServiceClient {
   return new AgentServiceClient(server, credentials.combineChannelCredentials(tls, token), {
     "grpc.service_config": readFileSync(SERVICE_CONFIG, "utf8"),
     "grpc.max_receive_message_length": 64 * 1024 * 1024,
-    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_time_ms": 15_000,
   });
 }
 

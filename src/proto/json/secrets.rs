@@ -29,9 +29,10 @@ impl Secrets {
         (!is_secret).then(|| Self { in_servers: self.in_servers || SERVERS.iter().any(|name| key.is(name)) })
     }
 
-    /// Whether a string holds JSON, as databases keep it, that speaks of a server's secrets.
+    /// Whether a string may have a secret in it: in an MCP server one that is itself an object, as JSON or as another
+    /// language writes it, and has a secret's name.
     #[inline]
-    pub fn are_within(self, string: Quoted<'_>) -> bool {
+    pub fn may_be_in(self, string: Quoted<'_>) -> bool {
         self.in_servers && speaks_of_secrets(&string.text())
     }
 
@@ -59,9 +60,9 @@ fn is_of_servers(key: &str) -> bool {
 
 #[cold]
 fn speaks_of_secrets(text: &str) -> bool {
-    text.trim_ascii_start().starts_with(['{', '[', '"']) && {
+    text.contains('{') && {
         let text = letters(text);
-        OF_SERVERS.iter().any(|name| text.contains(&letters(name)))
+        OF_SERVERS.iter().chain(&USERS).any(|name| text.contains(&letters(name)))
     }
 }
 

@@ -26,7 +26,7 @@ DEADLINE = 120.0
 PATIENCE = 300.0
 # As docs/callers.md advises.
 PINGS = [
-    ("grpc.keepalive_time_ms", 30000),
+    ("grpc.keepalive_time_ms", 15000),
     ("grpc.keepalive_timeout_ms", 10000),
     ("grpc.http2.ping_timeout_ms", 10000),
     ("grpc.http2.max_pings_without_data", 0),

@@ -8,9 +8,10 @@ from support.load import HEADLESS, SERVICE, Load, failed
 from support.namespace import Namespace, is_ready
 from support.nodes import link, other_node
 
-pytestmark = pytest.mark.skipif(
-    not IS_OWN, reason="the nodes are not ours: only `tests/cluster/up` makes some that are"
-)
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(not IS_OWN, reason="the nodes are not ours: only `tests/cluster/up` makes some that are"),
+]
 
 
 def test_a_node_is_drained(namespace: Namespace):

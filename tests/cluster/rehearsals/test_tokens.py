@@ -85,6 +85,7 @@ def test_callers_show_the_tokens_of_their_pods(namespace: Namespace, tmp_path: P
 
 
 @ONLY_OWN
+@pytest.mark.alone
 def test_a_token_expires_and_the_clusters_key_is_rotated(namespace: Namespace, tmp_path: Path):
     own = Path(os.environ["CLUSTER_OWN"])
     load = installed(namespace)

@@ -178,7 +178,7 @@ fn expect(settings: &mut Settings) {
 pub const VARIABLES: [(&str, &str); 2] =
     [("XPANDER_PROXY_AUTH__JWT__ISSUER", ISSUER), ("XPANDER_PROXY_AUTH__JWT__AUDIENCE", AUDIENCE)];
 
-/// What Kubernetes does with a mounted ConfigMap: a new folder, and a link that is turned.
+/// What Kubernetes does with a mounted `ConfigMap`: a new folder, and a link that is turned.
 pub fn mount(folder: &Path, version: &str, name: &str, content: &str) {
     fs::create_dir(folder.join(version)).expect("a new folder");
     fs::write(folder.join(version).join(name), content).expect("written");

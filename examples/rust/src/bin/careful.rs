@@ -43,7 +43,7 @@ fn connect(server: &str) -> Result<Agents, Error> {
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(fs::read(env::var("CA_FILE")?)?));
     let channel = Endpoint::new(format!("https://{server}"))?
         .tls_config(tls)?
-        .http2_keep_alive_interval(Duration::from_secs(30))
+        .http2_keep_alive_interval(Duration::from_secs(15))
         .keep_alive_timeout(Duration::from_secs(10))
         .connect_lazy();
     let token = Bearer(format!("Bearer {}", env::var("TOKEN")?).parse()?);
@@ -69,7 +69,7 @@ fn within<M>(time: Duration, message: M) -> Request<M> {
 }
 
 async fn create(agents: &mut Agents, invocation: InvokeRequest) -> Result<Task, Error> {
-    // Without it, a create that is sent again may reach a replica that does not know its id, and makes a second task.
+    // Without it, a create that is sent again may reach a replica that does not know its key, and makes a second task.
     let one_store = env::var("ONE_STORE").is_ok_and(|value| value == "yes");
     let (mut attempt, mut unsure) = (0, false);
     loop {

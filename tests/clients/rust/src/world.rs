@@ -37,7 +37,7 @@ pub fn endpoint(server: &str) -> Endpoint {
     Channel::from_shared(format!("http://{}", variable(server)))
         .expect("an address")
         .connect_timeout(SOON)
-        .http2_keep_alive_interval(Duration::from_secs(30))
+        .http2_keep_alive_interval(Duration::from_secs(15))
         .keep_alive_timeout(Duration::from_secs(10))
         .keep_alive_while_idle(true)
 }

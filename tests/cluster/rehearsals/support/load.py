@@ -10,7 +10,6 @@ SERVICE = f"{NAME}:50051"
 HEADLESS = f"dns:///{NAME}-headless:50051"
 WRITE = "import sys; open('/tmp/token', 'w').write(sys.argv[1])"
 STOP = "import os, signal; os.kill(1, signal.SIGTERM)"
-ACCOUNTS: list[tuple[str, dict]] = []
 
 
 class Load:
@@ -64,7 +63,7 @@ class Load:
         self.goes_on()
         self.python("-c", STOP)
         account = until("the account is there", lambda: self.told().get("account"), 900)
-        ACCOUNTS.append((name, account))
+        self.namespace.accounts.append((name, account))
         print(f"{name}: {json.dumps(account)}")
         for nothing in ("doubled tasks", "lost tasks", "doubled events", "lost events", "unfinished streams"):
             assert account.get(nothing, 0) == 0, (nothing, account)
@@ -78,13 +77,13 @@ def failed(account: dict, kind: str) -> dict[str, int]:
     return {what.removeprefix(f"{kind} "): count for what, count in own.items()}
 
 
-def table() -> str:
+def table(accounts: list[tuple[str, dict]]) -> str:
     """The accounts, as docs/kubernetes.md has them."""
     lines = [
         "| what | seconds | reads | creates | failed | streams, resumed | events |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, account in ACCOUNTS:
+    for name, account in accounts:
         calls = {what: count for what, count in account["failed"].items() if not what.startswith("streams")}
         shown = ", ".join(f"{count} {what}" for what, count in calls.items()) or "0"
         streams = f"{account.get('streams', 0)}, {account.get('resumed', 0)}"
@@ -93,8 +92,8 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def written() -> None:
+def written(accounts: list[tuple[str, dict]]) -> None:
     folder = REPOSITORY / "target/cluster"
     folder.mkdir(parents=True, exist_ok=True)
     with Path(folder, "accounts").open("a") as file:
-        file.writelines(json.dumps({name: account}) + "\n" for name, account in ACCOUNTS)
+        file.writelines(json.dumps({name: account}) + "\n" for name, account in accounts)

@@ -24,7 +24,7 @@ record Agents(ManagedChannel channel) implements AutoCloseable {
     /** A cleartext channel to one of the servers, by name, with the pings that docs/callers.md advises. */
     static ManagedChannelBuilder<?> builder(String server) {
         return Grpc.newChannelBuilder(World.variable(server), InsecureChannelCredentials.create())
-                .keepAliveTime(30, SECONDS)
+                .keepAliveTime(15, SECONDS)
                 .keepAliveTimeout(10, SECONDS);
     }
 
