@@ -179,10 +179,10 @@ impl Decoder {
         }
         let value = &line[from..];
         match &line[..colon] {
-            b"id" if value.len() <= MAX_ID && !value.contains(&0) => {
-                if let Ok(id) = str::from_utf8(value) {
-                    self.event.id = Some(id.to_owned());
-                }
+            // One with control characters is none, as one with a NUL is by the standard: nobody could send it back.
+            b"id" if value.len() <= MAX_ID => {
+                let id = str::from_utf8(value).ok().filter(|id| !id.chars().any(char::is_control));
+                self.event.id = id.map(str::to_owned).or(self.event.id.take());
             }
             b"event" => self.event.is_ping = matches!(value, b"ping" | b"keepalive" | b"keep-alive" | b"heartbeat"),
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {

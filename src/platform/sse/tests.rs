@@ -50,11 +50,11 @@ fn a_byte_order_mark_before_a_line_costs_nothing() {
 fn an_id_belongs_to_its_own_event_and_one_without_data_is_told_alone() {
     let frames = decode(
         64,
-        [b"id: 7\ndata: a\n\ndata: b\n\nid: x\0y\ndata: c\n\nid\ndata: d\n\nid: 8\n\nid: 1\nid: 2\n:\n\n".as_slice()],
+        [b"id: 7\ndata: a\n\ndata: b\n\nid: x\0y\ndata: c\n\nid: x\ty\ndata: c\n\nid\ndata: d\n\nid: 8\n\nid: 1\nid: 2\n:\n\n".as_slice()],
     );
     let ids: Vec<_> = frames.iter().map(|(id, _)| id.as_deref()).collect();
-    assert_eq!(ids, [Some("7"), None, None, Some(""), Some("8"), Some("2")]);
-    assert!(frames.iter().skip(4).all(|(_, data)| *data == Payload::None));
+    assert_eq!(ids, [Some("7"), None, None, None, Some(""), Some("8"), Some("2")]);
+    assert!(frames.iter().skip(5).all(|(_, data)| *data == Payload::None));
 }
 
 #[test]
