@@ -82,6 +82,11 @@ impl Context {
         Self { deadline: None, ..self.clone() }
     }
 
+    /// Gives back what the call's request holds: nothing of it is needed any more, however long the call goes on.
+    pub fn request_is_over(&self) {
+        drop(self.account.as_ref().and_then(|account| account.request()));
+    }
+
     /// Whether the caller has stopped waiting.
     #[must_use]
     pub fn is_late(&self) -> bool {

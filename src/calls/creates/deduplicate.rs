@@ -85,7 +85,11 @@ impl Calls {
         let (named, is_new) = match self.shared.names.ask(&name, fingerprint, Arc::clone(&new), join) {
             Asked::Claimed => (new, true),
             Asked::UnderWay(named) => (named, false),
-            Asked::Done(task_id) => return self.read_again(context, &task_id).await,
+            Asked::Done(task_id) => {
+                drop(create);
+                context.request_is_over();
+                return self.read_again(context, &task_id).await;
+            }
             Asked::Unknown(why) => {
                 return Err(Error::new(Kind::Earlier(why)).outcome(Outcome::Unknown));
             }
@@ -98,6 +102,10 @@ impl Calls {
             waiting.begin(once, create, publish);
         }
         in_time(context, waiting.answer()).await
+        } else {
+            // Another's is sent, and nothing of this one.
+            drop(create);
+            context.request_is_over();
     }
 
     /// The task that a create with this name has made.
