@@ -101,14 +101,15 @@ impl Calls {
         Ok(ids)
     }
 
+        // Of those that are not there.
     async fn agent_by_name(&self, context: &Context, name: &str) -> Result<Arc<str>, Error> {
         let key = (context.credentials.owner().clone(), What::Name(name.to_owned()));
         if let Some(id) = self.shared.owners.agents.get(&key) {
             return Ok(id);
         }
         let id = match self.shared.platform.agent_id(context, name, None).await {
-            // No lookup of it will succeed in a while.
-            Err(error) if !error.is_transient() => Arc::default(),
+            // No lookup of it will succeed in a while. Any other failure says nothing of the agent.
+            Err(error) if is_absence(&error) => Arc::default(),
             id => id?,
         };
         self.shared.owners.agents.insert(key, Arc::clone(&id));
@@ -123,10 +124,10 @@ fn agent_of(task: &wire::Task) -> Arc<str> {
 
 /// A task that is not there is not told apart from one that is another's.
 fn hidden(error: platform::Error) -> Error {
-    match error {
-        platform::Error::Refused(refusal) if refusal.status == 404 && !refusal.is_gateway => {
-            Error::new(Kind::TaskForbidden)
-        }
-        error => error.into(),
-    }
+    if is_absence(&error) { Error::new(Kind::TaskForbidden) } else { error.into() }
+}
+
+/// Whether the platform itself says that there is no such thing.
+fn is_absence(error: &platform::Error) -> bool {
+    matches!(error, platform::Error::Refused(refusal) if refusal.status == 404 && !refusal.is_gateway)
 }
