@@ -22,7 +22,8 @@ impl Calls {
         let known = self.shared.owners.agents.get(&key);
         let agent = match known {
             Some(agent) => agent,
-            None => match self.shared.platform.task(context, task_id).await {
+            // Nothing of it is kept, however long the call goes on.
+            None => match self.shared.platform.task(&Context { account: None, ..context.clone() }, task_id).await {
                 Ok(task) => agent_of(&task),
                 Err(error) => return Err(hidden(error).of_task(task_id)),
             },
