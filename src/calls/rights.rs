@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Calls, Error, Kind, checked_task_id, owners::What};
-use crate::platform::{self, Context, wire};
+use crate::{
+    platform::{self, Context, wire},
+    proto,
+};
 
 impl Calls {
     /// The agent of a task, where it is one of those that the caller may invoke, by id or name.
@@ -98,11 +101,20 @@ impl Calls {
         for name in agents {
             ids.insert(self.agent_by_name(context, name).await?.as_ref().to_owned());
         }
+        // Of those that are not there.
         ids.remove("");
         Ok(ids)
     }
 
-        // Of those that are not there.
+    /// Whether the platform has this agent under its name, and not a namesake.
+    ///
+    /// # Errors
+    /// When the platform cannot be asked.
+    pub(super) async fn is_by_its_name(&self, context: &Context, agent: &proto::Agent) -> Result<bool, Error> {
+        let name = agent.name.as_deref().unwrap_or_default();
+        Ok(*self.agent_by_name(context, name).await? == *agent.id)
+    }
+
     async fn agent_by_name(&self, context: &Context, name: &str) -> Result<Arc<str>, Error> {
         let key = (context.credentials.owner().clone(), What::Name(name.to_owned()));
         if let Some(id) = self.shared.owners.agents.get(&key) {
