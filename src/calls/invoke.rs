@@ -48,7 +48,7 @@ impl Calls {
             }
             Prepared::Create(create) => create,
         };
-        let continued = agents.zip(request.existing_task_id.clone());
+        let continued = agents.zip(request.existing_task_id.clone().filter(|id| !id.is_empty()));
         let has_name = !request.request_id.is_empty();
         // All of it is written: a large one is not held twice while the platform works.
         let once = Some(request).filter(|_| has_name).map(|request| Once::of(context, request)).transpose()?;
