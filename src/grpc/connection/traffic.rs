@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 /// Over how long resets are counted.
 const WINDOW: Duration = Duration::from_secs(10);
 /// The age from which on a call may be reset uncounted: then it is a deadline that passes, or a caller that lost interest,
-/// and no attack that costs its author nothing.
+/// and no attack that costs its author nothing. Its age is the time from the bytes with its head to the latest: a machine
+/// that is too busy to notice a reset would pass over the very storm that it suffers from.
 const PREMATURE: Duration = Duration::from_secs(1);
 
 /// The calls of one connection, counted.
@@ -30,11 +31,14 @@ struct Counts {
     resets: u32,
     /// When the counting of resets began.
     window: Instant,
+    /// When something was last read.
+    read: Instant,
 }
 
 /// A call under way; dropped before it is finished, it was reset.
 pub struct UnderWay {
     traffic: Arc<Traffic>,
+    /// When its head was read.
     begun: Instant,
     is_over: bool,
 }
@@ -46,14 +50,15 @@ impl Traffic {
     /// A new connection's, whose caller may reset so many young calls within ten seconds.
     pub fn new(max_resets: u32) -> Self {
         let now = Instant::now();
-        let counts = Counts { under_way: 0, here: 0, idle_since: now, resets: 0, window: now };
+        let counts = Counts { under_way: 0, here: 0, idle_since: now, resets: 0, window: now, read: now };
         Self { counts: Mutex::new(counts), max_resets, too_many: CancellationToken::new() }
     }
 
     /// Counts a call.
     pub fn begin(self: &Arc<Self>) -> UnderWay {
-        self.lock().under_way += 1;
-        UnderWay { traffic: Arc::clone(self), begun: Instant::now(), is_over: false }
+        let mut counts = self.lock();
+        counts.under_way += 1;
+        UnderWay { traffic: Arc::clone(self), begun: counts.read, is_over: false }
     }
 
     /// Since when there has been no call; None while there is one.
@@ -74,6 +79,11 @@ impl Traffic {
         (counts.under_way + counts.here == 0).then_some(counts.idle_since)
     }
 
+    /// Notes that something was read.
+    pub fn read(&self) {
+        self.lock().read = Instant::now();
+    }
+
     /// Notes that something of an answer has gone out.
     pub fn moved(&self) {
         self.lock().idle_since = Instant::now();
@@ -89,12 +99,12 @@ impl Traffic {
         self.too_many.is_cancelled()
     }
 
-    fn end(&self, was_reset: bool) {
+    fn end(&self, begun: Instant, is_over: bool) {
         let mut counts = self.lock();
         let now = Instant::now();
         counts.under_way -= 1;
         counts.idle_since = now;
-        if was_reset {
+        if !is_over && counts.read.duration_since(begun) < PREMATURE {
             if now.duration_since(counts.window) > WINDOW {
                 (counts.window, counts.resets) = (now, 0);
             }
@@ -127,7 +137,7 @@ impl Drop for Here {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.traffic.end(!self.is_over && self.begun.elapsed() < PREMATURE);
+        self.traffic.end(self.begun, self.is_over);
     }
 }
 
@@ -154,9 +164,19 @@ mod tests {
         for _ in 0..5 {
             let call = traffic.begin();
             tokio::time::advance(PREMATURE).await;
+            traffic.read();
             drop(call);
         }
         assert!(!traffic.is_abused());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reset_that_is_noticed_late_counts() {
+        let traffic = Arc::new(Traffic::new(0));
+        let call = traffic.begin();
+        tokio::time::advance(PREMATURE).await;
+        drop(call);
+        assert!(traffic.is_abused());
     }
 
     #[tokio::test(start_paused = true)]

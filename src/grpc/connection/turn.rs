@@ -65,6 +65,7 @@ impl Turn {
     /// Notes so many bytes, and how many of them are no data.
     pub fn read(&mut self, bytes: usize, others: usize) {
         self.read.fetch_add(bytes, Relaxed);
+        self.traffic.read();
         if self.traffic.is_abused() {
             self.others += others;
         }
