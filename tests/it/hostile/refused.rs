@@ -91,11 +91,12 @@ async fn calls_that_are_refused_and_do_not_end_hold_little_however_many_have_pil
 /// A stop is never refused for others, but one that does not say of which task is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stops_that_do_not_end_hold_little_and_keep_none_out() {
-    let process = Process::before(platform(|| Reply::Silence, || Reply::Silence).await).await;
+    let stopped = || Reply::json(200, &task("well", "stopped"));
+    let process = Process::before(platform(|| Reply::Silence, stopped).await).await;
     let peak = pile_up(&process, &head("StopTask")).await;
     let stop = StopTaskRequest { task_id: "well".to_owned() };
-    let stopped = within("a stop", process.client().stop_task(stop)).await.expect("it is stopped").into_inner();
-    assert_eq!(stopped.task.expect("a task").id, "well");
+    let answer = within("a stop", process.client().stop_task(stop)).await.expect("it is stopped").into_inner();
+    assert_eq!(answer.task.expect("a task").id, "well");
     assert!(peak < 60, "{peak} MB");
 }
 
