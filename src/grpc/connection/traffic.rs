@@ -16,7 +16,8 @@ use crate::memory::{Few, Place};
 /// Over how long resets are counted.
 const WINDOW: Duration = Duration::from_secs(10);
 /// The age from which on a call may be reset uncounted: then it is a deadline that passes, or a caller that lost interest,
-/// and no attack that costs its author nothing.
+/// and no attack that costs its author nothing. Its age is the time from the bytes with its head to the latest: a machine
+/// that is too busy to notice a reset would pass over the very storm that it suffers from.
 const PREMATURE: Duration = Duration::from_secs(1);
 
 /// The bodies of refused calls that are taken to their end at once: HTTP/2 keeps the room of all streams that a connection
@@ -49,11 +50,14 @@ struct Counts {
     resets: u32,
     /// When the counting of resets began.
     window: Instant,
+    /// When something was last read.
+    read: Instant,
 }
 
 /// A call under way; dropped before it is finished, it was reset.
 pub struct UnderWay {
     traffic: Arc<Traffic>,
+    /// When its head was read.
     begun: Instant,
     is_over: bool,
 }
@@ -65,15 +69,16 @@ impl Traffic {
     /// A new connection's, whose caller may reset so many young calls within ten seconds.
     pub fn new(max_resets: u32) -> Self {
         let now = Instant::now();
-        let counts = Counts { under_way: 0, here: 0, idle_since: now, resets: 0, window: now };
+        let counts = Counts { under_way: 0, here: 0, idle_since: now, resets: 0, window: now, read: now };
         let (too_many, refused, grown) = Default::default();
         Self { counts: Mutex::new(counts), max_resets, too_many, unread: Few::new(UNREAD), refused, grown }
     }
 
     /// Counts a call.
     pub fn begin(self: &Arc<Self>) -> UnderWay {
-        self.lock().under_way += 1;
-        UnderWay { traffic: Arc::clone(self), begun: Instant::now(), is_over: false }
+        let mut counts = self.lock();
+        counts.under_way += 1;
+        UnderWay { traffic: Arc::clone(self), begun: counts.read, is_over: false }
     }
 
     /// Since when there has been no call; None while there is one.
@@ -92,6 +97,11 @@ impl Traffic {
     pub fn empty_since(&self) -> Option<Instant> {
         let counts = self.lock();
         (counts.under_way + counts.here == 0).then_some(counts.idle_since)
+    }
+
+    /// Notes that something was read.
+    pub fn read(&self) {
+        self.lock().read = Instant::now();
     }
 
     /// Notes that something of an answer has gone out.
@@ -122,12 +132,12 @@ impl Traffic {
         self.too_many.is_cancelled()
     }
 
-    fn end(&self, was_reset: bool) {
+    fn end(&self, begun: Instant, is_over: bool) {
         let mut counts = self.lock();
         let now = Instant::now();
         counts.under_way -= 1;
         counts.idle_since = now;
-        if was_reset {
+        if !is_over && counts.read.duration_since(begun) < PREMATURE {
             if now.duration_since(counts.window) > WINDOW {
                 (counts.window, counts.resets) = (now, 0);
             }
@@ -160,7 +170,7 @@ impl Drop for Here {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.traffic.end(!self.is_over && self.begun.elapsed() < PREMATURE);
+        self.traffic.end(self.begun, self.is_over);
     }
 }
 
@@ -187,9 +197,19 @@ mod tests {
         for _ in 0..5 {
             let call = traffic.begin();
             tokio::time::advance(PREMATURE).await;
+            traffic.read();
             drop(call);
         }
         assert!(!traffic.is_abused());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reset_that_is_noticed_late_counts() {
+        let traffic = Arc::new(Traffic::new(0));
+        let call = traffic.begin();
+        tokio::time::advance(PREMATURE).await;
+        drop(call);
+        assert!(traffic.is_abused());
     }
 
     #[tokio::test(start_paused = true)]

@@ -68,6 +68,7 @@ impl Turn {
     pub fn read(&mut self, looked: &Looked) -> usize {
         let counts = looked.bytes + looked.heads * EACH_HEAD;
         self.read.fetch_add(counts, Relaxed);
+        self.traffic.read();
         if self.traffic.is_abused() {
             self.others += looked.others;
         }
