@@ -225,7 +225,7 @@ mod tests {
         };
         let before = data.len();
         assert_eq!(look(&bytes[..before + 4]), (before, None, HEAD));
-        assert_eq!(look(&head[..HEAD + 1]), (0, None, HEAD + 3));
+        assert_eq!(look(&head[..=HEAD]), (0, None, HEAD + 3));
         assert_eq!(look(&head), (0, Some([0, 0, 0, 1]), 1));
         let (first, last) = (frame(HEADERS, 0, 7), frame(CONTINUATION, END_HEADERS, 2));
         assert_eq!(look(&first), (0, None, 2 * HEAD + 7));
