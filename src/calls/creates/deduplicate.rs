@@ -151,7 +151,7 @@ impl Waiting<'_> {
         if !self.is_new
             && let Some(account) = &self.context.account
         {
-            let size = |answer: &Answer| answer.as_ref().map_or(0, |task| task.encoded_len());
+            let size = |answer: &Answer| answer.as_ref().map_or(0, prost::Message::encoded_len);
             let size = answer.borrow().as_ref().map_or(0, size);
             if size > UNCOUNTED {
                 account.make_room(size).await;

@@ -29,7 +29,9 @@ use crate::{
 
 const CALLERS: usize = 60;
 const SIZE: usize = 2 * MB;
-const ROOM: (&str, &str) = ("XPANDER_PROXY_SERVER__MAX_BUFFERED_BYTES", "4194304");
+/// Little room, and time for all of them one after another, on whatever machine.
+const ENVIRONMENT: [(&str, &str); 2] =
+    [("XPANDER_PROXY_SERVER__MAX_BUFFERED_BYTES", "4194304"), ("XPANDER_PROXY_PLATFORM__REQUEST_TIMEOUT", "1h")];
 
 /// The task with this id and status, large.
 fn large(id: &str, status: &str) -> Reply {
@@ -74,7 +76,7 @@ async fn those_who_wait_for_one_large_task_take_no_more_than_there_is_room_for()
         (_, false) => Reply::json(200, &task("task-1", "executing")),
         (_, true) => large("task-1", "completed"),
     });
-    let process = Process::with(platform.await, &[ROOM]).await;
+    let process = Process::with(platform.await, &ENVIRONMENT).await;
     let waits = join_all((0..CALLERS).map(|_| async {
         let answer = process.client().wait_task(waiting(None)).await?;
         Ok(*answer.into_inner().task.expect("a task"))
@@ -97,7 +99,7 @@ async fn those_who_wait_for_one_large_create_take_no_more_than_there_is_room_for
         "POST" => Reply::After(Arc::clone(&told), Box::new(large("task-1", "pending"))),
         _ => Reply::json(200, &task("well", "executing")),
     });
-    let process = Process::with(platform.await, &[ROOM]).await;
+    let process = Process::with(platform.await, &ENVIRONMENT).await;
     let creates = join_all((0..CALLERS).map(|_| async {
         let request = InvokeRequest { request_id: "r-1".to_owned(), ..invoke("agent-1") };
         let answer = process.client().invoke(request).await?;
