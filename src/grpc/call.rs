@@ -75,27 +75,33 @@ impl Call {
         self,
         items: Result<impl Stream<Item = Result<T, Error>> + Send + 'static, Error>,
         message: impl Fn(T) -> M + Send + 'static,
-        event: impl Fn(&M) -> Option<&TaskEvent> + Send + 'static,
+        event: fn(&M) -> Option<&TaskEvent>,
     ) -> Result<Response<Responses<M>>, Status> {
         let Self { context, guard, max_response_bytes } = self;
         let record = context.record;
         let items = items.map_err(|error| refuse(&record, &error))?;
+        let noted = Arc::clone(&record);
         let messages = items.map(move |item| {
             let message = item.map(&message).and_then(|message| sized(message, max_response_bytes));
             if let Ok((message, _)) = &message
                 && let Some(event) = event(message)
             {
-                record.event(event.r#type());
-                if event.r#type() == EventType::TaskFinished && event.task_id.as_deref() == record.task_id() {
-                    record.complete();
+                noted.event(event.r#type());
+                if event.r#type() == EventType::TaskFinished && event.task_id.as_deref() == noted.task_id() {
+                    noted.complete();
                     if let Some(Data::Task(task)) = &event.data {
-                        record.task_ended(task);
+                        noted.task_ended(task);
                     }
                 }
             }
-            message.map_err(|error| refuse(&record, &error))
+            message
         });
-        guard.answer().stream(Encoded::new(messages));
+        let encoded = Encoded::new(
+            messages,
+            move |message: &M| event(message)?.event_id.as_deref(),
+            move |error: Error| refuse(&record, &error),
+        );
+        guard.answer().stream(encoded);
         Ok(Response::new(stream::empty()))
     }
 }
