@@ -8,6 +8,7 @@ mod state;
 
 use tokio::time::timeout_at;
 
+pub use self::end::is_end_of;
 use self::{
     doubt::{Doubt, micros},
     state::State,

@@ -15,9 +15,9 @@ use super::{
     },
 };
 use crate::{
-    calls::{Error, Kind},
+    calls::{Error, Kind, is_end_of},
     platform::Context,
-    proto::{EventType, Task, TaskEvent, task_event::Data},
+    proto::{Task, TaskEvent, task_event::Data},
     telemetry::Record,
     translate,
 };
@@ -87,7 +87,7 @@ impl Call {
                 && let Some(event) = event(message)
             {
                 noted.event(event.r#type());
-                if event.r#type() == EventType::TaskFinished && event.task_id.as_deref() == noted.task_id() {
+                if noted.task_id().is_some_and(|task_id| is_end_of(task_id, event)) {
                     noted.complete();
                     if let Some(Data::Task(task)) = &event.data {
                         noted.task_ended(task);
