@@ -120,7 +120,7 @@ pub async fn answer(edge: Arc<Edge>, arrival: Arrival) -> Result<Response<Sent>,
             }
         }
         Err(refused) => {
-            drain(request.into_body());
+            drain(request.into_body(), &guard.connection.traffic);
             refused
         }
     };
@@ -207,7 +207,8 @@ async fn serve(
         request.headers_mut().remove("grpc-accept-encoding");
     }
     let whole = whole(edge, record, &request);
-    let request = request.map(|body| Received::new(early, body, Arc::clone(record), Arc::clone(&guard.account), limit));
+    let (account, traffic) = (Arc::clone(&guard.account), Arc::clone(&guard.connection.traffic));
+    let request = request.map(|body| Received::new(early, body, Arc::clone(record), account, traffic, limit));
     let response = if is_of_the_api {
         // What always gets in finds room for its head and its few bytes.
         let mut room = edge.requests.begin(record.method().kind == MethodKind::Stopping);

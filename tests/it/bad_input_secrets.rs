@@ -46,6 +46,13 @@ fn secretive() -> Vec<(&'static str, Value)> {
         ("servers, with an attribute of tomorrow", with("mcp_servers", more("mood", json!({ "headers": "s3cret" })))),
         ("servers, of which something does not fit", with("mcp_servers", more("url", json!(7)))),
         ("servers, of another type", with("mcp_servers", json!({ "first": server }))),
+        ("servers, as a text", with("mcp_servers", json!(json!([server]).to_string()))),
+        ("servers, as texts", with("mcp_servers", json!([server.to_string()]))),
+        ("servers, as Python writes them", with("mcp_servers", json!("[{'name': 'x', 'headers': {'a': 's3cret'}}]"))),
+        (
+            "servers, as texts in an attribute of tomorrow",
+            with("previous_turn", json!({ "mcp_servers": [json!([server.to_string()]).to_string()] })),
+        ),
         ("servers, secrets of another type", with("mcp_servers", more("headers", json!(["s3cret"])))),
         ("servers of a sub-task in full", with("sub_executions", json!([with_servers]))),
         ("servers of a parent in full", with("parent_execution", with_servers.clone())),

@@ -30,6 +30,17 @@ impl Secrets {
         (!is_secret).then(|| Self { in_servers: self.in_servers || key.is(SERVERS) })
     }
 
+    /// Whether a string may have a secret in it: in an MCP server one that is itself an object, as JSON or as another
+    /// language writes it, and has a secret's name.
+    #[inline]
+    pub fn may_be_in(self, string: Quoted<'_>) -> bool {
+        if !self.in_servers {
+            return false;
+        }
+        let text = string.text();
+        text.contains('{') && OF_SERVERS.iter().chain(&USERS).any(|name| text.contains(name))
+    }
+
     /// Whether a text of JSON has a secret's name in it, as a key or as a string.
     pub fn are_in(mut self, text: &str) -> bool {
         let mut rest = text;
