@@ -27,13 +27,15 @@ from xpander.agent.v1.task_pb2 import Task, TaskStatus
 
 # Without it, a create that is sent again may reach a replica that does not know its key, and makes a second task.
 ONE_STORE = os.environ.get("ONE_STORE") == "yes"
-# With these, calling again may help. It harms no stream, which has its last event; a create only as `outcome` says.
+# With these, calling again may help. It harms no stream, which has its last event; a create only as `outcome` says. A drain
+# that was too long in coming through is CANCELLED.
 AGAIN = {
     StatusCode.UNAVAILABLE,
     StatusCode.DEADLINE_EXCEEDED,
     StatusCode.RESOURCE_EXHAUSTED,
     StatusCode.INTERNAL,
     StatusCode.UNKNOWN,
+    StatusCode.CANCELLED,
 }
 
 

@@ -30,9 +30,13 @@ const AGAIN: number[] = [
   status.RESOURCE_EXHAUSTED,
   status.INTERNAL,
   status.UNKNOWN,
+  status.CANCELLED,
 ];
 
-/** Whether calling again may help. It harms no stream, which has its last event; a create only as its outcome says. */
+/**
+ * Whether calling again may help. It harms no stream, which has its last event; a create only as its outcome says. A drain
+ * that was too long in coming through is CANCELLED.
+ */
 const again = (error: unknown) => error instanceof Error && AGAIN.includes((error as ServiceError).code);
 const within = (seconds: number) => ({ deadline: Date.now() + seconds * 1000 });
 

@@ -19,8 +19,6 @@ pub struct Error {
     pub task_id: Option<Box<str>>,
     /// The agent it concerns, where known.
     pub agent_id: Option<Box<str>>,
-    /// The last event that was delivered, for a stream that broke.
-    pub last_event_id: Option<Box<str>>,
     /// Whether a task may have been created, for a call that creates one.
     pub outcome: Option<Outcome>,
 }
@@ -125,7 +123,7 @@ impl Error {
     /// An error with nothing more known about it.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self { kind, task_id: None, agent_id: None, last_event_id: None, outcome: None }
+        Self { kind, task_id: None, agent_id: None, outcome: None }
     }
 
     /// A request that is wrong in one field.

@@ -8,6 +8,7 @@ mod state;
 
 use tokio::time::timeout_at;
 
+pub use self::end::is_end_of;
 use self::{
     doubt::{Doubt, micros},
     state::State,
@@ -30,23 +31,11 @@ impl Follow {
         &self.task_id
     }
 
-    /// The next event; None after the task's `task_finished`. What was given before counts as delivered by now.
+    /// The next event; None after the task's `task_finished`.
     ///
     /// # Errors
-    /// When the stream cannot be followed further, with the task's id and the last event's.
+    /// When the stream cannot be followed further, with the task's id.
     pub(super) async fn next(&mut self) -> Result<Option<TaskEvent>, Error> {
-        if !self.given_id.is_empty() {
-            self.context.record.delivered(&self.given_id);
-            self.given_id.clear();
-        }
-        let event = self.event().await?;
-        if let Some(id) = event.as_ref().and_then(|event| event.event_id.as_ref()) {
-            self.given_id.push_str(id);
-        }
-        Ok(event)
-    }
-
-    async fn event(&mut self) -> Result<Option<TaskEvent>, Error> {
         loop {
             if let Some(gap) = self.gap.take() {
                 let gap = Some(Data::Gap(gap));

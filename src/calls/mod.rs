@@ -17,8 +17,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 pub use error::{Error, Kind, Outcome};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::lists::Page;
 use self::{creates::named::Names, follow::Manner, owners::Owners, wait::Waits};
+pub use self::{follow::is_end_of, lists::Page};
 use crate::{claims::Store, config, platform::Client, translate};
 
 /// The calls, with what they share. Cheap to clone.

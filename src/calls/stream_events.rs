@@ -72,7 +72,16 @@ impl Calls {
                 Some(continued) if continued == task_id => Beginning::Continued,
                 _ => Beginning::Created,
             };
-            let follow = calls.follow(&context, &task_id, beginning).await?;
+            let follow = {
+                // Boxed: it is rare that a stream waits for it.
+                let mut opening = Box::pin(calls.follow(&context, &task_id, beginning));
+                loop {
+                    match beating(heartbeat, &mut opening).await {
+                        Some(follow) => break follow?,
+                        None => yield Item::Event(own_event(EventType::Heartbeat, "heartbeat", &task_id)),
+                    }
+                }
+            };
             let mut events = pin!(events(follow, heartbeat));
             while let Some(event) = events.next().await {
                 yield Item::Event(event?);
@@ -94,6 +103,14 @@ fn heartbeat(field: &str, heartbeat: Option<prost_types::Duration>) -> Result<Op
     }
 }
 
+/// What comes of the work; None where a heartbeat is due before.
+async fn beating<T>(heartbeat: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
+    match heartbeat {
+        None => Some(work.await),
+        Some(heartbeat) => timeout(heartbeat, work).await.ok(),
+    }
+}
+
 /// The events of a followed task, with heartbeats in between. Nothing is read ahead: a slow caller slows the platform.
 fn events(mut follow: Follow, heartbeat: Option<Duration>) -> impl Stream<Item = Result<TaskEvent, Error>> + Send {
     try_stream! {
@@ -103,12 +120,9 @@ fn events(mut follow: Follow, heartbeat: Option<Duration>) -> impl Stream<Item =
                 // Kept over heartbeats: it may hold an event already.
                 let mut next = pin!(follow.next());
                 loop {
-                    match heartbeat {
-                        None => break next.await?,
-                        Some(heartbeat) => match timeout(heartbeat, &mut next).await {
-                            Ok(event) => break event?,
-                            Err(_) => yield own_event(EventType::Heartbeat, "heartbeat", &task_id),
-                        },
+                    match beating(heartbeat, &mut next).await {
+                        Some(event) => break event?,
+                        None => yield own_event(EventType::Heartbeat, "heartbeat", &task_id),
                     }
                 }
             };

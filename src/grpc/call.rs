@@ -15,9 +15,9 @@ use super::{
     },
 };
 use crate::{
-    calls::{Error, Kind, Outcome},
+    calls::{Error, Kind, Outcome, is_end_of},
     platform::Context,
-    proto::{EventType, Task, TaskEvent, task_event::Data},
+    proto::{Task, TaskEvent, task_event::Data},
     telemetry::Record,
     translate,
 };
@@ -78,33 +78,38 @@ impl Call {
         self,
         items: Result<impl Stream<Item = Result<T, Error>> + Send + 'static, Error>,
         message: impl Fn(T) -> M + Send + 'static,
-        event: impl Fn(&M) -> Option<&TaskEvent> + Send + 'static,
+        event: fn(&M) -> Option<&TaskEvent>,
     ) -> Result<Response<Responses<M>>, Status> {
         let Self { context, guard, max_response_bytes } = self;
         let record = context.record;
         let items = items.map_err(|error| refuse(&record, &error))?;
-        let mut is_first = true;
+        let (noted, mut is_first) = (Arc::clone(&record), true);
         let messages = items.map(move |item| {
             // Whoever has heard of the task need not be told that it is there.
             let is_told = !mem::take(&mut is_first);
             let message = item.map(&message).and_then(|message| {
                 sized(message, max_response_bytes)
-                    .map_err(|error| if is_told { error } else { of_created(&record, error) })
+                    .map_err(|error| if is_told { error } else { of_created(&noted, error) })
             });
             if let Ok((message, _)) = &message
                 && let Some(event) = event(message)
             {
-                record.event(event.r#type());
-                if event.r#type() == EventType::TaskFinished && event.task_id.as_deref() == record.task_id() {
-                    record.complete();
+                noted.event(event.r#type());
+                if noted.task_id().is_some_and(|task_id| is_end_of(task_id, event)) {
+                    noted.complete();
                     if let Some(Data::Task(task)) = &event.data {
-                        record.task_ended(task);
+                        noted.task_ended(task);
                     }
                 }
             }
-            message.map_err(|error| refuse(&record, &error))
+            message
         });
-        guard.answer().stream(Encoded::new(messages));
+        let encoded = Encoded::new(
+            messages,
+            move |message: &M| event(message)?.event_id.as_deref(),
+            move |error: Error| refuse(&record, &error),
+        );
+        guard.answer().stream(encoded);
         Ok(Response::new(stream::empty()))
     }
 }

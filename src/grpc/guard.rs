@@ -102,8 +102,11 @@ impl Guard {
         };
         let is_displaced = matches!(kind, Kind::Overloaded(_));
         // Dropped now, also where the caller takes nothing: the platform's stream with it.
-        let is_cut = self.answer().give_up();
-        self.account.offer(0);
+        let (is_cut, left) = {
+            let mut answer = self.answer();
+            (answer.give_up(&self.record), answer.rest.len())
+        };
+        self.account.offer(left);
         // A stream whose last message is out has ended by itself.
         let _ = self.end.set(if self.record.is_complete() && !is_cut { None } else { Some(kind) });
         self.release();

@@ -53,7 +53,7 @@ impl Sent {
             return Poll::Ready(Some(Frame::trailers(trailers(&status))));
         }
         let Some(polled) = catch(|| answer.poll(cx)) else {
-            answer.give_up();
+            answer.give_up(self.call.record());
             return Poll::Ready(Some(Frame::trailers(trailers(&self.guard.panicked()))));
         };
         let frame = ready!(polled).map(|frame| frame.unwrap_or_else(|status| Frame::trailers(trailers(&status))));
@@ -110,9 +110,8 @@ impl http_body::Body for Sent {
             // A download that goes on is not idle.
             guard.connection.traffic.moved();
         }
-        let piece = answer.rest.len().min(PIECE);
         guard.account.offer(answer.rest.len());
-        let piece = answer.rest.split_to(piece);
+        let piece = answer.hand_out(PIECE, self.call.record());
         if answer.rest.is_empty() && self.call.record().method().is_unary() {
             guard.release();
         }

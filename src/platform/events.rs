@@ -27,8 +27,9 @@ pub struct EventStream {
     waits: Option<Instant>,
     idle_timeout: Duration,
     opened: Instant,
-    /// When its last bytes arrived.
+    /// When its last bytes arrived, by both clocks.
     arrived: SystemTime,
+    alive: Instant,
     /// For how long the platform may yet be waited for in all, where its task is over.
     left: Option<Duration>,
     is_over: bool,
@@ -56,6 +57,7 @@ impl EventStream {
             idle_timeout,
             opened,
             arrived,
+            alive: opened,
             left: None,
             is_over: false,
             attempt,
@@ -79,7 +81,7 @@ impl EventStream {
             self.find_room().await;
             match timeout_at(until, self.response.chunk()).await {
                 Ok(Ok(Some(bytes))) => {
-                    self.arrived = SystemTime::now();
+                    (self.arrived, self.alive) = (SystemTime::now(), Instant::now());
                     self.share.heard(None);
                     self.decoder.push(&bytes);
                 }
@@ -140,6 +142,11 @@ impl EventStream {
     /// When the event that was given last arrived.
     pub fn arrived(&self) -> SystemTime {
         self.arrived
+    }
+
+    /// How long after its opening the platform's last bytes came.
+    pub fn lived(&self) -> Duration {
+        self.alive - self.opened
     }
 
     /// How long the stream has been open.

@@ -56,10 +56,10 @@ func connect(server string) *grpc.ClientConn {
 }
 
 // again says whether calling again may help. It harms no stream, which has its last event; a create only as its
-// outcome says.
+// outcome says. A drain that was too long in coming through is Canceled.
 func again(err error) bool {
 	switch status.Code(err) {
-	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Internal, codes.Unknown:
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Internal, codes.Unknown, codes.Canceled:
 		return true
 	}
 	return false

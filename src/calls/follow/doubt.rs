@@ -35,13 +35,20 @@ impl Run {
         Self {
             started: micros(&task.started_at),
             finished: micros(&task.finished_at),
-            may_be_another: task.finished_at.is_some() && !task.is_terminal(),
+            may_be_another: task.finished_at.is_some() && task.status.is_some() && !task.is_terminal(),
         }
     }
 
     /// The same, where there has been one before for certain.
     pub(super) fn after_another(self, is_certain: bool) -> Self {
         Self { may_be_another: self.may_be_another || is_certain, ..self }
+    }
+
+    /// Whether a task is over of which its stream has said so. A status of tomorrow is taken for an end then, with a time of
+    /// the end that is this run's.
+    pub(super) fn is_over(&self, task: &wire::Task) -> bool {
+        let is_newer = |end: Option<Time>| end.is_some() && (!self.may_be_another || end > self.finished);
+        task.is_terminal() || task.status.is_none() && is_newer(Self::of(task).finished)
     }
 
     /// Whether an end, by the times that it says, is that of a run before this one.

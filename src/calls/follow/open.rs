@@ -78,7 +78,6 @@ impl Follow {
             pause: Duration::ZERO,
             gap: None,
             held: None,
-            given_id: String::new(),
             run: run.after_another(matches!(beginning, Beginning::Continued)),
             doubt: None,
             skipped: 0,

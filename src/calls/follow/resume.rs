@@ -16,6 +16,8 @@ use crate::{
 /// nothing to wait for, however often the platform says that it is alive.
 const TAIL_SILENCE: Duration = Duration::from_secs(2);
 const LONGEST_TAIL: Duration = Duration::from_secs(10);
+/// How long a connection has to show life, events or comments, to renew the budget.
+const LIFE: Duration = Duration::from_secs(2);
 /// The longest wait before a reconnection that the platform's `retry:` may ask for.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
@@ -37,9 +39,10 @@ impl Follow {
                 return Ok(());
             }
         };
-        if stream.age() >= self.manner.idle_timeout {
-            self.outage.began = None;
-        }
+        // The budget is for the time without a stream, one after the other that has brought nothing.
+        let (age, has_lived) = (stream.age(), stream.lived() >= LIFE);
+        let began = self.outage.began.filter(|_| !has_lived && age < self.manner.idle_timeout);
+        self.outage.began = began.map(|began| began + age);
         self.wish = stream.retry().map_or(self.wish, |wish| wish.min(LONGEST_RETRY));
         drop(stream);
         let (error, cause) =
@@ -47,7 +50,7 @@ impl Follow {
         info!(task_id = self.task_id, error, cause, "the platform's event stream ended early");
         match self.read_over().await? {
             // Its end was on the stream, only the task did not know of it yet.
-            Some(task) if self.doubt.is_some() => self.state = State::Over { task, after_gap: false },
+            Some(task) if self.is_end_told() => self.state = State::Over { task, after_gap: false },
             Some(task) => self.read_tail(task).await?,
             None => {}
         }
@@ -79,7 +82,7 @@ impl Follow {
             Err(error) if just_created && stream.is_none() && is_not_found(&error) => None,
             over => over?,
         };
-        let after_gap = self.doubt.is_none();
+        let after_gap = !self.is_end_told();
         self.state = match (stream, over) {
             (Some(stream), Some(task)) => State::Tail(tail(stream), task),
             (Some(stream), None) => State::Live(Box::new(stream)),
@@ -133,7 +136,7 @@ impl Follow {
     /// The task, if it is over; None also where it cannot be read for the moment.
     pub(super) async fn read_over(&mut self) -> Result<Option<Box<wire::Task>>, Error> {
         match self.read().await {
-            Ok(task) => Ok(task.is_terminal().then_some(task)),
+            Ok(task) => Ok((task.is_terminal() || self.doubt.is_some() && self.run.is_over(&task)).then_some(task)),
             Err(error) if may_pass(&error) => Ok(None),
             Err(error) => Err(self.broken(error.into())),
         }

@@ -39,8 +39,6 @@ pub(in super::super) struct Follow {
     /// A gap that is to be told, and the event behind it.
     pub(super) gap: Option<StreamGap>,
     pub(super) held: Option<TaskEvent>,
-    /// The id of the event that was given last; empty where it has none.
-    pub(super) given_id: String,
     pub(super) run: Run,
     /// An end that was said of a task which goes on, and nothing new since.
     pub(super) doubt: Option<Doubt>,
@@ -95,7 +93,7 @@ impl Follow {
     }
 
     pub(super) fn broken(&self, kind: Kind) -> Error {
-        Error { last_event_id: self.context.record.last_event_id(), ..Error::new(kind).of_task(&self.task_id) }
+        Error::new(kind).of_task(&self.task_id)
     }
 }
 

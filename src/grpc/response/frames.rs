@@ -16,7 +16,8 @@ use http::HeaderMap;
 use prost::Message;
 use tonic::Status;
 
-use crate::memory;
+use super::borders::Borders;
+use crate::{calls::Error, memory};
 
 /// The flag and the length before each message.
 const HEADER: usize = 5;
@@ -70,38 +71,63 @@ impl Encoding {
 
 /// The messages of a stream that go out, and at its end the status.
 pub trait Messages: Send {
-    /// The next frames that are ready together, or the trailers.
+    /// The next frames that are ready together, or the trailers. What it gave before has been handed out by now.
     fn poll(&mut self, cx: &mut Context<'_>, encoding: Option<Encoding>) -> Poll<Result<Bytes, Status>>;
+
+    /// Where the message ends to which the first so many bytes of the last frames lead, and the id of the last event until
+    /// there; empty before the first.
+    fn border(&self, bytes: usize) -> (usize, &str);
 }
 
 /// Encodes what a stream gives: messages with their sizes in bytes.
-pub struct Encoded<S> {
+pub struct Encoded<S, I, R> {
     messages: Pin<Box<S>>,
-    /// The status behind what is sent first.
-    last: Option<Status>,
+    /// The id of the event in a message, where it has one.
+    id: I,
+    /// The status of a failure.
+    refuse: R,
+    /// The end behind what is sent first.
+    last: Option<Result<(), Error>>,
     /// How much was put together last: most often it is as much again.
     usual: usize,
+    borders: Borders,
 }
 
-impl<S> Encoded<S> {
-    pub fn new(messages: S) -> Self {
-        Self { messages: Box::pin(messages), last: None, usual: 0 }
+impl<S, I, R> Encoded<S, I, R> {
+    pub fn new<M>(messages: S, id: I, refuse: R) -> Self
+    where
+        S: Stream<Item = Result<(M, usize), Error>>,
+        I: Fn(&M) -> Option<&str>,
+    {
+        Self { messages: Box::pin(messages), id, refuse, last: None, usual: 0, borders: Borders::default() }
     }
 }
 
-impl<M, S> Messages for Encoded<S>
+impl<M, S, I, R> Messages for Encoded<S, I, R>
 where
     M: Message,
-    S: Stream<Item = Result<(M, usize), Status>> + Send,
+    S: Stream<Item = Result<(M, usize), Error>> + Send,
+    I: Fn(&M) -> Option<&str> + Send,
+    R: Fn(Error) -> Status + Send,
 {
+    fn border(&self, bytes: usize) -> (usize, &str) {
+        self.borders.behind(bytes)
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>, encoding: Option<Encoding>) -> Poll<Result<Bytes, Status>> {
-        if let Some(status) = self.last.take() {
-            return Poll::Ready(Err(status));
+        // Only now, since a failure says where the caller stands: at the end of what it was handed.
+        let status = |end: Result<(), Error>| end.map_or_else(&self.refuse, |()| Status::ok(""));
+        if let Some(end) = self.last.take() {
+            return Poll::Ready(Err(status(end)));
         }
+        self.borders.begin();
         let mut bytes = BytesMut::new();
         loop {
-            let status = match self.messages.poll_next_unpin(cx) {
-                Poll::Pending if bytes.is_empty() => return Poll::Pending,
+            let end = match self.messages.poll_next_unpin(cx) {
+                Poll::Pending if bytes.is_empty() => {
+                    self.borders.rest();
+                    return Poll::Pending;
+                }
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok((message, size)))) => {
                     if bytes.is_empty() {
@@ -110,18 +136,19 @@ where
                     if let Err(error) = put(&mut bytes, &message, size, encoding) {
                         return Poll::Ready(Err(Status::internal(error.to_string())));
                     }
+                    self.borders.push(bytes.len(), (self.id)(&message));
                     if bytes.len() >= BATCH {
                         break;
                     }
                     continue;
                 }
-                Poll::Ready(Some(Err(status))) => status,
-                Poll::Ready(None) => Status::ok(""),
+                Poll::Ready(Some(Err(error))) => Err(error),
+                Poll::Ready(None) => Ok(()),
             };
             if bytes.is_empty() {
-                return Poll::Ready(Err(status));
+                return Poll::Ready(Err(status(end)));
             }
-            self.last = Some(status);
+            self.last = Some(end);
             break;
         }
         self.usual = bytes.len().min(BATCH);

@@ -11,7 +11,7 @@ use http_body::{Body as _, Frame};
 use tonic::{Status, body::Body};
 
 use super::frames::{Encoding, Messages};
-use crate::memory;
+use crate::{memory, telemetry::Record};
 
 /// What a call has still to send.
 #[derive(Default)]
@@ -19,6 +19,8 @@ pub struct Outgoing {
     source: Source,
     /// What has been encoded and not been handed out.
     pub rest: Bytes,
+    /// How much of what was encoded with it has been handed out, in bytes.
+    handed: usize,
     /// How large a unary answer's message is, in bytes.
     pub size: usize,
 }
@@ -47,9 +49,36 @@ impl Outgoing {
         }
     }
 
-    /// Drops what has not been handed out; whether there was something.
-    pub fn give_up(&mut self) -> bool {
-        !std::mem::take(self).rest.is_empty()
+    /// The next piece to hand out, of at most this many bytes. With the last one, the record knows where the caller stands.
+    pub fn hand_out(&mut self, most: usize, record: &Record) -> Bytes {
+        let piece = self.rest.split_to(self.rest.len().min(most));
+        self.handed += piece.len();
+        if self.rest.is_empty() {
+            self.stands(record);
+            self.handed = 0;
+        }
+        piece
+    }
+
+    /// Drops what has not been handed out, but for the rest of a stream's message that has begun; whether there was
+    /// something.
+    pub fn give_up(&mut self, record: &Record) -> bool {
+        let end = if self.rest.is_empty() { None } else { self.stands(record) };
+        self.source = Source::Nothing;
+        let left = self.rest.len();
+        self.rest.truncate(end.map_or(0, |end| end - self.handed));
+        self.rest.len() < left
+    }
+
+    /// Has the record know the last event that is handed out whole, and says where its message, or the one that has begun,
+    /// ends.
+    fn stands(&self, record: &Record) -> Option<usize> {
+        let Source::Messages(messages, _) = &self.source else { return None };
+        let (end, id) = messages.border(self.handed);
+        if !id.is_empty() {
+            record.delivered(id);
+        }
+        Some(end)
     }
 
     /// The next that it brings; what fails is a status.

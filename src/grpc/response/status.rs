@@ -42,7 +42,7 @@ pub fn refuse(record: &Record, error: &Error) -> Status {
     }
     let mut error = error.clone();
     error.task_id = error.task_id.or_else(|| record.task_id().map(Into::into));
-    error.last_event_id = error.last_event_id.or_else(|| record.last_event_id());
+    let last_event_id = record.last_event_id();
     let Row { mut code, reason: cause, retry_after } = row(&error.kind);
     let is_unknown = error.outcome == Some(Outcome::Unknown);
     let reason = if is_unknown { "CREATE_OUTCOME_UNKNOWN" } else { cause };
@@ -62,7 +62,7 @@ pub fn refuse(record: &Record, error: &Error) -> Status {
     }
     let http_status = http_status(&error.kind);
     let (message, violations) = (message(&error), violations(&error.kind).collect());
-    let facts = facts(&error, is_unknown.then_some(cause), http_status.as_deref());
+    let facts = facts(&error, last_event_id.as_deref(), is_unknown.then_some(cause), http_status.as_deref());
     let quota = match error.kind {
         Kind::Limited(shed, _) => Some((shed.setting(), record.caller().map(|caller| &**caller))),
         _ => None,
@@ -216,13 +216,18 @@ fn http_status(kind: &Kind) -> Option<String> {
 }
 
 /// What a program can act on, as the metadata of its `ErrorInfo`; the most important first.
-fn facts<'a>(error: &'a Error, cause: Option<&'a str>, http_status: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
+fn facts<'a>(
+    error: &'a Error,
+    last_event_id: Option<&'a str>,
+    cause: Option<&'a str>,
+    http_status: Option<&'a str>,
+) -> Vec<(&'static str, &'a str)> {
     let facts = [
         ("outcome", error.outcome.map(outcome)),
         ("http_status", http_status),
         ("cause", cause),
         ("task_id", error.task_id.as_deref()),
-        ("last_event_id", error.last_event_id.as_deref()),
+        ("last_event_id", last_event_id),
         ("agent_id", error.agent_id.as_deref()),
     ];
     facts.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()

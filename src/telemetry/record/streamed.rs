@@ -48,10 +48,10 @@ impl Record {
         self.is_complete.load(Relaxed)
     }
 
-    /// Notes the id of an event that has reached the caller, or that the caller says it has seen.
+    /// Notes the id of an event that was handed out whole with all before it, or that the caller says it has seen.
     pub fn delivered(&self, event_id: &str) {
         let mut last = self.last_event_id.lock().unwrap_or_else(PoisonError::into_inner);
-        // Into the same memory: this is done for each event.
+        // Into the same memory: this is done for each batch of events.
         last.clear();
         last.push_str(event_id);
     }

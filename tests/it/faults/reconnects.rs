@@ -1,13 +1,18 @@
 //! When a broken stream is reconnected, for how long, with what, and what the caller learns when it is not.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    time::Duration,
+};
 
+use futures_util::future::join_all;
 use serde_json::json;
+use tokio::{sync::mpsc, time::sleep};
 use tonic::{Code, Status};
 
 use crate::support::{
     course::{Begins, Break, Course, Ids, Running, story},
-    live::Followed,
+    live::{Followed, finished},
     platform::{Platform, Reply, event, task},
     proxy::{Proxy, settings},
     status::{Failure, failure},
@@ -93,6 +98,37 @@ async fn connections_that_bring_nothing_new_do_not_renew_the_budget() {
         let (events, failure) = until_it_fails(&running).await;
         assert_eq!((&*events, failure.code), ("connected é0 é1 é2", Code::Unavailable), "{begins:?}");
     }
+}
+
+/// As before a balancer that ends each connection after a while, and a task that is silent for longer.
+#[tokio::test]
+async fn the_budget_is_not_for_the_time_with_a_connection() {
+    const BUDGET: Duration = Duration::from_millis(2_500);
+    let runs = [Some(": alive\n\n"), None].map(async |comment| {
+        let opened = AtomicUsize::new(0);
+        let platform = Platform::start(move |request| {
+            if !request.path.ends_with("/events") {
+                return Reply::json(200, &task("task-1", "executing"));
+            }
+            if opened.fetch_add(1, Relaxed) == 3 {
+                return Reply::events(&event("task_finished", &finished("completed", "told")));
+            }
+            let (send, pieces) = mpsc::unbounded_channel();
+            tokio::spawn(async move {
+                for _ in 0..15 {
+                    sleep(BUDGET / 10).await;
+                    let _ = comment.map(|comment| send.send(comment.into()));
+                }
+            });
+            Reply::Stream(pieces)
+        })
+        .await;
+        let mut settings = settings(&platform.base_url());
+        settings.events.reconnect_budget = BUDGET;
+        let proxy = Proxy::with(&settings).await;
+        assert_eq!(story(&Followed::begin(&mut proxy.client()).await.all().await), "stream_gap told", "{comment:?}");
+    });
+    join_all(runs).await;
 }
 
 #[tokio::test]

@@ -1,11 +1,15 @@
 //! Streams of tasks that were created or continued a moment ago: routes that are not there yet, and runs before.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tonic::{Code, Request};
 use xpander_grpc_proxy::proto::{
     EventType, InvokeRequest, InvokeStreamRequest, StreamEventsRequest, TaskEvent, invoke_stream_response::Item,
@@ -116,6 +120,75 @@ async fn a_continued_task_does_not_end_with_the_run_before() {
         assert_eq!(story(&events), "old new now");
         assert_eq!(events.iter().filter(|event| event.r#type() == EventType::TaskFinished).count(), 1);
     }
+}
+
+/// Only the end of the run before was told: what the present one has said meanwhile is not known.
+#[tokio::test]
+async fn a_continued_task_that_ends_while_its_stream_is_away_ends_behind_a_gap() {
+    for is_refused in [false, true] {
+        let (send, stream) = mpsc::unbounded_channel();
+        let stream = Mutex::new(Some(stream));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        let platform = Platform::with_agents(move |request| match (is_stream(request), request.method.as_str()) {
+            (true, _) => match stream.lock().expect("no panic").take() {
+                Some(stream) => Reply::Stream(stream),
+                None => Reply::json(503, &json!({ "detail": "restarting" })),
+            },
+            (false, "GET") if over.load(Relaxed) => Reply::json(200, &finished("completed", "now")),
+            _ => Reply::json(200, &task("task-1", "pending")),
+        })
+        .await;
+        let mut settings = settings(&platform.base_url());
+        settings.events.reconnect_budget = Duration::from_mins(5);
+        let proxy = Proxy::with(&settings).await;
+        let invocation = InvokeRequest { existing_task_id: Some("task-1".to_owned()), ..invoke("agent-1") };
+        let mut client = proxy.client();
+        let following = tokio::spawn(async move { invoked(&mut client, invocation).await });
+        send.send(event("task_finished", &finished("completed", "before")).into()).expect("open");
+        let asked = |what: &str| platform.paths().iter().filter(|path| path.ends_with(what)).count();
+        let until = async |what: &str, count| {
+            within(what, async {
+                while asked(what) < count {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+        };
+        // Opened, read, and read again for the end.
+        until("/status", 2).await;
+        is_over.store(!is_refused, Relaxed);
+        drop(send);
+        if is_refused {
+            until("/events", 2).await;
+            is_over.store(true, Relaxed);
+        }
+        let events = following.await.expect("no panic").expect("OK");
+        assert_eq!(story(&events), "stream_gap now", "{is_refused}");
+    }
+}
+
+/// The task is asked whether it is over, and tells its story on the stream just then.
+#[tokio::test]
+async fn what_a_continued_task_tells_while_it_is_asked_is_not_lost() {
+    let (send, stream) = mpsc::unbounded_channel();
+    let (stream, reads) = (Mutex::new(Some(stream)), AtomicUsize::new(0));
+    send.send(event("task_finished", &finished("completed", "before")).into_bytes()).expect("open");
+    let platform = Platform::with_agents(move |request| match (is_stream(request), request.method.as_str()) {
+        (true, _) => Reply::Stream(stream.lock().expect("no panic").take().expect("opened once")),
+        (false, "GET") if reads.fetch_add(1, Relaxed) > 1 => {
+            let told = event("chunk", &json!("new")) + &event("task_finished", &finished("completed", "now"));
+            // The end of the proxy's interest is none of the test's.
+            let _ = send.send(told.into());
+            Reply::json(200, &finished("completed", "now"))
+        }
+        _ => Reply::json(200, &task("task-1", "pending")),
+    })
+    .await;
+    let proxy = Proxy::start(&platform.base_url()).await;
+    let invocation = InvokeRequest { existing_task_id: Some("task-1".to_owned()), ..invoke("agent-1") };
+    let events = invoked(&mut proxy.client(), invocation).await.expect("OK");
+    assert_eq!(story(&events), "new now");
 }
 
 /// A later caller is told by what the task says of itself: it goes on, and has an end or a later start.

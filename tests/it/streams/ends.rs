@@ -200,3 +200,46 @@ async fn a_task_that_cannot_be_read_after_a_break_is_unavailable_too() {
         assert_eq!(failure.facts["last_event_id"], "7", "{status}");
     }
 }
+
+/// A status that this version does not know is none of a task that goes on, where its stream says that it is over.
+#[tokio::test]
+async fn a_status_of_tomorrow_is_an_end_where_the_stream_says_so() {
+    let mut over = finished("cancelled", "done");
+    over["finished_at"] = json!("2026-04-10T19:01:36.4Z");
+    let trimmed = json!({ "id": "task-1", "status": "cancelled", "_result_truncated": true });
+    for (end, is_over) in [(&over, false), (&trimmed, false), (&over, true), (&trimmed, true)] {
+        let (reads, over) = (AtomicUsize::new(0), over.clone());
+        let told = event("chunk", &json!("one")) + &event("task_finished", end);
+        let platform = Platform::start(move |request| match request.path.ends_with("/events") {
+            true => Reply::events(&told),
+            false if reads.fetch_add(1, Relaxed) == 0 && !is_over => Reply::json(200, &task("task-1", "executing")),
+            false => Reply::json(200, &over),
+        })
+        .await;
+        let proxy = Proxy::start(&platform.base_url()).await;
+        let mut followed = Followed::begin(&mut proxy.client()).await;
+        assert_eq!(followed.text().await, "one", "{end} {is_over}");
+        let end = followed.next().await;
+        assert_eq!((end.r#type(), result(&end)), (EventType::TaskFinished, "done"), "{is_over}");
+        followed.is_over().await;
+    }
+}
+
+/// The clocks of those who write its start and its end differ: it is no end of a run before.
+#[tokio::test]
+async fn an_end_from_before_the_start_has_the_task_asked() {
+    let mut started = task("task-1", "executing");
+    started["started_at"] = json!("2026-04-10T19:01:36.7Z");
+    let live = Live::start(started.clone()).await;
+    let proxy = Proxy::start(&live.platform.base_url()).await;
+    let mut request = Request::new(follow("task-1"));
+    request.set_timeout(Duration::from_secs(30));
+    let mut followed = Followed::with(&mut proxy.client(), request).await;
+    (started["status"], started["result"]) = (json!("completed"), json!("done"));
+    live.becomes(started.clone());
+    live.send(event("task_finished", &started));
+    // It may have been one of a run before all the same.
+    assert_eq!(followed.next().await.r#type(), EventType::StreamGap);
+    assert_eq!(result(&followed.next().await), "done");
+    followed.is_over().await;
+}

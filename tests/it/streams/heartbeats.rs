@@ -14,11 +14,13 @@ use tokio::{
     time::{interval, sleep},
 };
 use tonic::Request;
-use xpander_grpc_proxy::proto::{EventType, StreamEventsRequest, TaskEvent};
+use xpander_grpc_proxy::proto::{
+    EventType, InvokeStreamRequest, StreamEventsRequest, TaskEvent, invoke_stream_response::Item,
+};
 
 use crate::support::{
-    calls::follow,
-    live::{Followed, Live, finished, result, text},
+    calls::{follow, invoke},
+    live::{Followed, Live, finished, result, text, within},
     platform::{Platform, Reply, event, task},
     proxy::Proxy,
 };
@@ -63,6 +65,40 @@ async fn an_idle_stream_carries_heartbeats_between_its_events() {
     let mut rest = followed.all().await;
     assert_eq!(result(&rest.pop().expect("an end")), "done");
     assert!(rest.iter().all(is_heartbeat));
+}
+
+/// The platform takes its time: proxies in between do not wait for it.
+#[tokio::test]
+async fn an_invocation_carries_them_before_its_stream_is_open() {
+    let told = Arc::new(Notify::new());
+    let go_on = Arc::clone(&told);
+    let platform = Platform::with_agents(move |request| match request.path.ends_with("/events") {
+        true => {
+            let whole = event("task_finished", &finished("completed", "done"));
+            Reply::After(Arc::clone(&told), Box::new(Reply::events(&whole)))
+        }
+        false => Reply::json(200, &task("task-1", "pending")),
+    })
+    .await;
+    let proxy = Proxy::start(&platform.base_url()).await;
+    let heartbeat = Some(Duration::from_millis(100).try_into().expect("a duration"));
+    let mut request = Request::new(InvokeStreamRequest { invocation: Some(invoke("agent-1")), heartbeat });
+    request.set_timeout(Duration::from_secs(30));
+    let mut stream = proxy.client().invoke_stream(request).await.expect("a stream").into_inner();
+    let mut next = async || within("a message", stream.message()).await.expect("OK").and_then(|message| message.item);
+    assert!(matches!(next().await, Some(Item::Task(_))));
+    for _ in 0..3 {
+        let beat = next().await;
+        assert!(matches!(&beat, Some(Item::Event(event)) if is_heartbeat(event)));
+    }
+    go_on.notify_one();
+    let end = loop {
+        match next().await {
+            Some(Item::Event(event)) if !is_heartbeat(&event) => break event,
+            other => assert!(other.is_some(), "over without its end"),
+        }
+    };
+    assert_eq!(result(&end), "done");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::support::{
     calls::follow,
     collector::{Collector, attributes},
     live::{Followed, finished, within},
-    platform::{Platform, Reply},
+    platform::{Platform, Reply, event, task},
     proxy::{Proxy, settings},
     sandbox::{World, asking},
 };
@@ -65,6 +65,24 @@ async fn each_end_of_a_task_is_counted_once_however_many_calls_see_it() {
     let scrape = Scrape::of(&world.proxy.admin).await;
     assert_eq!(scrape.value(TOKENS, &[ECHO, INPUT]), 5.0);
     assert_eq!(scrape.value(ENDED, &[ECHO, "xpander_task_status=\"completed\""]), 2.0);
+}
+
+/// The platform's stream is the task's: an end that names none is its end.
+#[tokio::test]
+async fn an_end_that_names_no_task_is_counted() {
+    let mut over = finished("completed", "done");
+    over["tokens"] = json!({ "prompt_tokens": 3, "completion_tokens": 2 });
+    let end = event("task_finished", &over).replace("\"task_id\":\"task-1\",", "");
+    let platform = Platform::start(move |request| match request.path.ends_with("/events") {
+        true => Reply::events(&end),
+        false => Reply::json(200, &task("task-1", "executing")),
+    })
+    .await;
+    let proxy = Proxy::start(&platform.base_url()).await;
+    let events = Followed::begin(&mut proxy.client()).await.all().await;
+    assert_eq!(events.last().expect("an end").task_id, None);
+    let scrape = Scrape::of(&proxy.admin).await;
+    assert_eq!((scrape.value(TOKENS, &[INPUT]), scrape.value(ENDED, &[])), (3.0, 1.0));
 }
 
 /// It may be days old: who reads it has not seen its end.

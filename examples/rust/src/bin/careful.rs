@@ -51,7 +51,8 @@ fn connect(server: &str) -> Result<Agents, Error> {
 }
 
 /// Whether calling again may help. It harms no stream, which has its last event; a create only as its outcome says. CANCELLED
-/// is tonic's word for a call that the old connection did not send, and for a deadline of its own.
+/// is tonic's word for a call that the old connection did not send and for a deadline of its own, and the
+/// network's for a drain that was too long in coming through.
 fn again(status: &Status) -> bool {
     use Code::{Cancelled, DeadlineExceeded, Internal, ResourceExhausted, Unavailable, Unknown};
     matches!(status.code(), Unavailable | DeadlineExceeded | ResourceExhausted | Internal | Unknown | Cancelled)

@@ -40,9 +40,17 @@ public class Careful {
     /** Without it, a create that is sent again may reach a replica that does not know its key: a second task. */
     private static final boolean ONE_STORE = "yes".equals(System.getenv("ONE_STORE"));
 
-    /** With these, calling again may help. It harms no stream, which has its last event; a create only as `outcome` says. */
+    /**
+     * With these, calling again may help. It harms no stream, which has its last event; a create only as `outcome` says. A
+     * drain that was too long in coming through is CANCELLED.
+     */
     private static final Set<Code> AGAIN = Set.of(
-            Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED, Code.INTERNAL, Code.UNKNOWN);
+            Code.UNAVAILABLE,
+            Code.DEADLINE_EXCEEDED,
+            Code.RESOURCE_EXHAUSTED,
+            Code.INTERNAL,
+            Code.UNKNOWN,
+            Code.CANCELLED);
 
     private static ManagedChannel connect(String server) throws IOException {
         var tls = TlsChannelCredentials.newBuilder().trustManager(new File(System.getenv("CA_FILE"))).build();
