@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{ErrorKind, FromRedisValue, Pipeline, RedisError, cmd, pipe};
+use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, cmd, pipe};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
@@ -161,25 +161,44 @@ impl Store {
         let remembered = millis(self.settings.remembered);
         let mut set = cmd("SET");
         set.arg(name.key()).arg(value).arg("NX").arg("GET").arg("PX").arg(remembered);
-        let replicas = self.settings.store_replicas;
         let Some(claims) = &self.claims else {
-            let mut pipe = pipe();
-            pipe.add_command(set);
-            return match self.ask::<(Option<Vec<u8>>,)>(&self.shared, &pipe, time).await {
+            return match self.ask::<(Option<Vec<u8>>,)>(&self.shared, pipe().add_command(set), time).await {
                 Ok((None,)) => Heard::Absent,
                 Ok((Some(there),)) => Heard::There(there, None),
                 Err(heard) => heard,
             };
         };
-        let mut pipe = pipe();
-        pipe.add_command(set).cmd("WAIT").arg(replicas).arg(millis(time.mul_f64(FOR_REPLICAS)).max(1));
-        match self.ask::<(Option<Vec<u8>>, u64)>(claims, &pipe, time).await {
-            // Also what stands there as this attempt's own: the earlier claim counts no more than this one.
-            Ok((there, count)) if is_own(there.as_deref(), value) && count < u64::from(replicas) => Heard::TooFew,
+        let begun = Instant::now();
+        match self.ask_replicas::<Option<Vec<u8>>>(claims, set, time).await {
+            Ok((there, false)) if is_own(there.as_deref(), value) => Heard::TooFew,
             Ok((None, _)) => Heard::Absent,
+            // An earlier claim of this attempt's, over a connection that broke. `WAIT` answers for what its own connection
+            // has written, and this one has written nothing: it is written again.
+            Ok((Some(there), true)) if there == value.as_bytes() => {
+                let left = time.saturating_sub(begun.elapsed());
+                match self.ask_replicas::<i64>(claims, replace(name, value, value), left).await {
+                    Ok((1, true)) => Heard::There(there, None),
+                    Ok(_) => Heard::TooFew,
+                    Err(heard) => heard,
+                }
+            }
             Ok((Some(there), _)) => Heard::There(there, None),
             Err(heard) => heard,
         }
+    }
+
+    /// Writes, and says whether enough replicas have what was written.
+    async fn ask_replicas<T: FromRedisValue>(
+        &self,
+        link: &Link,
+        write: Cmd,
+        time: Duration,
+    ) -> Result<(T, bool), Heard> {
+        let (replicas, patience) = (self.settings.store_replicas, millis(time.mul_f64(FOR_REPLICAS)).max(1));
+        let mut pipe = pipe();
+        pipe.add_command(write).cmd("WAIT").arg(replicas).arg(patience);
+        let (said, count) = self.ask::<(T, u64)>(link, &pipe, time).await?;
+        Ok((said, count >= u64::from(replicas)))
     }
 
     /// Reads the value, and how long it stays.
@@ -214,7 +233,7 @@ impl Store {
 
     async fn settle_once(&self, name: &Name, from: &str, to: &str, until: Instant) {
         let mut pipe = pipe();
-        pipe.cmd("EVAL").arg(SETTLE).arg(1).arg(name.key()).arg(from).arg(to);
+        pipe.add_command(replace(name, from, to));
         let mut pause = FIRST_PAUSE;
         while Instant::now() < until {
             match self.ask::<(i64,)>(&self.shared, &pipe, self.settings.store_timeout).await {
@@ -282,6 +301,13 @@ fn meanwhile(settings: &Deduplication) -> &'static str {
         WhenAway::Refuse => "calls with a request_id are refused",
         WhenAway::Alone => "each replica goes on with its own memory, and two of them may create the same twice",
     }
+}
+
+/// Puts another value in place of this one, or none.
+fn replace(name: &Name, from: &str, to: &str) -> Cmd {
+    let mut eval = cmd("EVAL");
+    eval.arg(SETTLE).arg(1).arg(name.key()).arg(from).arg(to);
+    eval
 }
 
 fn is_own(there: Option<&[u8]>, value: &str) -> bool {

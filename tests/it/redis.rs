@@ -1,6 +1,6 @@
 //! A create happens once in the fleet: replicas that share a real redis-server.
 //!
-//! Passed over by a plain `cargo test`, but for those of `scripted`: `make envoy` installs what they need and runs them.
+//! Passed over by a plain `cargo test`, but for those of `scripted` and `waits`: `make envoy` installs what they need and runs them.
 
 mod away;
 mod claims;
@@ -12,6 +12,7 @@ mod scripted;
 mod secure;
 mod size;
 mod soak;
+mod waits;
 
 use std::time::Duration;
 
