@@ -62,3 +62,21 @@ async fn who_leaves_while_anothers_task_is_read_hears_which_it_is() {
     }
     assert_eq!(posts(&platform), 0);
 }
+
+/// However long the one that made the claim remembers, and where somebody has taken its time away.
+#[tokio::test]
+async fn a_claim_that_stays_is_waited_for_no_longer_than_a_create_can_take() {
+    for left in [":86000000", ":-1"] {
+        let store = holding("S1|abababababababababababababababab|2:of-another-version", left).await;
+        let platform = Platform::with_agents(|_| Reply::json(200, &task("task-1", "pending"))).await;
+        let soon = Duration::from_secs(1);
+        let proxy = replica(&platform, &store.url(), |settings| settings.platform.request_timeout = soon).await;
+        connected(&proxy).await;
+        let mut request = Request::new(named("once"));
+        request.set_timeout(10 * SOME_TIME);
+        let unknown = failure(within("an answer", proxy.client().invoke(request)).await);
+        assert_eq!((&*unknown.reason, &*unknown.facts["outcome"]), ("CREATE_OUTCOME_UNKNOWN", "unknown"), "{left}");
+        assert_eq!(unknown.facts["cause"], "PROXY_LOST", "{left}: not its deadline");
+        assert_eq!(posts(&platform), 0);
+    }
+}

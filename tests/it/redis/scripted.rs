@@ -2,15 +2,18 @@
 //! real TCP; these tests need nothing.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, Ordering::Relaxed},
 };
+
+use tokio::sync::Notify;
 
 use super::{ask, away::is_away, connected, named, posts, replica, says};
 use crate::support::{
     calls::invoke,
+    live::within,
     platform::{Platform, Reply, task},
-    store::{ENOUGH, Said, Store, info, line},
+    store::{ENOUGH, Said, Store, info, line, text},
 };
 
 async fn platform() -> Platform {
@@ -62,6 +65,59 @@ async fn what_a_store_refuses_a_claim_with_is_told_until_it_refuses_no_more() {
             assert_eq!(posts(&platform), 1);
         }
     }
+}
+
+/// With `store_replicas` claims have a connection of their own, on which they may wait behind others.
+#[tokio::test]
+async fn a_claim_that_its_caller_has_left_is_given_up_also_when_it_comes_late() {
+    let (claimed, is_held) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(true)));
+    let (release, given_up) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (seen, held, go, gone) = (claimed.clone(), is_held.clone(), release.clone(), given_up.clone());
+    let value = Mutex::new(None::<String>);
+    let store = Store::start(move |command| {
+        let (mut value, arguments) = (value.lock().expect("no panic"), &command[1..]);
+        match &*command[0] {
+            "SET" if held.load(Relaxed) => {
+                seen.notify_one();
+                Said::Held(Arc::clone(&go))
+            }
+            "SET" => {
+                let before = value.clone();
+                value.get_or_insert_with(|| arguments[1].clone());
+                text(before.as_deref())
+            }
+            "GET" => text(value.as_deref()),
+            "EVAL" => {
+                let is_there = value.as_deref() == Some(&*arguments[3]);
+                if is_there {
+                    *value = Some(arguments[4].clone()).filter(|value| !value.is_empty());
+                }
+                gone.notify_one();
+                line(if is_there { ":1" } else { ":0" })
+            }
+            "WAIT" => line(":1"),
+            "PTTL" => line(":600000"),
+            _ => info(command, "7.2.0").unwrap_or_else(|| line("+OK")),
+        }
+    })
+    .await;
+    let platform = platform().await;
+    let proxy = replica(&platform, &store.url(), |settings| {
+        settings.deduplication.store_replicas = 1;
+        // Longer than it takes until the claim is given up again.
+        settings.platform.request_timeout = std::time::Duration::from_secs(30);
+    })
+    .await;
+    connected(&proxy).await;
+    let mut client = proxy.client();
+    let call = tokio::spawn(async move { ask(&mut client, named("once")).await });
+    within("the claim", claimed.notified()).await;
+    call.abort();
+    within("its end", given_up.notified()).await;
+    is_held.store(false, Relaxed);
+    release.notify_one();
+    ask(&mut proxy.client(), named("once")).await.expect("OK");
+    assert_eq!(posts(&platform), 1);
 }
 
 /// Texts, lines and lists without an end, and lists in lists: what was read of them is bounded, and nothing is created.

@@ -11,6 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
+    sync::Notify,
     task::JoinHandle,
 };
 
@@ -23,6 +24,8 @@ pub enum Said {
     Bytes(Vec<u8>),
     /// These, and then the others again and again, until the proxy hangs up.
     Endless(Vec<u8>, Vec<u8>),
+    /// Nothing until the test says so; then the script is asked again.
+    Held(Arc<Notify>),
     /// The end of its connection.
     HangsUp,
 }
@@ -104,6 +107,7 @@ async fn serve(socket: TcpStream, script: &(impl Fn(&[String]) -> Said + Sync), 
             match script(&command) {
                 Said::Bytes(bytes) => break (bytes, Vec::new()),
                 Said::Endless(first, again) => break (first, again),
+                Said::Held(told) => told.notified().await,
                 Said::HangsUp => return,
             }
         };
