@@ -162,7 +162,7 @@ impl Attempt {
         let (there, left) = match heard {
             Heard::Absent => return Event::Absent,
             Heard::NoAnswer => return Event::NoAnswer,
-            Heard::NotDone(_) => return Event::NotDone,
+            Heard::NotDone(_) | Heard::HalfDone(_) => return Event::NotDone,
             Heard::TooFew => return Event::TooFew,
             Heard::Foreign => return Event::Found(Found::Foreign),
             Heard::There(there, left) => (there, left),

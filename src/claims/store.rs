@@ -34,6 +34,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// After how many of its timeouts nothing is on its way any more that did not answer.
 const LATE: u32 = 4;
+/// The bytes that one takes, about, which is not settled yet.
+const SETTLING: usize = 2048;
+/// Why nothing is claimed while too much is not settled.
+const BEHIND: &str = "it does not take what became of earlier claims";
 /// What a store refuses with, and what that means; the rest of what it says is its own.
 const REFUSALS: [(&str, &str); 9] = [
     ("ERR", "it does not know SET with NX and GET, or another command; Redis 7 or any Valkey is needed"),
@@ -76,6 +80,8 @@ pub enum Heard {
     NoAnswer,
     /// It did not do it: there is no connection, or it refuses for this reason.
     NotDone(Option<&'static str>),
+    /// It did the first of what it was asked, and refuses the rest for this reason.
+    HalfDone(Option<&'static str>),
     /// Too few of its replicas have it.
     TooFew,
 }
@@ -140,9 +146,11 @@ impl Store {
 
     /// Sets the value where there is none.
     pub(super) async fn claim(&self, name: &Name, value: &str, time: Duration) -> Heard {
-        let heard = self.try_claim(name, value, time).await;
+        // What is not settled stays until it is, or its time is up: it is bounded where it begins.
+        let is_behind = (self.settling.len() + 1).saturating_mul(SETTLING) > self.settings.memory_bytes;
+        let heard = if is_behind { Heard::NotDone(Some(BEHIND)) } else { self.try_claim(name, value, time).await };
         let refusal = match heard {
-            Heard::NotDone(why) => why,
+            Heard::NotDone(why) | Heard::HalfDone(why) => why,
             Heard::Absent | Heard::There(..) | Heard::Foreign | Heard::TooFew => None,
             Heard::NoAnswer => return heard,
         };
@@ -151,8 +159,8 @@ impl Store {
             tracing::error!("deduplication.store refuses claims: {why}: {}", meanwhile(&self.settings));
         }
         match heard {
-            // Of two commands one may have been done.
-            Heard::NotDone(Some(_)) if self.claims.is_some() => Heard::NoAnswer,
+            // Nobody says which replicas have it.
+            Heard::HalfDone(_) => Heard::TooFew,
             heard => heard,
         }
     }
@@ -280,16 +288,17 @@ impl Store {
     }
 }
 
-/// What a failure means. The store's own refusals come before it does anything.
+/// What a failure means. The store's own refusals come before it does anything of the command.
 fn heard(error: &RedisError) -> Heard {
-    // What is asked together is refused together.
     let refusals = error.clone().into_server_errors();
-    let code = refusals.as_ref().and_then(|refusals| Some(refusals.first()?.1.code())).or(error.code());
+    let first = refusals.as_ref().and_then(|refusals| refusals.first());
+    let (at, code) = first.map_or((0, error.code()), |(at, refusal)| (*at, Some(refusal.code())));
     match (error.kind(), code) {
         (_, Some("WRONGTYPE")) | (ErrorKind::UnexpectedReturnType, _) => Heard::Foreign,
         (ErrorKind::Server(_) | ErrorKind::Extension, code) => {
             let known = REFUSALS.iter().find(|(known, _)| code == Some(*known));
-            Heard::NotDone(Some(known.map_or("it refuses the command", |(_, why)| why)))
+            let why = Some(known.map_or("it refuses the command", |(_, why)| *why));
+            if at == 0 { Heard::NotDone(why) } else { Heard::HalfDone(why) }
         }
         _ => Heard::NoAnswer,
     }

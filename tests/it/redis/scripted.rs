@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicBool, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
 };
 
 use tokio::sync::Notify;
@@ -43,10 +43,16 @@ async fn what_a_store_refuses_a_claim_with_is_told_until_it_refuses_no_more() {
         for replicas in [0, 1] {
             let refuses = Arc::new(AtomicBool::new(true));
             let still = Arc::clone(&refuses);
+            let releases = Arc::new(AtomicUsize::new(0));
+            let released = Arc::clone(&releases);
             let store = Store::start(move |command| match &*command[0] {
                 "INFO" => line("-NOPERM User proxy has no permissions to run the 'info' command"),
                 "SET" if still.load(Relaxed) => line(refusal),
                 "SET" => line("$-1"),
+                "EVAL" if command[5].is_empty() => {
+                    released.fetch_add(1, Relaxed);
+                    line(refusal)
+                }
                 _ => line(":1"),
             })
             .await;
@@ -63,8 +69,42 @@ async fn what_a_store_refuses_a_claim_with_is_told_until_it_refuses_no_more() {
             ask(&mut proxy.client(), named("once")).await.expect("OK");
             connected(&proxy).await;
             assert_eq!(posts(&platform), 1);
+            assert_eq!(releases.load(Relaxed), 0, "what was refused is not there to be given up");
         }
     }
+}
+
+/// As much waits to be settled as may be remembered, and no more.
+#[tokio::test]
+async fn a_store_that_lets_nothing_be_settled_is_away_once_too_much_is_not() {
+    let refuses = Arc::new(AtomicBool::new(true));
+    let still = Arc::clone(&refuses);
+    let store = Store::start(move |command| match &*command[0] {
+        "SET" => line("$-1"),
+        "EVAL" if still.load(Relaxed) => line("-NOREPLICAS Not enough good replicas to write."),
+        "EVAL" => line(":1"),
+        _ => info(command, "7.2.0").unwrap_or_else(|| line("+OK")),
+    })
+    .await;
+    let platform = platform().await;
+    let proxy = replica(&platform, &store.url(), |settings| settings.deduplication.memory_bytes = 32 << 10).await;
+    connected(&proxy).await;
+    let mut client = proxy.client();
+    let mut creates = 0;
+    let refused = loop {
+        match ask(&mut client, named(&format!("r-{creates}"))).await {
+            Ok(_) => creates += 1,
+            refused => break refused,
+        }
+        assert!(creates < 100, "no bound");
+    };
+    is_away(refused);
+    assert!(creates > 10, "{creates}");
+    assert_eq!(posts(&platform), creates);
+    says(&proxy, "deduplication.store is away: it does not take what became of earlier claims").await;
+    refuses.store(false, Relaxed);
+    within("all is settled", async { while ask(&mut client, named("later")).await.is_err() {} }).await;
+    connected(&proxy).await;
 }
 
 /// With `store_replicas` claims have a connection of their own, on which they may wait behind others.
