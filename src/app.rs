@@ -63,7 +63,7 @@ pub enum StartError {
     /// TLS cannot be made from its files.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The store of request ids cannot be used.
+    /// The store of idempotency keys cannot be used.
     #[error(transparent)]
     Store(#[from] EndpointError),
     /// The keys of JWTs could never be fetched.
@@ -100,7 +100,7 @@ pub fn cannot_listen(address: &SocketAddr, error: &io::Error) -> String {
     let advice = match error.kind() {
         io::ErrorKind::AddrInUse => "; something listens there already: end it, or choose another port",
         io::ErrorKind::AddrNotAvailable => "; this machine has no such address: 0.0.0.0 is all that it has",
-        io::ErrorKind::PermissionDenied => "; ports below 1024 take a right: choose a higher one",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need a permission: choose a higher one",
         _ => "",
     };
     format!("cannot listen on {address}: {error}{advice}")
@@ -157,6 +157,13 @@ impl Bound {
         if !settings.users.metadata.is_empty() && settings.users.callers.is_empty() {
             warn!("users.metadata does nothing: users.callers names nobody whose metadata is believed");
         }
+        if !settings.otlp.passed_over.is_empty() {
+            let variables = settings.otlp.passed_over.join(" ");
+            warn!(
+                variables,
+                "variables of OpenTelemetry that are not followed: docs/configuration.md has those that are"
+            );
+        }
         let files = files(settings, &made, store.as_ref()).map_err(StartError::File)?;
         let fetcher = Fetcher::new(settings, made.auth.jwt())?;
         let is_away = fetcher.as_ref().map(Fetcher::is_away);
@@ -202,7 +209,7 @@ impl Bound {
         drop(starting);
         let draining = async {
             shutdown.await;
-            readiness.wait_for("the drain: the process is shutting down")
+            readiness.wait_for("the drain: the replica is shutting down")
         };
         let mut held = None;
         server.run(grpc, readiness.ready(), async { held = Some(draining.await) }).await;

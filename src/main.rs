@@ -4,12 +4,14 @@
 
 use std::{
     env,
+    num::NonZeroUsize,
     os::unix::process::CommandExt as _,
     process::{Command, ExitCode},
+    thread::available_parallelism,
     time::Duration,
 };
 
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 
 use xpander_grpc_proxy::cli::{self, Cli};
 
@@ -21,6 +23,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// runs. By itself it would wait for a second, and then for work to do; zero would cost a fifth more time on each call.
 const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
+/// How many threads work. Where the runtime read it by itself, it would panic on what is no number, and print it.
+const THREADS: &str = "TOKIO_WORKER_THREADS";
+
 fn main() -> ExitCode {
     let cli = Cli::read();
     if cli.serves() && env::var_os(PURGE_DELAY).is_none() {
@@ -30,7 +35,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> ExitCode {
-    let runtime = match Runtime::new() {
+    let given = env::var(THREADS).ok().and_then(|threads| threads.parse::<NonZeroUsize>().ok());
+    let threads = given.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let runtime = match Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: there is no runtime: {error}");

@@ -110,6 +110,9 @@ fn prepare(words: &[&str]) -> Outcome<std::io::Error> {
     let is_whole = !words.iter().any(|word| SECTIONS.contains(word));
     let sections = TOOLS.iter().filter(|(section, _)| is_whole || words.contains(section));
     process::check(&sections.flat_map(|(_, tools)| *tools).copied().collect::<BTreeSet<_>>())?;
+    if words.contains(&PYTHON) {
+        python::interpreter()?;
+    }
     let script = r#"ulimit -n "$(ulimit -Hn)"; exec taskset -c "$0" "$@""#;
     let mut command = Command::new("sh");
     command.args(["-c", script, &process::other_cores()?]).arg(env::current_exe()?).arg(READY).args(words);

@@ -23,7 +23,7 @@ pub enum Variant {
 /// The script, once it serves: that takes seconds, in which Python imports what the client is made of.
 pub async fn start(world: &World, variant: Variant) -> Outcome<Running> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = process::installed("python/bin/python", ".ci/tools python")?;
+    let python = interpreter()?;
     let stubs = stubs(&python, &root.join("proto"), &world.folder.join("stubs")).await?;
     let mut command = process::on_cores(MEASURED, python);
     command.arg(root.join("benches/compare/python/server.py"));
@@ -32,6 +32,11 @@ pub async fn start(world: &World, variant: Variant) -> Outcome<Running> {
     }
     command.env("PYTHONPATH", stubs).envs(world.platform_settings());
     Running::told(command).await
+}
+
+/// The Python that has the official client.
+pub fn interpreter() -> Outcome<PathBuf> {
+    process::installed("python/bin/python", ".ci/tools python")
 }
 
 /// The API for Python, generated anew into this folder.

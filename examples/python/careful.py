@@ -25,7 +25,7 @@ from xpander.agent.v1.event_pb2 import EVENT_TYPE_CHUNK, EVENT_TYPE_TASK_FINISHE
 from xpander.agent.v1.invocation_pb2 import InvokeRequest
 from xpander.agent.v1.task_pb2 import Task, TaskStatus
 
-# Without it, a create that is sent again may reach a replica that does not know its request_id, and makes a second task.
+# Without it, a create that is sent again may reach a replica that does not know its key, and makes a second task.
 ONE_STORE = os.environ.get("ONE_STORE") == "yes"
 # With these, calling again may help. It harms no stream, which has its last event; a create only as `outcome` says.
 AGAIN = {

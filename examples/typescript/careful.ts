@@ -21,7 +21,7 @@ import { InvokeRequest } from "./gen/xpander/agent/v1/invocation.ts";
 import { type Task, taskStatusToJSON } from "./gen/xpander/agent/v1/task.ts";
 
 const { CA_FILE = "", TOKEN = "", SERVICE_CONFIG = "" } = process.env;
-// Without it, a create that is sent again may reach a replica that does not know its request_id, and makes a second task.
+// Without it, a create that is sent again may reach a replica that does not know its key, and makes a second task.
 const oneStore = process.env.ONE_STORE === "yes";
 const [server = "", agentId = "", prompt = ""] = process.argv.slice(2);
 const AGAIN: number[] = [

@@ -111,7 +111,7 @@ at once. Where nobody can look (helm template, GitOps) there is none.
 {{- end }}
 {{- end }}
 
-{{/* Longer than all that happens before the process ends: the preStop sleep, the drain, and the telemetry's last words. */}}
+{{/* Longer than all that happens before the replica ends: the preStop sleep, the drain, and the telemetry's last words. */}}
 {{- define "xpander-grpc-proxy.gracePeriod" -}}
 {{- with .Values.drain }}{{ add (mul 2 (int .delaySeconds)) (int .timeoutSeconds) 10 }}{{ end }}
 {{- end }}

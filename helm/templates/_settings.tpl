@@ -85,7 +85,7 @@ deduplication:
   {{- end }}
 {{- end }}
 
-{{/* The whole file. What is empty is unset, so it is left out. */}}
+{{/* The whole file. What is empty is unset, so it is omitted. */}}
 {{- define "xpander-grpc-proxy.settings" -}}
 {{- $own := include "xpander-grpc-proxy.ownSettings" . | fromYaml -}}
 {{- range $section := list "server" "platform" "agents" "auth" "limits" "users" "events" "deduplication" "telemetry" }}

@@ -31,6 +31,9 @@ pub enum Kind {
     /// The request's content-type is not gRPC's: it is anything that a web page may send.
     #[error("the content-type must be application/grpc, or that with + or ; behind it")]
     NotGrpc,
+    /// The request is none to be acted on: HTTP's other methods are sent again, or ahead, by whoever stands in between.
+    #[error("a gRPC call is a POST")]
+    NotPost,
     /// The call's metadata is larger than the proxy takes.
     #[error("the call's metadata is too large (server.max_metadata_bytes)")]
     HeadTooLarge,
@@ -91,11 +94,11 @@ pub enum Kind {
     #[error("an earlier call with this request_id may have created a task, or may still: {0}")]
     Earlier(Why),
     /// No more request ids can be remembered, for this long.
-    #[error("the proxy remembers as many request ids as it may (deduplication.memory_bytes); come back later")]
+    #[error("the proxy remembers as many idempotency keys as it may (deduplication.memory_bytes); come back later")]
     Full(Duration),
     /// The store that all replicas share is away, so that nobody knows whether the create is another one's already.
     #[error(
-        "request ids cannot be compared with those of other replicas at the moment (deduplication.store); nothing was created"
+        "idempotency keys cannot be compared with those of other replicas at the moment (deduplication.store); nothing was created"
     )]
     StoreAway,
     /// The exchange with the platform failed.
@@ -111,7 +114,8 @@ pub enum Kind {
 pub enum Outcome {
     /// It has not.
     NotCreated,
-    /// An earlier call with the same request id has, and this one could not read it.
+    /// The task is there: an earlier call with the same idempotency key has made it, and this one could not read it; or its
+    /// caller cannot be shown it.
     Created,
     /// It cannot be known.
     Unknown,
@@ -172,8 +176,9 @@ impl Error {
         self
     }
 
-    /// Says what is known of the task that a create has, or may have, made before.
-    pub(super) fn outcome(self, outcome: Outcome) -> Self {
+    /// Says what is known of the task that a create has, or may have, made.
+    #[must_use]
+    pub fn outcome(self, outcome: Outcome) -> Self {
         Self { outcome: Some(outcome), ..self }
     }
 

@@ -41,10 +41,14 @@ impl Calls {
     ) -> Result<Box<proto::Task>, Error> {
         let mut create = match memory::aside(request.encoded_len(), || self.prepared(&request))? {
             // Its failure is the call's: a new task is never created in its place.
-            Prepared::Read(task_id) => return Box::pin(self.get_task(context, agents, &task_id)).await,
+            Prepared::Read(task_id) => {
+                drop(request);
+                context.request_is_over();
+                return Box::pin(self.get_task(context, agents, &task_id)).await;
+            }
             Prepared::Create(create) => create,
         };
-        let continued = agents.zip(request.existing_task_id.clone());
+        let continued = agents.zip(request.existing_task_id.clone().filter(|id| !id.is_empty()));
         let has_name = !request.request_id.is_empty();
         // All of it is written: a large one is not held twice while the platform works.
         let once = Some(request).filter(|_| has_name).map(|request| Once::of(context, request)).transpose()?;

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{Calls, Error, Kind, checked_task_id, owners::What};
-use crate::platform::{self, Context, wire};
+use crate::{
+    platform::{self, Context, wire},
+    proto,
+};
 
 impl Calls {
     /// The agent of a task, where it is one of those that the caller may invoke, by id or name.
@@ -22,7 +25,8 @@ impl Calls {
         let known = self.shared.owners.agents.get(&key);
         let agent = match known {
             Some(agent) => agent,
-            None => match self.shared.platform.task(context, task_id).await {
+            // Nothing of it is kept, however long the call goes on.
+            None => match self.shared.platform.task(&Context { account: None, ..context.clone() }, task_id).await {
                 Ok(task) => agent_of(&task),
                 Err(error) => return Err(hidden(error).of_task(task_id)),
             },
@@ -97,8 +101,18 @@ impl Calls {
         for name in agents {
             ids.insert(self.agent_by_name(context, name).await?.as_ref().to_owned());
         }
+        // Of those that are not there.
         ids.remove("");
         Ok(ids)
+    }
+
+    /// Whether the platform has this agent under its name, and not a namesake.
+    ///
+    /// # Errors
+    /// When the platform cannot be asked.
+    pub(super) async fn is_by_its_name(&self, context: &Context, agent: &proto::Agent) -> Result<bool, Error> {
+        let name = agent.name.as_deref().unwrap_or_default();
+        Ok(*self.agent_by_name(context, name).await? == *agent.id)
     }
 
     async fn agent_by_name(&self, context: &Context, name: &str) -> Result<Arc<str>, Error> {
@@ -107,8 +121,8 @@ impl Calls {
             return Ok(id);
         }
         let id = match self.shared.platform.agent_id(context, name, None).await {
-            // No lookup of it will succeed in a while.
-            Err(error) if !error.is_transient() => Arc::default(),
+            // No lookup of it will succeed in a while. Any other failure says nothing of the agent.
+            Err(error) if is_absence(&error) => Arc::default(),
             id => id?,
         };
         self.shared.owners.agents.insert(key, Arc::clone(&id));
@@ -123,10 +137,10 @@ fn agent_of(task: &wire::Task) -> Arc<str> {
 
 /// A task that is not there is not told apart from one that is another's.
 fn hidden(error: platform::Error) -> Error {
-    match error {
-        platform::Error::Refused(refusal) if refusal.status == 404 && !refusal.is_gateway => {
-            Error::new(Kind::TaskForbidden)
-        }
-        error => error.into(),
-    }
+    if is_absence(&error) { Error::new(Kind::TaskForbidden) } else { error.into() }
+}
+
+/// Whether the platform itself says that there is no such thing.
+fn is_absence(error: &platform::Error) -> bool {
+    matches!(error, platform::Error::Refused(refusal) if refusal.status == 404 && !refusal.is_gateway)
 }

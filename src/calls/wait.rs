@@ -42,7 +42,13 @@ impl Calls {
             // Out of time: what is known since the call began, or a read for it.
             None => in_time(context.deadline, waiter.since(now)).await,
         };
-        found.unwrap_or_else(|| Err(Error::new(Kind::Deadline))).map_err(|error| error.of_task(task_id))
+        drop(waiter);
+        let found = found.unwrap_or_else(|| Err(Error::new(Kind::Deadline))).map_err(|error| error.of_task(task_id))?;
+        match found {
+            Some(task) => Ok(task),
+            // As it is now, in room of its own. Boxed, as all that is not every call's.
+            None => Box::pin(self.get_task(context, None, task_id)).await,
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Limited<S> {
 
 /// What a store of claims never says.
 #[derive(Debug, thiserror::Error)]
-#[error("it says more than a store of request ids has to say")]
+#[error("it says more than a store of idempotency keys has to say")]
 pub struct TooMuch;
 
 /// Where in its answers the store is.

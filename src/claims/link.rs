@@ -160,12 +160,12 @@ impl Keeper {
         }
         let Examined { run_id, policy } = examined;
         if self.run_id.is_none() || had_trouble {
-            info!("the store of request ids is connected");
+            info!("the store of idempotency keys is connected");
         }
         if let Some(policy) = policy.filter(|policy| *policy != "noeviction") {
             warn!(
                 policy,
-                "deduplication.store: its maxmemory-policy lets it forget request ids, which makes second tasks; set noeviction"
+                "deduplication.store: its maxmemory-policy lets it forget idempotency keys, which makes second tasks; set noeviction"
             );
         }
         if self.run_id.is_some() && run_id.is_some() && self.run_id != run_id {

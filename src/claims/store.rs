@@ -42,7 +42,7 @@ const BEHIND: &str = "it does not take what became of earlier claims";
 const REFUSALS: [(&str, &str); 9] = [
     ("ERR", "it does not know SET with NX and GET, or another command; Redis 7 or any Valkey is needed"),
     ("OOM", "its memory is full (its maxmemory)"),
-    ("NOPERM", "its user may not do it (docs/operations.md has the rights that suffice)"),
+    ("NOPERM", "its user may not do it (docs/operations.md has the permissions that suffice)"),
     ("READONLY", "it is a replica, which takes no writes"),
     ("NOREPLICAS", "it has too few replicas (its min-replicas-to-write)"),
     ("MISCONF", "it cannot write to its disk"),

@@ -47,8 +47,8 @@ pub struct Invocation {
     /// A title for the task
     #[arg(long)]
     title: Option<String>,
-    /// Makes the call idempotent: the same id again gives the same task
-    #[arg(long, value_name = "ID")]
+    /// The idempotency key: the same one again returns the same task
+    #[arg(long, value_name = "KEY")]
     request_id: Option<String>,
     /// Have the agent think longer
     #[arg(long)]

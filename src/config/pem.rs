@@ -29,6 +29,13 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem
         return Err(format!("{}there is no certificate in PEM in it", instead(&pem, "CERTIFICATE")));
     }
     let read = |(at, section): (usize, &Section<'_>)| {
+        if !section.text.starts_with(BEGIN.as_bytes()) {
+            return Err(section.problem(
+                at,
+                sections.len(),
+                "it is in a form of openssl's own; `openssl x509` makes the usual one",
+            ));
+        }
         let certificate = CertificateDer::from_pem_slice(section.text);
         certificate.map_err(|error| section.problem(at, sections.len(), reason(&error)))
     };
@@ -80,10 +87,15 @@ impl Section<'_> {
     }
 }
 
+/// How a certificate begins, and how openssl's own forms do, which would be passed over.
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const OWN: [&str; 2] = ["-----BEGIN TRUSTED CERTIFICATE-----", "-----BEGIN X509 CERTIFICATE-----"];
+
 /// Where each certificate stands: from where it begins to where the next does. Not by lines: a byte order mark may stand
 /// before the first, and no line break between two files that were put together.
 fn sections(pem: &[u8]) -> Vec<Section<'_>> {
-    let begins: Vec<_> = memmem::find_iter(pem, "-----BEGIN CERTIFICATE-----").collect();
+    let is_one = |at: &usize| [BEGIN].iter().chain(&OWN).any(|begin| pem[*at..].starts_with(begin.as_bytes()));
+    let begins: Vec<_> = memmem::find_iter(pem, "-----BEGIN ").filter(is_one).collect();
     let ends = begins.iter().skip(1).copied().chain([pem.len()]);
     let section = |(begin, end): (&usize, usize)| {
         let line = 1 + memchr_iter(b'\n', &pem[..*begin]).count();

@@ -1,7 +1,7 @@
 //! One call at the edge, from its admission to its response: how large that may be, and how it fails. Not when it ends:
 //! that is `guard`.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use futures_util::{Stream, StreamExt, stream};
 use prost::Message;
@@ -15,7 +15,7 @@ use super::{
     },
 };
 use crate::{
-    calls::{Error, Kind},
+    calls::{Error, Kind, Outcome},
     platform::Context,
     proto::{EventType, Task, TaskEvent, task_event::Data},
     telemetry::Record,
@@ -60,8 +60,11 @@ impl Call {
         result: Result<T, Error>,
         message: impl FnOnce(T) -> M,
     ) -> Result<Response<M>, Status> {
-        let sized = result.map(message).and_then(|message| sized(message, self.max_response_bytes));
-        let (message, size) = sized.map_err(|error| refuse(&self.context.record, &error))?;
+        let record = &self.context.record;
+        let sized = result
+            .map(message)
+            .and_then(|message| sized(message, self.max_response_bytes).map_err(|error| of_created(record, error)));
+        let (message, size) = sized.map_err(|error| refuse(record, &error))?;
         self.guard.account.set(size);
         self.guard.answer().size = size;
         let mut response = Response::new(message);
@@ -80,8 +83,14 @@ impl Call {
         let Self { context, guard, max_response_bytes } = self;
         let record = context.record;
         let items = items.map_err(|error| refuse(&record, &error))?;
+        let mut is_first = true;
         let messages = items.map(move |item| {
-            let message = item.map(&message).and_then(|message| sized(message, max_response_bytes));
+            // Whoever has heard of the task need not be told that it is there.
+            let is_told = !mem::take(&mut is_first);
+            let message = item.map(&message).and_then(|message| {
+                sized(message, max_response_bytes)
+                    .map_err(|error| if is_told { error } else { of_created(&record, error) })
+            });
             if let Ok((message, _)) = &message
                 && let Some(event) = event(message)
             {
@@ -104,6 +113,11 @@ impl Call {
 fn sized<M: Message>(message: M, limit: usize) -> Result<(M, usize), Error> {
     let size = message.encoded_len();
     if size <= limit { Ok((message, size)) } else { Err(Error::new(Kind::TooLarge { size, limit })) }
+}
+
+/// A call that creates, and whose task is too large to be shown, says that it is there.
+fn of_created(record: &Record, error: Error) -> Error {
+    if record.method().creates { error.outcome(Outcome::Created) } else { error }
 }
 
 /// Notes an id where it is one: what a caller writes is not logged as it is.

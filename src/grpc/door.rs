@@ -48,7 +48,10 @@ impl Door {
     /// When its metadata is wrong; the platform has not been touched.
     pub fn begin<M>(&self, request: Request<M>) -> Result<(Call, M), Status> {
         let (metadata, extensions, message) = request.into_parts();
-        Ok((self.enter(&metadata, extensions)?, message))
+        let call = self.enter(&metadata, extensions)?;
+        // It is decoded, and nothing goes on with it.
+        call.context.request_is_over();
+        Ok((call, message))
     }
 
     /// Begins a call that creates a task, with what the proxy attaches to it.

@@ -16,6 +16,7 @@ use std::{
 
 use futures_util::future;
 use tokio::{
+    sync::SemaphorePermit,
     task::yield_now,
     time::{Instant, sleep_until, timeout},
 };
@@ -86,8 +87,14 @@ impl Guard {
         })
     }
 
-    /// Serves the call to its end, or until its time is up; then its caller is told, and not cut off.
-    pub async fn attend(self: Arc<Self>, mut serving: impl Future<Output = ()> + Unpin) {
+    /// Serves the call to its end, or until its time is up; then its caller is told, and not cut off. From now on it is no
+    /// more among those that nobody has looked at.
+    pub async fn attend(
+        self: Arc<Self>,
+        mut serving: impl Future<Output = ()> + Unpin,
+        unseen: Option<SemaphorePermit<'static>>,
+    ) {
+        drop(unseen);
         let kind = tokio::select! {
             biased;
             () = &mut serving => return,
@@ -220,28 +227,4 @@ impl Guard {
 /// The result; None for a panic, which the process's hook has told. What has panicked is not to be used again.
 pub fn catch<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
-}
-
-/// Has each request's task attended by its guard. hyper makes the request's future, and then has it executed, in one turn
-/// of the connection's task: what the service leaves here in between belongs to that future.
-#[derive(Clone, Default)]
-pub struct Attendance {
-    next: Arc<Mutex<Option<Arc<Guard>>>>,
-}
-
-impl Attendance {
-    /// Leaves the guard of the request whose future is executed next.
-    pub fn announce(&self, guard: &Arc<Guard>) {
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(guard));
-    }
-}
-
-impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Attendance {
-    fn execute(&self, serving: F) {
-        match self.next.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // Boxed, or it would be moved from one future into the next.
-            Some(guard) => drop(tokio::spawn(guard.attend(Box::pin(serving)))),
-            None => drop(tokio::spawn(serving)),
-        }
-    }
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, convert::Infallible, error::Error as _, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, service::Routes};
@@ -88,6 +88,7 @@ impl Arrival {
         let (deadline, refusal) = match metadata::deadline(request.headers()) {
             _ if head > usize::try_from(most).unwrap_or(usize::MAX) => (None, Some(Error::new(Kind::HeadTooLarge))),
             _ if !metadata::is_grpc(request.headers()) => (None, Some(Error::new(Kind::NotGrpc))),
+            _ if request.method() != Method::POST => (None, Some(Error::new(Kind::NotPost))),
             Ok(deadline) => (deadline, None),
             Err(error) => (None, Some(error)),
         };
@@ -120,7 +121,7 @@ pub async fn answer(edge: Arc<Edge>, arrival: Arrival) -> Result<Response<Sent>,
             }
         }
         Err(refused) => {
-            drain(request.into_body());
+            drain(request.into_body(), &guard.connection.traffic);
             refused
         }
     };
@@ -135,11 +136,19 @@ pub async fn answer(edge: Arc<Edge>, arrival: Arrival) -> Result<Response<Sent>,
     Ok(Response::from_parts(head, body))
 }
 
-/// The answer to a request that is not let in. gRPC says that one of another content-type hears of it in HTTP's words.
+/// The answer to a request that is not let in. gRPC says that one of another content-type hears of it in HTTP's words; so
+/// does one of another method.
 fn turned_away(record: &Record, error: Error) -> Response<Body> {
-    let http = if matches!(error.kind, Kind::NotGrpc) { StatusCode::UNSUPPORTED_MEDIA_TYPE } else { StatusCode::OK };
+    let http = match error.kind {
+        Kind::NotGrpc => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Kind::NotPost => StatusCode::METHOD_NOT_ALLOWED,
+        _ => StatusCode::OK,
+    };
     let mut response = refuse_at_the_door(record, error).into_http();
     *response.status_mut() = http;
+    if http == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    }
     response
 }
 
@@ -207,7 +216,8 @@ async fn serve(
         request.headers_mut().remove("grpc-accept-encoding");
     }
     let whole = whole(edge, record, &request);
-    let request = request.map(|body| Received::new(early, body, Arc::clone(record), Arc::clone(&guard.account), limit));
+    let (account, traffic) = (Arc::clone(&guard.account), Arc::clone(&guard.connection.traffic));
+    let request = request.map(|body| Received::new(early, body, Arc::clone(record), account, traffic, limit));
     let response = if is_of_the_api {
         // What always gets in finds room for its head and its few bytes.
         let mut room = edge.requests.begin(record.method().kind == MethodKind::Stopping);

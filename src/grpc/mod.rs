@@ -1,5 +1,6 @@
 //! The edge callers see: connections, who may call, metadata, the five-line calls and THE table of statuses.
 
+mod attendance;
 mod call;
 mod connection;
 mod door;

@@ -1,8 +1,8 @@
 //! One connection on the gRPC port: its handshakes, its calls, and how it leaves: told first, never cut.
 //!
 //! It is told to leave (GOAWAY) when the process drains, when it is old, when its caller's certificate comes to its end,
-//! when it has been idle, and when its caller resets too much; calls under way go on. What ends its streams is a status,
-//! with which their callers can go on elsewhere.
+//! when it has been idle, and when its caller resets too much or was refused much and others were later; calls under way go
+//! on. What ends its streams is a status, with which their callers can go on elsewhere.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -19,8 +19,9 @@ use tokio::{
 use tracing::debug;
 
 use super::{
+    attendance::Attendance,
     connection::{Connection, gathered::Gathered, malformed::Malformed, patience::Patience, peer::Peer, turn::Turns},
-    guard::{Attendance, LAST_WORD},
+    guard::LAST_WORD,
     layers::{self, Arrival, Edge},
 };
 use crate::config;
@@ -43,6 +44,7 @@ enum Leave {
     Certificate,
     Idle,
     Resets,
+    Refusals,
 }
 
 /// Serves a new connection to its end.
@@ -129,6 +131,7 @@ async fn leave(edge: &Edge, connection: &Connection) -> Leave {
         () = sleep(good.mul_f64(0.9)) => Leave::Certificate,
         () = idle(|| connection.traffic.idle_since(), edge.settings.max_connection_idle) => Leave::Idle,
         () = connection.traffic.resets_too_much() => Leave::Resets,
+        () = connection.traffic.gives_way() => Leave::Refusals,
     }
 }
 

@@ -232,6 +232,11 @@ impl Account {
         self.held.fetch_add(std::mem::take(&mut held.bytes), SeqCst);
     }
 
+    /// Holds so many bytes more, once there is room for them.
+    pub async fn make_room(&self, bytes: usize) {
+        self.keep(self.budget.hold(bytes).await);
+    }
+
     /// Takes over what the call's request holds.
     pub fn bring(&self, request: Held) {
         *self.request.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);

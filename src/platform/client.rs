@@ -52,8 +52,8 @@ impl Client {
         let is_known = AtomicBool::new(true);
         let load = async || {
             is_known.store(false, Relaxed);
-            // The lookup serves other calls too: it does not end with this one's deadline.
-            let context = context.without_deadline();
+            // The lookup serves other calls too: it does not end with this one's deadline, nor is its room this one's.
+            let context = Context { account: None, ..context.without_deadline() };
             let mut attempts = self.retries.begin(&context, Route::LoadAgent);
             loop {
                 let request = context.credentials.http.builder().get(context.credentials.rest(&["agents", agent])?);

@@ -1,14 +1,18 @@
 //! The content codings of answers, as RFC 9110 has them: in any letter case, several behind each other, `x-gzip` for
 //! `gzip`, and several members of gzip in a row. Decodes as it is read; how much may come out is for the reader.
 
-use std::{fmt, io, pin::Pin};
+mod members;
 
-use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZstdDecoder};
+use std::{fmt, io};
+
 use futures_util::TryStreamExt as _;
 use http::{HeaderMap, HeaderValue, header};
 use reqwest::{Body, Response};
-use tokio::io::{AsyncBufRead, AsyncRead, BufReader};
+use tokio::io::BufReader;
 use tokio_util::io::{ReaderStream, StreamReader};
+
+pub use self::members::Coding;
+use self::members::{Members, Read};
 
 /// What is asked for.
 pub const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip, br, zstd");
@@ -17,22 +21,11 @@ const MOST: usize = 4;
 /// How much is decoded at a time.
 const PIECE: usize = 64 << 10;
 /// The registered ones that are not asked for. What is no coding at all (`none`, `utf-8`) is none.
-const FOREIGN: [&str; 9] =
-    ["aes128gcm", "compress", "dcb", "dcz", "deflate", "exi", "pack200-gzip", "x-compress", "x-deflate"];
-
-/// A coding that is taken off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coding {
-    Gzip,
-    Brotli,
-    Zstd,
-}
+const FOREIGN: [&str; 8] = ["aes128gcm", "compress", "dcb", "dcz", "exi", "pack200-gzip", "x-compress", "x-deflate"];
 
 /// An answer whose coding is broken, and not its connection.
 #[derive(Debug)]
 pub struct Garbled;
-
-type Read = Pin<Box<dyn AsyncRead + Send>>;
 
 /// The codings that an answer is in, in the order in which they were put on.
 ///
@@ -47,6 +40,7 @@ pub fn of(headers: &HeaderMap) -> Result<Vec<Coding>, &'static str> {
                 "gzip" | "x-gzip" => codings.push(Coding::Gzip),
                 "br" => codings.push(Coding::Brotli),
                 "zstd" => codings.push(Coding::Zstd),
+                "deflate" => codings.push(Coding::Deflate),
                 word if FOREIGN.contains(&word) => return Err("it has a content coding that was not asked for"),
                 _ => {}
             }
@@ -67,26 +61,10 @@ pub fn taken_off(response: Response, codings: &[Coding]) -> Response {
     // The connection's own failure goes through, wrapped.
     let mut read: Read = Box::pin(StreamReader::new(bytes.map_err(io::Error::other)));
     for coding in codings.iter().rev() {
-        read = decoder(*coding, BufReader::new(read));
+        read = Box::pin(Members::new(*coding, BufReader::new(read)));
     }
     let decoded = ReaderStream::with_capacity(read, PIECE).map_err(failure);
     http::Response::from_parts(parts, Body::wrap_stream(decoded)).into()
-}
-
-fn decoder(coding: Coding, coded: impl AsyncBufRead + Send + 'static) -> Read {
-    match coding {
-        Coding::Gzip => {
-            let mut decoder = GzipDecoder::new(coded);
-            decoder.multiple_members(true);
-            Box::pin(decoder)
-        }
-        Coding::Brotli => Box::pin(BrotliDecoder::new(coded)),
-        Coding::Zstd => {
-            let mut decoder = ZstdDecoder::new(coded);
-            decoder.multiple_members(true);
-            Box::pin(decoder)
-        }
-    }
 }
 
 fn failure(error: io::Error) -> Box<dyn std::error::Error + Send + Sync> {

@@ -1,7 +1,8 @@
 //! A decoder of server-sent events: bytes in, events out. No I/O, no clock, and no JSON.
 //!
-//! As the WHATWG specification has it, but for three things: the data stays bytes (the JSON reader judges them), an event
-//! whose data is larger than the cap is told by a digest instead of kept, and of the names only a keep-alive's counts.
+//! As the WHATWG specification has it, but for four things: the data stays bytes (the JSON reader judges them), an event
+//! whose data is larger than the cap is told by a digest instead of kept, of the names only a keep-alive's counts, and a
+//! byte order mark is passed over before each line.
 
 mod event;
 #[cfg(test)]
@@ -15,6 +16,8 @@ use self::event::Event;
 pub use self::event::{Frame, Payload};
 use crate::memory::make_room;
 
+/// A byte order mark.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 /// The longest `id` that is remembered, in bytes.
 const MAX_ID: usize = 1024;
 /// What may stand before a line's data.
@@ -36,7 +39,6 @@ pub struct Decoder {
     line: Line,
     /// Whether the last line ended in CR, so that a LF right after it belongs to it.
     after_cr: bool,
-    at_start: bool,
     event: Event,
     retry: Option<Duration>,
 }
@@ -62,7 +64,6 @@ impl Decoder {
             room: 0,
             line: Line::Kept,
             after_cr: false,
-            at_start: true,
             event: Event::default(),
             retry: None,
         }
@@ -160,12 +161,7 @@ impl Decoder {
             let rest = self.pending.split_to(end + 1);
             self.throw_away(&rest[..end], &[]);
             self.line = Line::Kept;
-            self.at_start = false;
             return false;
-        }
-        if mem::take(&mut self.at_start) && self.pending.starts_with(b"\xef\xbb\xbf") {
-            self.pending.advance(3);
-            return self.take_kept(end - 3);
         }
         self.take_kept(end)
     }
@@ -183,15 +179,21 @@ impl Decoder {
         }
         let value = &line[from..];
         match &line[..colon] {
-            b"id" if value.len() <= MAX_ID && !value.contains(&0) => {
-                if let Ok(id) = str::from_utf8(value) {
-                    self.event.id = Some(id.to_owned());
-                }
+            // One with control characters is none, as one with a NUL is by the standard: nobody could send it back.
+            b"id" if value.len() <= MAX_ID => {
+                let id = str::from_utf8(value).ok().filter(|id| !id.chars().any(char::is_control));
+                self.event.id = id.map(str::to_owned).or(self.event.id.take());
             }
             b"event" => self.event.is_ping = matches!(value, b"ping" | b"keepalive" | b"keep-alive" | b"heartbeat"),
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
                 let millis = str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
                 self.retry = millis.map(Duration::from_millis).or(self.retry);
+            }
+            // Where each event is written by itself, each may have a mark of its own.
+            [0xef, 0xbb, 0xbf, ..] => {
+                let marks = line.chunks_exact(MARK.len()).take_while(|bytes| *bytes == MARK).count() * MARK.len();
+                self.pending.advance(marks);
+                return self.take_kept(end - marks);
             }
             // A line that starts with a colon is a comment.
             _ => {}
@@ -214,7 +216,7 @@ impl Decoder {
         if self.line == Line::Kept {
             let mut start = [0; BEFORE_DATA];
             start.iter_mut().zip(part.iter().chain(more)).for_each(|(to, from)| *to = *from);
-            let start = start.strip_prefix(b"\xef\xbb\xbf").filter(|_| self.at_start).unwrap_or(&start);
+            let start = start.strip_prefix(MARK).unwrap_or(&start);
             self.line = if start.starts_with(b"data:") { Line::Digested } else { Line::Ignored };
         }
         if self.line == Line::Digested {

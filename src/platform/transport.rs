@@ -82,6 +82,11 @@ impl Context {
         Self { deadline: None, ..self.clone() }
     }
 
+    /// Gives back what the call's request holds: nothing of it is needed any more, however long the call goes on.
+    pub fn request_is_over(&self) {
+        drop(self.account.as_ref().and_then(|account| account.request()));
+    }
+
     /// Whether the caller has stopped waiting.
     #[must_use]
     pub fn is_late(&self) -> bool {
@@ -132,8 +137,10 @@ impl Transport {
     ) -> Result<Box<T>, Error> {
         let request = request.header(header::ACCEPT, JSON);
         let request = request.header(header::ACCEPT_ENCODING, codings::ACCEPTED);
+        // A moment sooner than the exchange's: that there was no room is not told as the platform's silence.
+        let end = Instant::now() + self.limits.request_timeout;
         let read = async |mut response: Response, share: &Share| {
-            let (body, held) = self.limits.bodies.read(&mut response, sending.route).await?;
+            let (body, held) = self.limits.bodies.read(&mut response, sending.route, end).await?;
             if let Some(account) = &context.account {
                 account.keep(held);
             }
@@ -234,7 +241,7 @@ impl Transport {
             let refusal = memory::aside(body.len(), read);
             return Err(Error::Refused(Box::new(refusal)));
         }
-        if status.is_redirection() {
+        if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
             return Err(unreadable(sending, &response, REDIRECT.to_owned()));
         }
         if !status.is_success() || status == StatusCode::NO_CONTENT {

@@ -7,7 +7,7 @@ use reqwest::Response;
 use tokio::{
     sync::{Mutex, MutexGuard},
     task::yield_now,
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 use super::{
@@ -38,18 +38,23 @@ impl Bodies {
         Self { most, budget, room_time: ROOM_TIME.min(request_timeout / 2), beyond: Mutex::default() }
     }
 
-    /// The whole body, unless it is larger than it may be or its compression is broken, and the room that it takes. One
-    /// that comes in one piece, as most do, is not copied.
+    /// The whole body, unless it is larger than it may be or its compression is broken, and the room that it takes; `end` is
+    /// when there is no more time for it. One that comes in one piece, as most do, is not copied.
     ///
     /// # Errors
     /// When the connection is lost, or there is no room for it: see [`Self::wait_for_room`].
-    pub async fn read(&self, response: &mut Response, route: Route) -> Result<(Result<Bytes, String>, Held), Error> {
+    pub async fn read(
+        &self,
+        response: &mut Response,
+        route: Route,
+        end: Instant,
+    ) -> Result<(Result<Bytes, String>, Held), Error> {
         let length = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
         let (mut held, mut beyond) = (self.budget.begin(false), None);
         // Where the length is known, all of it at once, and before it is read: nobody waits for room and holds some.
         let mut room = length.min(self.most).max(UNCOUNTED);
         if room > UNCOUNTED {
-            self.wait_for_room(&mut held, room, route, &mut beyond).await?;
+            self.wait_for_room(&mut held, room, (route, end), &mut beyond).await?;
         }
         let mut body = BytesMut::new();
         loop {
@@ -65,7 +70,7 @@ impl Bodies {
             }
             if size > room {
                 room = size.next_power_of_two().min(self.most);
-                self.wait_for_room(&mut held, room, route, &mut beyond).await?;
+                self.wait_for_room(&mut held, room, (route, end), &mut beyond).await?;
             }
             if body.is_empty() {
                 body = chunk.into();
@@ -84,17 +89,15 @@ impl Bodies {
         &'a self,
         held: &mut Held,
         bytes: usize,
-        route: Route,
+        (route, end): (Route, Instant),
         beyond: &mut Option<MutexGuard<'a, ()>>,
     ) -> Result<(), Error> {
         if beyond.is_none() {
             let is_sent_once = matches!(route, Route::CreateTask | Route::StopTask);
             // Who holds nothing is in nobody's way, and waits as long as it has time.
-            if held.bytes() == 0 && !is_sent_once {
-                held.grow(bytes).await;
-                return Ok(());
-            }
-            if timeout(self.room_time, held.grow(bytes)).await.is_ok() {
+            let is_patient = held.bytes() == 0 && !is_sent_once;
+            let until = if is_patient { end } else { end.min(Instant::now() + self.room_time) };
+            if timeout_at(until, held.grow(bytes)).await.is_ok() {
                 return Ok(());
             }
             if !is_sent_once {

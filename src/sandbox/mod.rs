@@ -31,7 +31,7 @@
 //! |---|---|
 //! | `echo` | says the prompt word by word; with output format `json` and a schema, the result is JSON of that schema |
 //! | `chat` | the same; a task of it that is continued gets a turn with an id of its own, whose `conversation_id` is the first one's |
-//! | `tools` | plans, thinks, calls tools, delegates, logs in: every event type, and one of tomorrow, `quantum_leap` |
+//! | `tools` | plans, thinks, calls tools, delegates, logs in: every event type, and one unknown to this version, `quantum_leap` |
 //! | `slow` | talks every 100 ms for 30 s, or for as many milliseconds as the prompt says |
 //! | `human` | pauses until its task is continued or stopped; a prompt containing `auth` waits for a login instead |
 //! | `fail` | ends as `failed`; with the prompt `error`, as `error` |

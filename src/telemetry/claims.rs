@@ -1,4 +1,4 @@
-//! The metrics of creates with a request id: what the process remembers, and what the store says.
+//! The metrics of creates with an idempotency key: what the replica remembers, and what the store says.
 
 use std::time::Duration;
 
@@ -41,18 +41,18 @@ impl Claims {
             outcomes: counter(
                 "xpander.deduplication.claims",
                 "{claim}",
-                "Claims in the store of request ids, by what they came to.",
+                "Claims in the store of idempotency keys, by what they came to.",
             ),
             duration,
             alone: counter(
                 "xpander.deduplication.alone",
                 "{create}",
-                "Creates with a request id that went on without the store (deduplication.when_away).",
+                "Creates with an idempotency key that went on without the store (deduplication.when_away).",
             ),
             restarts: counter(
                 "xpander.deduplication.store.restarts",
                 "{restart}",
-                "Times that the store of request ids was another one than before, or had been restarted.",
+                "Times that the store of idempotency keys was another one than before, or had been restarted.",
             ),
         };
         // A counter that is not there until it counts hides its first step from whoever computes rates.
@@ -69,7 +69,7 @@ impl Claims {
         let meter = &self.meter;
         let count = size.clone();
         let gauge = meter.u64_observable_gauge("xpander.deduplication.entries").with_unit("{request}");
-        let what = "Creates that the process remembers by their request ids.";
+        let what = "Creates that the replica remembers by their idempotency keys.";
         gauge.with_description(what).with_callback(move |gauge| gauge.observe(count().0 as u64, &[])).build();
         let gauge = meter.u64_observable_gauge("xpander.deduplication.size").with_unit("By");
         let what = "Bytes that they are remembered in (deduplication.memory_bytes).";
@@ -98,7 +98,7 @@ impl Claims {
     pub fn observe_store(&self, is_away: impl Fn() -> bool + Send + Sync + 'static) {
         let meter = &self.meter;
         let gauge = meter.u64_observable_gauge("xpander.deduplication.store.away");
-        let what = "1 while the store of request ids (deduplication.store) is away, or refuses claims.";
+        let what = "1 while the store of idempotency keys (deduplication.store) is away, or refuses claims.";
         gauge.with_description(what).with_callback(move |gauge| gauge.observe(is_away().into(), &[])).build();
     }
 }

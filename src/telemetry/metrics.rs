@@ -254,7 +254,7 @@ impl Instruments {
             skipped: counter(
                 "xpander.events.skipped",
                 "{event}",
-                "Events of the platform that were left out: too large, or none.",
+                "Events of the platform that were omitted: too large, or none.",
             ),
             gaps: counter("xpander.stream.gaps", "{gap}", "Gaps told to callers: events may be missing there."),
             reconnects: counter(
@@ -294,7 +294,7 @@ impl Instruments {
         meter
             .u64_observable_counter("xpander.log.lines.dropped")
             .with_unit("{line}")
-            .with_description("Log lines of the process that were left out, since nobody took them in time.")
+            .with_description("Log lines of the replica that were omitted, since nobody took them in time.")
             .with_callback(|count| count.observe(logs::lines_left_out(), &[]))
             .build();
         instruments.begin_at_zero();

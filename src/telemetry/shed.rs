@@ -39,7 +39,7 @@ pub enum Shed {
     Requests,
     /// There was no room for its answer, or it was not read while others needed the room.
     Answers,
-    /// No more request ids could be remembered.
+    /// No more idempotency keys could be remembered.
     Names,
     /// Its connection had reset too many calls.
     Resets,

@@ -109,6 +109,13 @@ def test_each_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on():
         assert not heading or heading in headings, alert["annotations"]["runbook_url"]
 
 
+def test_what_an_alert_is_about_has_a_panel():
+    shown = {name for query in queries(dashboard()) for name, _ in metrics.named(query)}
+    about = {name for alert in alerts() for name, _ in metrics.named(alert["expr"])}
+    # Of the replicas themselves: Kubernetes shows them.
+    assert {name for name in about - shown if not metrics.OTHERS.match(name)} == set()
+
+
 def test_no_two_panels_have_the_same_id_and_each_has_a_title():
     panels = dashboard()["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)

@@ -9,6 +9,7 @@ import files
 import heads
 import health
 import keys
+import odd
 import secrecy
 import slow
 import streams
@@ -17,7 +18,7 @@ import tokens
 
 def main() -> int:
     failed = 0
-    for family in (heads, streams, health, slow, answers, keys, tokens, certificates, secrecy, files):
+    for family in (heads, streams, odd, health, slow, answers, keys, tokens, certificates, secrecy, files):
         for name, attack in family.ATTACKS.items():
             if sys.argv[1:] and name not in sys.argv[1:]:
                 continue

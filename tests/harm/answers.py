@@ -7,7 +7,27 @@ import threading
 import time
 from collections.abc import Iterator
 
-from wire import ACK, END_HEADERS, HEADERS, INVALID_ARGUMENT, SETTINGS, Connection, field, frame
+from wire import (
+    ACK,
+    CANCEL,
+    DATA,
+    END_HEADERS,
+    GOAWAY,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    INVALID_ARGUMENT,
+    PING,
+    PRIORITY,
+    PUSH_PROMISE,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    Connection,
+    field,
+    frame,
+    setting,
+    took,
+)
 from world import EVENTS, GET_TASK, Attack, Platform, Proxy, attack, below, equal, named, ordinary, reply, task, until
 
 ATTACKS: dict[str, Attack] = {}
@@ -43,10 +63,10 @@ def large_refusals() -> str:
 
 
 class Interim:
-    """Answers each connection's first request with 103 again and again, until the connection is closed."""
+    """Answers each connection's first request with 103 again and again, or with these frames, until the connection is closed."""
 
-    def __init__(self, speaks_http2: bool) -> None:
-        self.speaks_http2, self.sent, self.open = speaks_http2, 0, 0
+    def __init__(self, speaks_http2: bool, frames: bytes = b"") -> None:
+        self.speaks_http2, self.frames, self.sent, self.open = speaks_http2, frames, 0, 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -62,7 +82,7 @@ class Interim:
             if self.speaks_http2:
                 connection.sendall(frame(SETTINGS, 0, 0) + frame(SETTINGS, ACK, 0))
                 # Its first request has stream 1.
-                one = frame(HEADERS, END_HEADERS, 1, b"\x08\x03103")
+                one = self.frames or frame(HEADERS, END_HEADERS, 1, b"\x08\x03103")
                 read = b""
                 while frame(HEADERS, END_HEADERS | 1, 1)[3:] not in read:
                     read += connection.recv(65_536)
@@ -93,6 +113,37 @@ def interim_answers() -> str:
             spent = below("seconds of a core in the 2 s after", proxy.seconds() - before, 0.5)
             figures.append(f"{name} {platform.sent} answers, {late}, codes {sorted(map(str, codes))}, {spent}, {proxy.peak()}")
     return ", ".join(figures)
+
+
+CONTROL = {
+    "PING": frame(PING, 0, 0, b"12345678"),
+    "SETTINGS": frame(SETTINGS, 0, 0, setting(INITIAL_WINDOW_SIZE, 65_535)),
+    "windows": frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\1"),
+    "a stream's windows": frame(WINDOW_UPDATE, 0, 1, b"\0\0\0\1"),
+    "unknown frames": frame(99, 0, 0, bytes(50)),
+    "priorities": frame(PRIORITY, 0, 1, bytes(5)),
+    "resets": frame(RST_STREAM, 0, 1, CANCEL),
+    "pushes": frame(PUSH_PROMISE, END_HEADERS, 1, b"\0\0\0\2\x82\x86\x84"),
+    "empty data": frame(DATA, 0, 1),
+    "GOAWAY": frame(GOAWAY, 0, 0, b"\x7f\xff\xff\xff\0\0\0\0"),
+    "empty heads": frame(HEADERS, END_HEADERS, 1),
+    "acknowledgements": frame(SETTINGS, ACK, 0),
+}
+
+
+@attack(ATTACKS, "control-frames")
+def control_frames() -> str:
+    """Frames without an end in place of an answer: the calls end in time, and with them the frames."""
+    for name, frames in CONTROL.items():
+        platform = Interim(True, frames)
+        settings = {"platform.http2": "prior-knowledge", "platform.retries": "0"}
+        with Proxy(platform.url, settings) as proxy, Connection(proxy.grpc) as connection:
+            calls = [connection.call("GetTask", GET_TASK, TWO_SECONDS) for _ in range(3)]
+            below(f"seconds to the last answer under {name}", took(lambda: [connection.status(call) for call in calls]), 10)
+            until(f"all connections are closed under {name}", lambda: platform.open == 0)
+            proxy.probe()
+            proxy.peak(64)
+    return f"{len(CONTROL)} kinds"
 
 
 EVIL = "EVIL\r\n2026-01-01T00:00:00Z  INFO forged\u2028\x1b[31m"

@@ -1,14 +1,17 @@
 """Streams: resets that are provoked, resets beside others' calls, floods of settings, bodies of refused calls."""
 
+import signal
 import struct
 import threading
 import time
 
 from wire import (
+    ACK,
     CANCEL,
     DATA,
     INITIAL_WINDOW_SIZE,
     OK,
+    PING,
     PRIORITY,
     RST_STREAM,
     SETTINGS,
@@ -114,11 +117,46 @@ def settings_flood() -> str:
 
 @attack(ATTACKS, "bodies-of-refused-calls")
 def bodies_of_refused_calls() -> str:
-    """20,000 calls that are refused with their heads and whose bodies do not end."""
-    with Proxy(settings={"auth.tokens": "a=" + "ab" * 32}) as proxy:
-        connections = [Connection(proxy.grpc) for _ in range(20)]
+    """100,000 calls on 100 connections, refused with their heads, whose bodies do not end: as they come, and at once."""
+    figures = []
+    for name, settings, path in (
+        ("wrong token", {"auth.tokens": "a=" + "ab" * 32}, "GetTask"),
+        ("unknown method", {}, "Nope"),
+        ("no share", {"server.max_streams": "1"}, "StreamEvents"),
+    ):
+        for how in ("as they come", "at once"):
+            with Proxy(Platform(ordinary).url, settings) as proxy:
+                connections = [Connection(proxy.grpc, reads=False) for _ in range(100)]
+                sending = [threading.Thread(target=refused, args=(connection, path)) for connection in connections]
+                if how == "at once":
+                    proxy.process.send_signal(signal.SIGSTOP)
+                [thread.start() for thread in sending]
+                time.sleep(3 if how == "at once" else 0)
+                proxy.process.send_signal(signal.SIGCONT)
+                slowest = max(took(proxy.probe) for _ in range(5))
+                [thread.join() for thread in sending]
+                left = proxy.memory("VmRSS")
+                figures.append(f"{name} {how}: {proxy.peak(64)}, after it {left:.0f}, slowest probe in s {slowest:.2g}")
+    return "; ".join(figures)
+
+
+@attack(ATTACKS, "stops-without-an-end")
+def stops_without_an_end() -> str:
+    """20,000 calls of StopTask, which no limit refuses, whose messages do not come."""
+    with Proxy(Platform(ordinary).url) as proxy:
+        connections = [Connection(proxy.grpc, reads=False) for _ in range(40)]
         for connection in connections:
-            streams = [connection.stream() for _ in range(1000)]
-            connection.send(b"".join(head(connection.block("GetTask"), stream) for stream in streams))
+            refused(connection, "StopTask", 500)
+        equal("a stop's code", answer(proxy.grpc, "StopTask", GET_TASK)[0], OK)
         proxy.probe()
-        return proxy.peak()
+        return proxy.peak(128)
+
+
+def refused(connection: Connection, path: str, calls: int = 1000) -> None:
+    """So many of them, and a ping behind, until that is answered."""
+    block = connection.block(path)
+    streams = [connection.stream() for _ in range(calls)]
+    connection.send(b"".join(head(block, stream) for stream in streams) + frame(PING, 0, 0, b"the last"))
+    heard = b""
+    while frame(PING, ACK, 0, b"the last") not in heard:
+        heard = heard[-16:] + connection.socket.recv(65_536)

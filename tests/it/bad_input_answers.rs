@@ -51,8 +51,9 @@ fn unreadable() -> Vec<Vec<u8>> {
         format!("{{'id': '{WORD}'}}"),
     ];
     let no_utf8 = [&br#"{"id": ""#[..], &[0xc3, 0x28], &br#""}"#[..]].concat();
-    let utf16: Vec<u8> = r#"{"id": "task-1"}"#.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    texts.map(str::to_owned).into_iter().chain(words).map(String::into_bytes).chain([no_utf8, utf16]).collect()
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let wide = [utf16(WORD), [&utf16(r#"{"id": "task-1"}"#)[..], b"x"].concat(), utf16(r#"{"id": "task-1""#)];
+    texts.map(str::to_owned).into_iter().chain(words).map(String::into_bytes).chain([no_utf8]).chain(wide).collect()
 }
 
 #[tokio::test]
@@ -210,6 +211,13 @@ async fn times_are_utc_whatever_their_zone() {
         ("2026-04-10T21:01:35+02:00", (1_775_847_695, 0)),
         ("2026-04-10T14:31:35.5-04:30", (1_775_847_695, 500_000_000)),
         ("2026-04-10T19:01:35.123456789+00:00", (1_775_847_695, 123_456_789)),
+        ("2026-04-10T19:01:35+0000", (1_775_847_695, 0)),
+        ("2026-04-10T21:01:35+02", (1_775_847_695, 0)),
+        ("2026-04-10t19:01:35z", (1_775_847_695, 0)),
+        ("20260410T190135Z", (1_775_847_695, 0)),
+        ("2026-04-10T19:01:35,5", (1_775_847_695, 500_000_000)),
+        ("2026-04-10T19:01", (1_775_847_660, 0)),
+        ("2026-04-10", (1_775_779_200, 0)),
         ("1969-12-31T23:59:59.5Z", (-1, 500_000_000)),
         ("0001-01-01T00:00:00Z", (-62_135_596_800, 0)),
     ];
@@ -243,6 +251,24 @@ async fn an_integer_beyond_a_double_becomes_its_decimal_string() {
     assert_eq!(other(&task)["tokens"], json!({ "prompt_tokens": "18446744073709551615" }));
     let task = task_with(r#""mood": 1e400"#).await;
     assert!(other(&task)["mood"].is_string(), "no double says that: {}", other(&task)["mood"]);
+}
+
+/// As other languages and databases write a whole number that has been a fraction on the way.
+#[tokio::test]
+async fn a_whole_number_is_one_however_it_is_written() {
+    for (number, expected) in
+        [("12.0", 12), ("1.2e1", 12), ("120E-1", 12), ("-0.0", 0), ("9e15", 9_000_000_000_000_000)]
+    {
+        let task = task_with(&format!(r#""tokens": {{"prompt_tokens": {number}}}"#)).await;
+        assert_eq!(other(&task), Map::new(), "{number}");
+        assert_eq!(task.tokens.and_then(|tokens| tokens.prompt_tokens), Some(expected), "{number}");
+    }
+    let task = task_with(r#""tool_call_limit": 5.0, "execution_attempts": 2e0"#).await;
+    assert_eq!((task.tool_call_limit, task.execution_attempts, other(&task)), (Some(5), Some(2), Map::new()));
+    for number in ["1e16", "12.5", "1e400", "3e9"] {
+        let task = task_with(&format!(r#""tool_call_limit": {number}"#)).await;
+        assert!(task.tool_call_limit.is_none() && other(&task).contains_key("tool_call_limit"), "{number}");
+    }
 }
 
 #[tokio::test]

@@ -60,6 +60,17 @@ fn extra(event: &TaskEvent) -> Value {
     event.extra.as_ref().map_or(Value::Null, |extra| Value::Object(extra.fields()))
 }
 
+/// As a writer leaves it that encodes each event by itself.
+#[tokio::test]
+async fn a_byte_order_mark_before_each_event_costs_none() {
+    let chunks = ["a", "b", "c"].map(|text| format!("\u{feff}{}", event("chunk", &json!(text))));
+    let events = events_of(format!("\u{feff}{}", chunks.concat()).as_bytes(), |_| {}).await;
+    let texts: Vec<_> = events.into_iter().map(|event| event.data).collect();
+    assert!(
+        matches!(&texts[..], [Some(Data::Chunk(a)), Some(Data::Chunk(b)), Some(Data::Chunk(c))] if [a, b, c] == ["a", "b", "c"])
+    );
+}
+
 #[tokio::test]
 async fn data_that_does_not_fit_its_type_is_delivered_as_other() {
     let rows = [

@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 use xpander_grpc_proxy::proto::{
-    GetTaskRequest, InvokeRequest, InvokeStreamRequest, Task, TaskEvent, task_event::Data,
+    GetTaskActivityRequest, GetTaskRequest, InvokeRequest, InvokeStreamRequest, ListAgentsRequest, ListTasksRequest,
+    Task, TaskEvent, task_event::Data,
 };
 
 use crate::support::{
@@ -61,6 +62,66 @@ async fn an_answer_that_python_wrote_is_read_by_every_call() {
         for task in [read, *made] {
             assert_eq!((task.id.as_str(), other(&task)), ("task-1", expected.clone()), "{text}");
         }
+    }
+}
+
+type Written = fn(&str) -> Vec<u8>;
+
+/// What Python's library reads JSON from, by the first bytes.
+const UNICODE: [(&str, Written); 4] = [
+    ("UTF-16LE", |text| text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
+    ("UTF-16BE", |text| text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
+    ("UTF-32LE", |text| text.chars().flat_map(|letter| u32::from(letter).to_le_bytes()).collect()),
+    ("UTF-32BE", |text| text.chars().flat_map(|letter| u32::from(letter).to_be_bytes()).collect()),
+];
+
+/// Each with a byte order mark and without; in pieces that are no characters.
+#[tokio::test]
+async fn answers_in_utf16_and_utf32_are_read_by_every_call() {
+    for ((name, written), mark) in UNICODE.into_iter().flat_map(|row| [(row, ""), (row, "\u{feff}")]) {
+        let platform = Platform::start(move |request| {
+            let path = request.path.as_str();
+            let answer = match path {
+                "/agents/list" => json!([{ "id": "agent-1", "name": "Zoë 🔎" }]),
+                "/agents/agent-1" => json!({ "id": "agent-7", "name": "Zoë" }),
+                "/agents/agent-2" => json!({ "detail": "Zoë 🔎 is away" }),
+                _ if path.starts_with("/activity/") => json!({ "id": "task-1", "messages": [{ "id": "Zoë 🔎" }] }),
+                _ if path.contains("/history/") => {
+                    json!([{ "id": "task-1", "agent_id": "agent-1", "organization_id": "org-1", "title": "Zoë 🔎" }])
+                }
+                _ => json!({ "id": "task-1", "agent_id": "agent-1", "title": "Zoë 🔎", "mood": ["ü"] }),
+            };
+            let status = if path == "/agents/agent-2" { 404 } else { 200 };
+            let body = written(&format!("{mark}{answer}"));
+            let head =
+                format!("HTTP/1.1 {status} X\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n").into_bytes();
+            let chunks =
+                body.chunks(3).flat_map(|piece| [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat());
+            Reply::Raw(head.into_iter().chain(chunks).chain(*b"0\r\n\r\n").collect())
+        })
+        .await;
+        let proxy = Proxy::start(&platform.base_url()).await;
+        let mut client = proxy.client();
+        let what = format!("{name}{mark:?}");
+        let read = get(&proxy).await.unwrap_or_else(|status| panic!("{what}: {status:?}"));
+        let made = client.invoke(invoke("agent-1")).await.expect("a task").into_inner().task.expect("a task");
+        for task in [read, *made] {
+            assert_eq!((task.title.as_deref(), other(&task)), (Some("Zoë 🔎"), json!({ "mood": ["ü"] })), "{what}");
+        }
+        assert!(platform.paths().contains(&"POST /agent-execution/agent-7".to_owned()), "{what}");
+        assert_eq!(failure(client.invoke(invoke("agent-2")).await).message, "Zoë 🔎 is away", "{what}");
+        let agents = client.list_agents(ListAgentsRequest::default()).await.expect("agents").into_inner().agents;
+        assert_eq!(agents[0].name.as_deref(), Some("Zoë 🔎"), "{what}");
+        let request = ListTasksRequest { agent_id: "agent-1".into(), ..ListTasksRequest::default() };
+        let tasks = client.list_tasks(request).await.expect("tasks").into_inner().tasks;
+        assert_eq!(tasks[0].title.as_deref(), Some("Zoë 🔎"), "{what}");
+        let request = GetTaskActivityRequest { task_id: "task-1".into() };
+        let mut log = client.get_task_activity(request).await.expect("a log").into_inner();
+        let mut told = Vec::new();
+        while let Some(message) = log.message().await.expect("OK") {
+            told.push(format!("{message:?}"));
+        }
+        assert_eq!(told.len(), 2, "{what}: {told:?}");
     }
 }
 

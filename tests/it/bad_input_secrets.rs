@@ -26,6 +26,8 @@ fn secretive() -> Vec<(&'static str, Value)> {
         server[key] = value;
         json!([server])
     };
+    let as_text = |value: &Value| json!(value.to_string());
+    let camel = json!({ "apiKey": "s3cret", "clientSecret": "s3cret", "Headers": "s3cret", "env-vars": "s3cret" });
     let deep_servers = (0..200).fold(with_servers.clone(), |inner, _| json!([inner]));
     let with = |key: &str, value: Value| {
         let mut task = json!({ "id": "task-1", "status": "completed", "events_streaming": true });
@@ -46,12 +48,24 @@ fn secretive() -> Vec<(&'static str, Value)> {
         ("servers, with an attribute of tomorrow", with("mcp_servers", more("mood", json!({ "headers": "s3cret" })))),
         ("servers, of which something does not fit", with("mcp_servers", more("url", json!(7)))),
         ("servers, of another type", with("mcp_servers", json!({ "first": server }))),
+        ("servers, as a text", with("mcp_servers", json!(json!([server]).to_string()))),
+        ("servers, as texts", with("mcp_servers", json!([server.to_string()]))),
+        ("servers, as Python writes them", with("mcp_servers", json!("[{'name': 'x', 'headers': {'a': 's3cret'}}]"))),
+        (
+            "servers, as texts in an attribute of tomorrow",
+            with("previous_turn", json!({ "mcp_servers": [json!([server.to_string()]).to_string()] })),
+        ),
         ("servers, secrets of another type", with("mcp_servers", more("headers", json!(["s3cret"])))),
         ("servers of a sub-task in full", with("sub_executions", json!([with_servers]))),
         ("servers of a parent in full", with("parent_execution", with_servers.clone())),
         ("servers in the input", with("input", json!({ "text": "hi", "mcp_servers": [server] }))),
         ("servers in an attribute of tomorrow", with("previous_turn", with_servers.clone())),
         ("servers in the extension", with("payload_extension", with_servers)),
+        ("a server as a text beside one", with("mcp_servers", json!([as_text(&server), server]))),
+        ("servers, as the text of a text", with("mcp_servers", as_text(&as_text(&json!([server]))))),
+        ("servers as a text in the extension", with("payload_extension", json!({ "mcp_servers": as_text(&server) }))),
+        ("servers, in other letters", with("mcp_servers", json!([camel]))),
+        ("servers, as their clients name them", with("payload_extension", json!({ "mcpServers": { "one": camel } }))),
         ("servers, nested deep", with("previous_turn", deep_servers)),
     ]
 }

@@ -6,6 +6,7 @@ mod prompts;
 mod remembered;
 mod requests;
 mod waits;
+mod waits_large;
 mod waits_now;
 
 use futures_util::future::join_all;

@@ -3,6 +3,9 @@
 mod commands;
 mod links;
 mod names;
+mod numbers;
+mod sets;
+mod words;
 
 use std::{fs, path::Path, process::Command};
 

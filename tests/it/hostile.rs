@@ -4,6 +4,7 @@
 mod bytes;
 pub mod free_json;
 mod receiving;
+mod refused;
 pub mod requests;
 mod unfinished;
 

@@ -4,7 +4,11 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Write as _,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+/// How late a deadline may come true, beside what the machine needs for a call that costs nothing.
+const LATE: Duration = Duration::from_secs(3);
 
 /// What one call that creates a task was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub struct Ledger {
     tasks: Mutex<HashMap<String, BTreeSet<String>>>,
     counts: Mutex<BTreeMap<String, u64>>,
     wrongs: Mutex<Vec<String>>,
+    late: Mutex<Vec<(Duration, String)>>,
+    slowest: Mutex<Duration>,
 }
 
 impl Ledger {
@@ -53,6 +59,19 @@ impl Ledger {
         locked(&self.wrongs).push(format!("{marker}: {}", &what[..what.floor_char_boundary(600)]));
     }
 
+    /// How late a call's deadline came true, and what to say of it.
+    pub fn late(&self, by: Duration, what: impl FnOnce() -> String) {
+        if by > LATE {
+            locked(&self.late).push((by, what()));
+        }
+    }
+
+    /// How long a call took that costs nothing: on a busy machine so much later comes every answer.
+    pub fn answered_in(&self, time: Duration) {
+        let mut slowest = locked(&self.slowest);
+        *slowest = time.max(*slowest);
+    }
+
     /// What a call of this marker was told.
     pub fn claim(&self, marker: &str, claim: Claim) {
         locked(&self.claims).entry(marker.to_owned()).or_default().push(claim);
@@ -65,6 +84,10 @@ impl Ledger {
 
     /// Accounts for every task, once no call is under way any more.
     pub fn balance(&self) {
+        let slowest = *locked(&self.slowest);
+        for (_, what) in locked(&self.late).iter().filter(|(by, _)| *by > LATE + slowest) {
+            self.wrong("a deadline", format!("{what}; a health check took {slowest:?} at most"));
+        }
         let (claims, tasks) = (locked(&self.claims), locked(&self.tasks));
         for (marker, ids) in tasks.iter() {
             if !claims.contains_key(marker) {
@@ -132,6 +155,20 @@ mod tests {
         }
         ledger.balance();
         ledger.wrongs()
+    }
+
+    #[test]
+    fn a_deadline_may_be_as_late_as_the_machine_is() {
+        let ledger = Ledger::default();
+        ledger.late(LATE * 2, || "one".to_owned());
+        ledger.late(LATE, || "another".to_owned());
+        ledger.balance();
+        assert_eq!(ledger.wrongs().len(), 1);
+        let busy = Ledger::default();
+        busy.late(LATE * 2, || "one".to_owned());
+        busy.answered_in(LATE);
+        busy.balance();
+        assert!(busy.wrongs().is_empty());
     }
 
     #[test]

@@ -14,6 +14,8 @@ use tokio::{
     runtime::{Builder, Handle, Runtime},
     time::{Instant, interval, sleep, timeout},
 };
+use tonic::transport::Channel;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use xpander_grpc_proxy::{
     config::{Settings, TokenHash},
     proto::{
@@ -78,6 +80,7 @@ impl World {
         for (caller, count) in CALLERS_BY_NAME {
             clients.push((Arc::new(self.clients(caller).await), count));
         }
+        let checks = tokio::spawn(checks(self.proxy.channel(), Arc::clone(&self.ledger)));
         let callers = self.callers(&clients, time);
         if timeout(time + AFTERMATH, self.census_until(callers)).await.is_err() {
             self.ledger.wrong("the callers", "are not done");
@@ -93,6 +96,7 @@ impl World {
         if timeout(AFTERMATH, self.sandbox.until_open_streams(0)).await.is_err() {
             self.ledger.wrong("the sandbox", format!("{} streams are still open", self.sandbox.open_streams()));
         }
+        checks.abort();
         drop(clients);
         if let Err(held) = idle.regained(edge, AFTERMATH).await {
             self.ledger.wrong("the proxy", format!("holds {held:?}, and held {idle:?} before its first call"));
@@ -215,6 +219,19 @@ impl World {
             .filter(|heard| heard.is_over && heard.gaps == 0)
             .map(drop)
             .ok_or("a stream without an end".to_owned())
+    }
+}
+
+/// Asks all the time for what costs nothing, which tells how late this machine is.
+async fn checks(channel: Channel, ledger: Arc<Ledger>) {
+    let mut health = HealthClient::new(channel);
+    loop {
+        let began = Instant::now();
+        if let Err(status) = health.check(HealthCheckRequest::default()).await {
+            ledger.wrong("a health check", in_words(&status));
+        }
+        ledger.answered_in(began.elapsed());
+        sleep(Duration::from_millis(100)).await;
     }
 }
 

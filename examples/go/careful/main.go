@@ -28,7 +28,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// Without it, a create that is sent again may reach a replica that does not know its request_id, and makes a second task.
+// Without it, a create that is sent again may reach a replica that does not know its key, and makes a second task.
 var oneStore = os.Getenv("ONE_STORE") == "yes"
 
 // bearer is a token, shown with each call and over TLS alone.

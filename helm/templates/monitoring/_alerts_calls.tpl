@@ -93,8 +93,8 @@
   expr: max by (namespace, job, pod) (xpander_deduplication_store_away{ {{- $series -}} }) > 0
   for: 1m
   {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "name" "XpanderGrpcProxyStoreAway" "severity" "critical"
-    "summary" "A replica does not reach the store of request ids"
-    "description" "{{ $labels.namespace }}/{{ $labels.pod }} does not reach deduplication.store, or it refuses claims. Calls with a request_id are refused, or two replicas may create the same task twice, as deduplication.when_away says. The log and /readyz say why.") | nindent 2 }}
+    "summary" "A replica does not reach the store of idempotency keys"
+    "description" "{{ $labels.namespace }}/{{ $labels.pod }} does not reach deduplication.store, or it refuses claims. Creates with an idempotency key are refused, or two replicas may create the same task twice, as deduplication.when_away says. The log and /readyz say why.") | nindent 2 }}
 - alert: XpanderGrpcProxyJwtKeysAway
   expr: max by (namespace, job, pod) (xpander_jwt_keys_away{ {{- $series -}} }) > 0
   for: 15m
@@ -104,12 +104,12 @@
 - alert: XpanderGrpcProxyStoreRestarted
   expr: {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" . "how" "increase" "of" "xpander_deduplication_store_restarts_total" "over" "10m") }} > 0
   {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "name" "XpanderGrpcProxyStoreRestarted" "severity" "warning"
-    "summary" "The store of request ids is another one, or was restarted"
+    "summary" "The store of idempotency keys is another one, or was restarted"
     "description" "What the store of {{ $labels.namespace }}/{{ $labels.job }} did not keep is forgotten: a retry of a call from before may make a second task.") | nindent 2 }}
 - alert: XpanderGrpcProxyRequestIdsFull
   expr: max by (namespace, job, pod) (xpander_deduplication_size_bytes{ {{- $series -}} }) / {{ int64 .Values.config.deduplication.memory_bytes }} > {{ $thresholds.limitShare }}
   for: 5m
   {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "name" "XpanderGrpcProxyRequestIdsFull" "severity" "warning"
-    "summary" "A replica has little room left for request ids"
-    "description" "{{ $labels.namespace }}/{{ $labels.pod }} is at {{ $value | humanizePercentage }} of deduplication.memory_bytes. Beyond, creates with a request_id are refused. Raise it, or scale out.") | nindent 2 }}
+    "summary" "A replica has little room left for idempotency keys"
+    "description" "{{ $labels.namespace }}/{{ $labels.pod }} is at {{ $value | humanizePercentage }} of deduplication.memory_bytes. Beyond, creates with a new idempotency key are refused. Raise it, or scale out.") | nindent 2 }}
 {{- end }}

@@ -29,6 +29,6 @@
 - alert: XpanderGrpcProxyLogLinesDropped
   expr: {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" . "how" "increase" "of" "xpander_log_lines_dropped_total" "over" "15m") }} > 0
   {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "name" "XpanderGrpcProxyLogLinesDropped" "severity" "warning"
-    "summary" "Lines of the log were left out"
-    "description" "{{ $labels.namespace }}/{{ $labels.job }} has left out about {{ $value | humanize }} lines in a quarter of an hour: whatever takes its log has stopped, or is too slow.") | nindent 2 }}
+    "summary" "Lines of the log were omitted"
+    "description" "{{ $labels.namespace }}/{{ $labels.job }} has omitted about {{ $value | humanize }} lines in a quarter of an hour: whatever takes its log has stopped, or is too slow.") | nindent 2 }}
 {{- end }}

@@ -17,8 +17,8 @@
 - alert: XpanderGrpcProxyEventsSkipped
   expr: {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" . "how" "increase" "of" "xpander_events_skipped_total" "over" "15m") }} > 0
   {{- include "xpander-grpc-proxy.alerts.text" (dict "root" . "name" "XpanderGrpcProxyEventsSkipped" "severity" "warning"
-    "summary" "Events were left out"
-    "description" "{{ $labels.namespace }}/{{ $labels.job }} has left out events that were larger than events.max_event_bytes, or no events at all. The log has a line for each.") | nindent 2 }}
+    "summary" "Events were omitted"
+    "description" "{{ $labels.namespace }}/{{ $labels.job }} has omitted events that were larger than events.max_event_bytes, or no events at all. The log has a line for each.") | nindent 2 }}
 - alert: XpanderGrpcProxyStreamGaps
   expr: |-
     {{ include "xpander-grpc-proxy.alerts.sum" (dict "root" . "how" "increase" "of" "xpander_stream_gaps_total" "over" "30m") }}

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     calls::{Calls, Error, Kind, Outcome},
     claims::{Asked, Attempt, End, Fingerprint, Name, Why},
-    memory,
+    memory::{self, UNCOUNTED},
     platform::{Context, Phase, Progress, State},
     proto::InvokeRequest,
     telemetry::Attached,
@@ -40,6 +40,8 @@ struct Waiting<'a> {
     name: Name,
     named: Arc<Named>,
     caller: Caller,
+    /// Whether it is this one's own.
+    is_new: bool,
 }
 
 /// A name that is settled when its create is over, however that comes.
@@ -85,7 +87,11 @@ impl Calls {
         let (named, is_new) = match self.shared.names.ask(&name, fingerprint, Arc::clone(&new), join) {
             Asked::Claimed => (new, true),
             Asked::UnderWay(named) => (named, false),
-            Asked::Done(task_id) => return self.read_again(context, &task_id).await,
+            Asked::Done(task_id) => {
+                drop(create);
+                context.request_is_over();
+                return self.read_again(context, &task_id).await;
+            }
             Asked::Unknown(why) => {
                 return Err(Error::new(Kind::Earlier(why)).outcome(Outcome::Unknown));
             }
@@ -93,9 +99,13 @@ impl Calls {
             Asked::Full(wait) => return Err(Error::new(Kind::Full(wait))),
         };
         let caller = Caller::new(Arc::clone(&named.progress), context);
-        let waiting = Waiting { calls: self, context, name, named, caller };
+        let waiting = Waiting { calls: self, context, name, named, caller, is_new };
         if is_new {
             waiting.begin(once, create, publish);
+        } else {
+            // Another's is sent, and nothing of this one.
+            drop(create);
+            context.request_is_over();
         }
         in_time(context, waiting.answer()).await
     }
@@ -136,7 +146,18 @@ impl Waiting<'_> {
     async fn answer(mut self) -> Answer {
         let mut answer = self.named.answer.clone();
         // An error is a life that broke off.
-        let published = answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+        let _ = answer.wait_for(Option::is_some).await;
+        // Whoever has begun it has the room in which it was read; the others wait for room for their copies.
+        if !self.is_new
+            && let Some(account) = &self.context.account
+        {
+            let size = |answer: &Answer| answer.as_ref().map_or(0, |task| task.encoded_len());
+            let size = answer.borrow().as_ref().map_or(0, size);
+            if size > UNCOUNTED {
+                account.make_room(size).await;
+            }
+        }
+        let published = answer.borrow().clone();
         self.caller.hear();
         published.unwrap_or_else(|| Err(Error::new(Kind::Internal)))
     }

@@ -43,8 +43,15 @@ impl Calls {
         };
         let begin = || Page::new(after.clone(), most, rows::agent, is_shown);
         let page = self.shared.platform.list_agents(context, begin).await.map_err(Error::from)?;
-        let (agents, next) = page.end();
-        Ok(ListAgentsResponse { agents, next_page_token: binding.token(next) })
+        let (rows, next) = page.end();
+        let mut listed = Vec::with_capacity(rows.len());
+        for agent in rows {
+            // Under a name in the settings there is one agent: others that have it, too, are left out.
+            if agents.is_none_or(|agents| agents.contains(&agent.id)) || self.is_by_its_name(context, &agent).await? {
+                listed.push(agent);
+            }
+        }
+        Ok(ListAgentsResponse { agents: listed, next_page_token: binding.token(next) })
     }
 
     /// Lists tasks of an agent, or of a user; of a user's only those of these agents where any are given.

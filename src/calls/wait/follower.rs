@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use prost::Message as _;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep},
@@ -16,6 +17,7 @@ use super::{
     latest::{Latest, Waiter},
 };
 use crate::{
+    memory::UNCOUNTED,
     platform::{Client, Context, Owner, wire},
     translate,
 };
@@ -109,7 +111,8 @@ impl Follower {
                 Some(Ok(task)) => {
                     failures = 0;
                     let is_final = is_settled(&task);
-                    let task = Arc::from(translate::task(task));
+                    let task = translate::task(task);
+                    let task = (task.encoded_len() <= UNCOUNTED).then(|| Arc::from(task));
                     self.place.publish.send_modify(|latest| {
                         (latest.task, latest.is_final) = (Some((begun, task)), is_final);
                     });

@@ -2,26 +2,26 @@
 
 use std::sync::Arc;
 
-use prost::Message as _;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
 
 use super::super::{Error, Kind};
-use crate::{memory, proto};
+use crate::proto;
 
-/// A task, or why it cannot be read.
-pub(super) type Found = Result<Box<proto::Task>, Error>;
+/// A task, or why it cannot be read; None for a large one, which each who waits reads by itself.
+pub(super) type Found = Result<Option<Box<proto::Task>>, Error>;
 
 /// The same, shared by all who wait.
-type Known = Result<Arc<proto::Task>, Error>;
+type Known = Result<Option<Arc<proto::Task>>, Error>;
 
 /// What the reads of a task have given so far.
 #[derive(Default)]
 pub(super) struct Latest {
-    /// The last one that succeeded, and the last one that failed, each with the moment it began.
-    pub(super) task: Option<(Instant, Arc<proto::Task>)>,
+    /// The last one that succeeded, and the last one that failed, each with the moment it began. A large task is not kept:
+    /// a copy for each who waits would take more room than there is.
+    pub(super) task: Option<(Instant, Option<Arc<proto::Task>>)>,
     pub(super) failure: Option<(Instant, Error)>,
     /// Whether there is nothing more to wait for.
     pub(super) is_final: bool,
@@ -76,5 +76,5 @@ impl Waiter {
 
 /// What is found as a waiter's own: a copy, unless nobody else has it.
 fn own(found: Known) -> Found {
-    found.map(|task| memory::aside(task.encoded_len(), || Box::new(Arc::unwrap_or_clone(task))))
+    found.map(|task| task.map(|task| Box::new(Arc::unwrap_or_clone(task))))
 }

@@ -40,7 +40,6 @@ pub struct Proxy {
     channel: Channel,
     server: Uri,
     security: Security,
-    is_secure: bool,
     finding: Finding,
     /// What names the command's calls in the logs of all who see them: ours, so that it is known also where no answer comes.
     request_id: String,
@@ -75,14 +74,13 @@ impl Proxy {
         // Before anything is connected: what is wrong with it is wrong usage.
         security.authorization(&server_uri)?;
         let tls = security.tls(&server_uri)?;
-        let is_secure = tls.is_some();
         let limit = connection.timeout.map_or(CONNECT_TIMEOUT, |timeout| timeout.min(CONNECT_TIMEOUT));
         let finding = Finding::default();
         let channel = socket::connect(endpoint, tls, |endpoint| prepared(endpoint, limit), &finding).await;
         let channel = channel
             .map_err(|error| Status::unavailable(format!("cannot connect to {server}: {}", root_cause(&error))))?;
         let request_id = Uuid::now_v7().to_string();
-        Ok(Self { channel, server: server_uri, security, is_secure, finding, request_id, timeout: connection.timeout })
+        Ok(Self { channel, server: server_uri, security, finding, request_id, timeout: connection.timeout })
     }
 
     /// When a call that begins now must be over.
@@ -151,14 +149,6 @@ impl Proxy {
             let code = if *is_certain { Code::FailedPrecondition } else { Code::Unavailable };
             return call(Status::new(code, *what), (was_sent && !is_certain).then_some(&self.request_id));
         }
-        let status = match status.code() {
-            // A proxy that wants another certificate, or one at all, hangs up only when the handshake is over for its
-            // client, and tonic's word for it is "canceled".
-            Code::Cancelled | Code::Unknown | Code::Unavailable if self.is_secure && is_our_own => Status::unavailable(
-                "the proxy hung up before it answered; it may want a certificate that it trusts (--cert-file, --key-file)",
-            ),
-            _ => status,
-        };
         call(status, was_sent.then_some(&self.request_id))
     }
 

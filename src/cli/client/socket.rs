@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::either::Either;
 use tonic::transport::{Channel, Endpoint, Error};
 
@@ -26,6 +26,9 @@ const NO_TLS: &str = "the port speaks no TLS; call it by http://";
 const SILENT: &str =
     "the port hung up without a word; it may speak TLS (https://), or be another one than server.listen";
 const HUNG_UP: &str = "the port hung up in the TLS handshake; where it speaks no TLS, call it by http://";
+/// A proxy that wants another certificate, or one at all, hangs up only when the handshake is over for its client.
+const UNTRUSTED: &str =
+    "the proxy hung up before it answered; it may want a certificate that it trusts (--cert-file, --key-file)";
 
 /// What was found out of the port, once it has spoken: nothing, where it speaks HTTP/2.
 pub type Finding = Arc<OnceLock<Option<Found>>>;
@@ -60,10 +63,10 @@ pub async fn connect(
             let socket = TcpStream::connect(place).await?;
             socket.set_nodelay(true)?;
             let socket = match tls {
-                None => Either::Left(Heard { socket, has_spoken: false, finding }),
+                None => Either::Left(socket),
                 Some((tls, name)) => Either::Right(tls.connect(name, socket).await.map_err(told)?),
             };
-            Ok::<_, io::Error>(TokioIo::new(socket))
+            Ok::<_, io::Error>(TokioIo::new(Heard { socket, has_spoken: false, finding }))
         }
     });
     prepared(endpoint).connect_with_connector(connect).await
@@ -79,9 +82,9 @@ fn told(error: io::Error) -> io::Error {
     }
 }
 
-/// A socket whose first bytes are looked at.
+/// A connection whose first bytes are looked at: over TLS, those that come after the handshake.
 struct Heard {
-    socket: TcpStream,
+    socket: Either<TcpStream, TlsStream<TcpStream>>,
     has_spoken: bool,
     finding: Finding,
 }
@@ -91,9 +94,10 @@ impl Heard {
     /// error of its own task. A port that has spoken HTTP/2 once is the right one.
     fn look(&mut self, first: &[u8]) {
         if !std::mem::replace(&mut self.has_spoken, true) {
+            let silent = if matches!(self.socket, Either::Left(_)) { SILENT } else { UNTRUSTED };
             let _ = self.finding.set(match first {
                 // Also where it was reset.
-                [] => Some(Found { what: SILENT, is_certain: false }),
+                [] => Some(Found { what: silent, is_certain: false }),
                 // How a TLS server refuses what is no TLS: an alert.
                 [21, 3, ..] => Some(Found { what: TLS, is_certain: true }),
                 first if first.starts_with(b"HTTP/1") => Some(Found { what: HTTP_1, is_certain: true }),
@@ -118,8 +122,9 @@ impl AsyncWrite for Heard {
         if written.is_err() && !self.has_spoken {
             // It may have said why before it hung up.
             let mut first = [0; 8];
-            let length = self.socket.try_read(&mut first).unwrap_or_default();
-            self.look(&first[..length]);
+            let mut first = ReadBuf::new(&mut first);
+            let _ = Pin::new(&mut self.socket).poll_read(cx, &mut first);
+            self.look(first.filled());
         }
         Poll::Ready(written)
     }

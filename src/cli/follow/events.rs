@@ -169,7 +169,10 @@ impl<'a> Following<'a> {
         self.standing.seen(id);
         self.is_over = false;
         match (event.r#type(), &event.data) {
-            (EventType::TaskFinished, Some(Data::Task(task))) => {
+            // On a shared stream another task's end is one event of many.
+            (EventType::TaskFinished, Some(Data::Task(task)))
+                if self.standing.is_of(event.task_id.as_ref().unwrap_or(&task.id)) =>
+            {
                 self.end = Some(match exit(task) {
                     Exit::Failed => Exit::Failed,
                     // It is over, whatever its status says.

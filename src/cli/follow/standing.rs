@@ -86,6 +86,11 @@ impl<'a> Standing<'a> {
         }
     }
 
+    /// Whether this is the task's id.
+    pub fn is_of(&self, id: &str) -> bool {
+        matches!(&*self.known.borrow(), Known::Task(task) if task.id == id)
+    }
+
     /// The task is over.
     pub fn over(&self) {
         if let Known::Task(task) = &mut *self.known.borrow_mut() {

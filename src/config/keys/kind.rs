@@ -161,7 +161,9 @@ impl Kind {
     pub fn allowed(&self) -> String {
         match self {
             Self::Address(_) => "an IP address with a port, e.g. 0.0.0.0:50051 or [::1]:50051".to_owned(),
-            Self::Bytes(_) => format!("a whole number of bytes from {} to {}", BYTES.start(), BYTES.end()),
+            Self::Bytes(_) => {
+                format!("a whole number of bytes from {} to {} ({} GiB)", BYTES.start(), BYTES.end(), BYTES.end() >> 30)
+            }
             Self::Count(_, range) => format!("a whole number from {} to {}", range.start(), range.end()),
             Self::Time(_, range) => format!(
                 "a number with its unit (ms, s, m or h) from {} to {}, e.g. 250ms or 5s",

@@ -106,7 +106,7 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
          largest row, or entry."),
     ("platform.pool_idle_timeout", Kind::Time(|s| &mut s.platform.pool_idle_timeout, SOME_TIME),
         "How long an unused connection is kept; to stay below the platform's own keep-alive. What is sent once, such as a \
-         create, takes none that was unused for a second."),
+         create, takes none that was unused for half a second."),
     ("platform.keepalive_interval", Kind::Time(|s| &mut s.platform.keepalive_interval, SOME_TIME),
         "How long nothing may be heard on an HTTP/2 connection to the platform before it is pinged."),
     ("platform.keepalive_timeout", Kind::Time(|s| &mut s.platform.keepalive_timeout, SOME_TIME),
@@ -131,11 +131,11 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
     ("agents.pins", Kind::Pins(|s| &mut s.agents.pins),
         "The version that an agent's tasks are pinned to, by the agent's id; a call's own `agent_version` wins."),
     ("agents.stop_abandoned", Kind::Switch(|s| &mut s.agents.stop_abandoned),
-        "Whether a task is stopped whose caller left before it was created. That of a create with a `request_id` never is: its \
+        "Whether a task is stopped whose caller left before it was created. That of a create with an idempotency key is not: its \
          caller is expected to come back for it."),
     ("auth.tokens", Kind::Tokens(|s| &mut s.auth.tokens),
         "The SHA-256 hashes of each caller's bearer tokens, by the caller's name; several let a token be exchanged without an \
-         outage. `: \"${TOKEN:?}\" && printf %s \"$TOKEN\" | sha256sum` makes one. Without tokens and without a client CA everybody may call: then \
+         outage. `: \"${TOKEN:?}\" && printf %s \"$TOKEN\" | sha256sum` makes one. Without tokens, JWTs and a client CA everybody may call: then \
          a mesh decides."),
     ("auth.tokens_file", Kind::TokensFile(|s| &mut s.auth.tokens_file),
         "A file of bearer tokens' hashes, beside those of `auth.tokens`: lines `name=hash`, several hashes with spaces in between, comments with `#` at the start. \
@@ -158,7 +158,7 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
     ("auth.jwt.jwks_ca_file", Kind::File(|s| &mut s.auth.jwt.jwks_ca_file),
         "A PEM file of certificate authorities to trust behind `jwks_url` instead of the system's. Read for each fetch."),
     ("auth.jwt.jwks_token_file", Kind::File(|s| &mut s.auth.jwt.jwks_token_file),
-        "A file with the bearer token to show at `jwks_url`, such as the pod's own. Read for each fetch."),
+        "A file with the bearer token to show at `jwks_url`, such as the one that Kubernetes gives the pod. Read for each fetch."),
     ("auth.jwt.leeway", Kind::Time(|s| &mut s.auth.jwt.leeway, A_FEW_MINUTES),
         "How far the issuer's clock and the proxy's may be apart, for `exp`, `nbf` and `iat`."),
     ("auth.allowed_clients", Kind::Clients(|s| &mut s.auth.allowed_clients),
@@ -170,22 +170,22 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
          certificate; without it, a DNS name is one only where no token's caller has that name. A task that is continued \
          counts as its own agent's."),
     ("auth.tasks", Kind::Tasks(|s| &mut s.auth.tasks),
-        "What it takes to read, follow, wait for and stop a task: to know its `id`, or the right to invoke its `agent`, too."),
+        "What it takes to read, follow, wait for and stop a task: to know its `id`, or the permission to invoke its `agent`, too."),
     ("auth.list_tasks", Kind::Callers(|s| &mut s.auth.list_tasks),
         "The callers that may list tasks (`ListTasks`): a list shows what others did. `*` stands for everybody, authenticated or \
          not; nobody may unless set. Of agents that a caller may not invoke it sees no tasks, and lists by user alone are for \
          those of `users.callers`."),
     ("auth.open_health", Kind::Switch(|s| &mut s.auth.open_health),
-        "Whether `grpc.health.v1` answers callers without a right, too."),
+        "Whether `grpc.health.v1` answers callers without a permission, too."),
     ("auth.open_reflection", Kind::Switch(|s| &mut s.auth.open_reflection),
-        "Whether server reflection does."),
+        "Whether server reflection answers callers without a permission, too."),
     ("auth.caller_metadata", Kind::MetadataKey(|s| &mut s.auth.caller_metadata),
         "The metadata key in which a mesh that authenticates callers itself says who calls: a name as it stands there, such as \
          Linkerd's `l5d-client-id`, or Envoy's `x-forwarded-client-cert`, of whose last element the `URI` counts. The names are \
-         good wherever callers' names are; a call without one has none. Needs `mesh_only`; not with tokens or \
+         good wherever callers' names are; a call without one has none. Needs `mesh_only`; not with tokens, JWTs or \
          `server.tls_client_ca_file`."),
     ("auth.mesh_only", Kind::Switch(|s| &mut s.auth.mesh_only),
-        "Whether nobody reaches the port but through a mesh, which sets `caller_metadata` itself and takes out what callers put \
+        "Whether nobody reaches the port but through a mesh, which sets `caller_metadata` itself, in place of what callers put \
          there. Whoever gets past it could call in any name."),
     ("auth.pass_through", Kind::Switch(|s| &mut s.auth.pass_through),
         "Whether a call's own `x-api-key` and `x-organization-id` are used for the platform. Nothing is shared between keys."),
@@ -226,14 +226,14 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
     ("events.forward_access_tokens", Kind::Switch(|s| &mut s.events.forward_access_tokens),
         "Whether auth events reach callers whole, with access tokens; else only what is known to be harmless of them."),
     ("deduplication.remembered", Kind::Time(|s| &mut s.deduplication.remembered, A_MINUTE_OR_MORE),
-        "How long a `request_id` is remembered, from the call that brought it first: the same one again within it makes no second \
-         task."),
+        "How long an idempotency key (the API's field `request_id`) is remembered, from the call that brought it first: the same one \
+         again within it makes no second task."),
     ("deduplication.memory_bytes", Kind::Bytes(|s| &mut s.deduplication.memory_bytes),
-        "The bytes that the process remembers request ids in, about 160 each. None is forgotten before its time is up: when there \
+        "The bytes in which a replica remembers idempotency keys, about 160 each. None is forgotten before its time is up: when there \
          is no room, creates with a new one are refused with RESOURCE_EXHAUSTED."),
     ("deduplication.store", Kind::Store(|s| &mut s.deduplication.store),
-        "The URL of a Redis (7 or newer) or Valkey that all replicas share, so that a `request_id` makes one task in the whole \
-         fleet: `redis://` or, over TLS, `rediss://`, with user and password where it asks for them. Without one each replica \
+        "The URL of a Redis (7 or newer) or Valkey that all replicas share, so that an idempotency key makes one task in the \
+         whole fleet: `redis://` or, over TLS, `rediss://`, with user and password where it asks for them. Without one each replica \
          remembers its own."),
     ("deduplication.store_file", Kind::StoreFile(|s| (&mut s.deduplication.store_file, &mut s.deduplication.store)),
         "A file that holds the URL and nothing else, in place of `store`. Read again when it changes."),
@@ -244,7 +244,7 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
     ("deduplication.store_replicas", Kind::Count(|s| &mut s.deduplication.store_replicas, 0..=10),
         "How many of the store's replicas must have a claim (`WAIT`) for it to count; then a failover to one of them forgets none."),
     ("deduplication.when_away", Kind::WhenAway(|s| &mut s.deduplication.when_away),
-        "What becomes of calls with a `request_id` while the store is away: `refuse` answers UNAVAILABLE and creates nothing; \
+        "What becomes of creates with an idempotency key while the store is away: `refuse` answers UNAVAILABLE and creates nothing; \
          `alone` has each replica go on with its own memory, so that two of them may create the same twice."),
     ("telemetry.log_format", Kind::LogFormat(|s| &mut s.telemetry.log_format),
         "JSON lines or text for people, on standard error. Where nothing says which and standard error is a terminal, it is text."),
@@ -257,8 +257,8 @@ pub const KEYS: &[(&str, Kind, &str)] = &[
         "Whether calls that create or follow tasks are told by OpenTelemetry's conventions for generative AI, too: their spans as \
          `invoke_agent`, and three metrics `gen_ai.client.*`. Callers that are instrumented themselves would count twice."),
     ("telemetry.caller_label", Kind::Switch(|s| &mut s.telemetry.caller_label),
-        "Whether `xpander_calls_shed_total` has the label `xpander_caller`: the name of a caller that the settings name, `other` for \
-         all others."),
+        "Whether `xpander_calls_shed_total` and `xpander_calls_observed_total` have the label `xpander_caller`: the name of a caller \
+         that the settings name, `other` for all others."),
 ];
 
 /// The kind of the setting called `name`.

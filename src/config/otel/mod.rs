@@ -27,6 +27,8 @@ pub struct Otlp {
     pub traces: Option<Export>,
     /// Metrics, by `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`.
     pub metrics: Option<Export>,
+    /// The variables that ask for something else than what is done.
+    pub passed_over: Vec<&'static str>,
 }
 
 /// How one kind of telemetry is exported.
@@ -84,6 +86,21 @@ pub const VARIABLES: [(&str, &str); 12] = [
     (METRICS.exporter, "`none` switches metrics off; `otlp` is the default. `/metrics` is served in any case."),
 ];
 
+/// Variables of the specification that nothing here follows, each with what is done all the same.
+const NOT_FOLLOWED: [(&str, &[&str]); 11] = [
+    ("OTEL_PROPAGATORS", &["tracecontext,baggage", "baggage,tracecontext"]),
+    ("OTEL_LOGS_EXPORTER", &["none"]),
+    ("OTEL_METRICS_EXEMPLAR_FILTER", &["always_off"]),
+    ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", &["explicit_bucket_histogram"]),
+    ("OTEL_ATTRIBUTE_COUNT_LIMIT", &[]),
+    ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", &[]),
+    ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", &[]),
+    ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", &[]),
+    ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", &[]),
+    ("OTEL_CONFIG_FILE", &[]),
+    ("OTEL_EXPERIMENTAL_CONFIG_FILE", &[]),
+];
+
 /// What the variables ask for, and what is wrong with them. An empty variable counts as unset.
 pub fn otlp(variables: &HashMap<String, String>) -> (Otlp, Vec<Fault>) {
     let variables = Variables(variables);
@@ -100,7 +117,7 @@ pub fn otlp(variables: &HashMap<String, String>) -> (Otlp, Vec<Fault>) {
         faults.extend(found);
         export
     };
-    let otlp = Otlp { traces: export(TRACES), metrics: export(METRICS) };
+    let mut otlp = Otlp { traces: export(TRACES), metrics: export(METRICS), passed_over: Vec::new() };
     if otlp.traces.is_some() {
         faults.extend(values::of_traces(&variables));
     }
@@ -109,6 +126,7 @@ pub fn otlp(variables: &HashMap<String, String>) -> (Otlp, Vec<Fault>) {
     }
     if otlp != Otlp::default() {
         faults.extend(values::of_both(&variables));
+        otlp.passed_over = variables.passed_over();
     }
     // A variable of both kinds is told once.
     faults.sort_by(|a, b| a.setting.cmp(&b.setting));
@@ -128,6 +146,14 @@ pub fn show(otlp: &Otlp) -> String {
 }
 
 impl Variables<'_> {
+    fn passed_over(&self) -> Vec<&'static str> {
+        let asks = |(name, done): &(&'static str, &[&str])| {
+            let value = self.get(name)?.replace(' ', "");
+            (!done.contains(&&*value)).then_some(*name)
+        };
+        NOT_FOLLOWED.iter().filter_map(asks).collect()
+    }
+
     /// How a signal is exported, if it is, and what is wrong with that.
     fn export(&self, Signal { exporter, prefix }: Signal) -> (Option<Export>, Vec<Fault>) {
         match self.get(exporter) {

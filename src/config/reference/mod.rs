@@ -75,7 +75,8 @@ const OTEL: &str = "\
 
 Traces and metrics are exported over OTLP by the variables of OpenTelemetry's specification, which are no keys of the file.
 The exporters read the others (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SERVICE_NAME`,
-`OTEL_TRACES_SAMPLER`, …) by themselves. An empty variable counts as unset; one that they could not read stops the start.
+`OTEL_TRACES_SAMPLER`, …) by themselves. An empty variable counts as unset; one that they could not read stops the start. Those of the specification that nothing
+follows, such as `OTEL_PROPAGATORS` (W3C's are taken and sent on) and `OTEL_LOGS_EXPORTER`, are named in a warning at the start.
 
 | variable | does |
 |---|---|

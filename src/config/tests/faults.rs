@@ -22,7 +22,7 @@ fn all_faults_are_told_at_once_with_where_each_value_came_from() {
              server.listen (from the environment variable XPANDER_PROXY_SERVER__LISTEN): the value is \"localhost\"; \
              allowed: an IP address with a port, e.g. 0.0.0.0:50051 or [::1]:50051\n\
              server.max_request_bytes (from the file {path}): the value is \"0\"; \
-             allowed: a whole number of bytes from 1 to 1073741824\n"
+             allowed: a whole number of bytes from 1 to 1073741824 (1 GiB)\n"
         )
     );
 }

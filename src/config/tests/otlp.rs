@@ -5,7 +5,7 @@ use super::*;
 const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317");
 
 fn otlp(variables: &[(&str, &str)]) -> (Option<OtlpProtocol>, Option<OtlpProtocol>) {
-    let Otlp { traces, metrics } = good(sandboxed("", variables)).otlp;
+    let Otlp { traces, metrics, .. } = good(sandboxed("", variables)).otlp;
     (traces.map(|export| export.protocol), metrics.map(|export| export.protocol))
 }
 
@@ -140,5 +140,26 @@ fn a_certificate_to_show_needs_its_key_and_the_other_way_round() {
         ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "tests/fixtures/keys/self-signed.key"),
     ] {
         assert_eq!(only(sandboxed("", &[ENDPOINT, (name, path)])).setting, name);
+    }
+}
+
+#[test]
+fn what_asks_for_something_else_than_what_is_done_is_named() {
+    let passed_over = |variables: &[(&str, &str)]| good(sandboxed("", variables)).otlp.passed_over;
+    for (name, value, is_done) in [
+        ("OTEL_PROPAGATORS", "tracecontext, baggage", true),
+        ("OTEL_PROPAGATORS", "baggage,tracecontext", true),
+        ("OTEL_PROPAGATORS", "b3,tracecontext", false),
+        ("OTEL_LOGS_EXPORTER", "none", true),
+        ("OTEL_LOGS_EXPORTER", "otlp", false),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100", false),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "", true),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "trace_based", false),
+        ("OTEL_SERVICE_NAME", "x", true),
+    ] {
+        let named = passed_over(&[ENDPOINT, (name, value)]);
+        assert_eq!(named, if is_done { vec![] } else { vec![name] }, "{value}");
+        // Where nothing is exported, nothing is asked for.
+        assert!(passed_over(&[(name, value)]).is_empty());
     }
 }

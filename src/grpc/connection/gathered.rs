@@ -6,23 +6,21 @@
 
 use std::{
     io,
-    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBufCursor, Write};
 
-use super::{arriving::Arriving, malformed::Malformed, turn::Turn};
+use super::{inbound::Inbound, malformed::Malformed, turn::Turn};
 
 /// How much is gathered at most, in bytes.
 const MOST: usize = 64 << 10;
 /// How much room is kept for the next time: most connections say little at once.
 const KEPT: usize = 8 << 10;
-/// How much is read at once, in bytes.
-const PIECE: usize = 8 << 10;
-/// How much is read on while the other end takes nothing, in bytes: what HTTP/2 answers by itself would pile up.
-const AHEAD: usize = 64 << 10;
+/// How much is read on while the other end takes nothing, in bytes, a turn of the connection: what HTTP/2 and refused calls
+/// are answered with would pile up.
+const AHEAD: usize = 16 << 10;
 
 /// A connection that gathers what is written to it.
 pub struct Gathered<I> {
@@ -36,16 +34,16 @@ pub struct Gathered<I> {
     is_called: bool,
     /// How much was read since there was no room left.
     ahead: usize,
-    turn: Turn,
-    arriving: Arriving,
+    inbound: Inbound,
     malformed: Malformed,
 }
 
 impl<I: Write + Unpin> Gathered<I> {
     /// A connection that nothing was written to yet, what looks at all that is, and the turns of its task.
     pub fn new(io: I, malformed: Malformed, turn: Turn) -> Self {
-        let arriving = Arriving::default();
-        Self { io, bytes: Vec::new(), gone: 0, is_due: false, is_called: false, ahead: 0, turn, arriving, malformed }
+        let (gone, ahead, is_due, is_called) = Default::default();
+        let inbound = Inbound::new(turn);
+        Self { io, bytes: Vec::new(), gone, is_due, is_called, ahead, inbound, malformed }
     }
 
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -74,28 +72,20 @@ impl<I: Write + Unpin> Gathered<I> {
 }
 
 impl<I: Read + Write + Unpin> Read for Gathered<I> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        if self.arriving.poll_gives_way(cx).is_ready() {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if self.inbound.poll_gives_way(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let gone = if self.is_due { self.poll_out(cx)? } else { Poll::Ready(()) };
         // A socket that takes no more calls by itself once it does.
         self.is_called = gone.is_pending();
-        let most = ready!(self.turn.poll_more(cx)).min(PIECE);
         let is_full = self.bytes.len() >= MOST;
-        if is_full && self.ahead >= AHEAD {
-            return Poll::Pending;
-        }
-        // Read here first, to know how much it is.
-        let mut space = [const { MaybeUninit::uninit() }; PIECE];
-        let mut read = ReadBuf::uninit(&mut space[..most.min(buf.remaining())]);
-        ready!(Pin::new(&mut self.io).poll_read(cx, read.unfilled()))?;
-        let others = self.arriving.look(read.filled());
-        self.turn.read(read.filled().len(), others);
+        let is_more = !is_full || self.ahead < AHEAD;
+        let Self { io, inbound, malformed, .. } = &mut *self;
+        let counts = ready!(inbound.poll_read(io, cx, buf, is_more, |stream| malformed.is_over(stream)))?;
         if is_full {
-            self.ahead += read.filled().len();
+            self.ahead += counts;
         }
-        buf.put_slice(read.filled());
         Poll::Ready(Ok(()))
     }
 }
@@ -151,6 +141,8 @@ mod tests {
         },
         task::{Wake, Waker},
     };
+
+    use hyper::rt::ReadBuf;
 
     use super::{
         super::{traffic::Traffic, turn::Turns as Parts},

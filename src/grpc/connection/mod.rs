@@ -3,6 +3,7 @@
 
 pub mod arriving;
 pub mod gathered;
+pub mod inbound;
 pub mod malformed;
 pub mod patience;
 pub mod peer;

@@ -14,11 +14,13 @@ use std::{
 
 use tokio::time::{Sleep, sleep};
 
-use super::traffic::Traffic;
+use super::{arriving::Looked, traffic::Traffic};
 
-/// How much that is, in bytes: some 2,000 frames of one byte, or a thousand requests that
-/// are reset at once, each with a head of three bytes.
+/// How much that is, in bytes: some 2,000 frames of one byte.
 const MOST: usize = 16 << 10;
+/// What each request's head counts for beside its own bytes: thirty in a turn. HTTP/2 keeps, as long as the connection lives,
+/// the room of the most streams that it ever had, and a call that is refused has none beyond its turn.
+const EACH_HEAD: usize = 512;
 /// How much of what is no data is read at once where the other end has reset too much, and how long that takes then at
 /// least: what it goes on sending costs little, and the calls under way go on, their bodies as fast as they come.
 const FEW: usize = 2 << 10;
@@ -62,27 +64,31 @@ impl Turns {
 }
 
 impl Turn {
-    /// Notes so many bytes, and how many of them are no data.
-    pub fn read(&mut self, bytes: usize, others: usize) {
-        self.read.fetch_add(bytes, Relaxed);
+    /// Notes what was read; what it counts for.
+    pub fn read(&mut self, looked: &Looked) -> usize {
+        let counts = looked.bytes + looked.heads * EACH_HEAD;
+        self.read.fetch_add(counts, Relaxed);
+        self.traffic.read();
         if self.traffic.is_abused() {
-            self.others += others;
+            self.others += looked.others;
         }
+        counts
     }
 
-    /// How many more bytes may be read, once it is some; until then another turn is certain.
-    pub fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+    /// How many more bytes may be read, and heads in them, once it is some; until then another turn is certain.
+    pub fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<(usize, usize)> {
         let Some(more @ 1..) = MOST.checked_sub(self.read.load(Relaxed)) else {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         };
         if !self.traffic.is_abused() {
-            return Poll::Ready(more);
+            return Poll::Ready((more, more.div_ceil(EACH_HEAD)));
         }
         if self.others >= FEW {
             ready!(self.pause.get_or_insert_with(|| Box::pin(sleep(PAUSE))).as_mut().poll(cx));
             (self.pause, self.others) = (None, 0);
         }
-        Poll::Ready(more.min(FEW))
+        let more = more.min(FEW);
+        Poll::Ready((more, more.div_ceil(EACH_HEAD)))
     }
 }

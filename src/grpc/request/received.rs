@@ -24,9 +24,9 @@ use tonic::Status;
 use super::whole::{Whole, full};
 use crate::{
     calls::{Error, Kind},
-    grpc::response::status::refuse_at_the_door,
-    memory::{Account, Few, Held},
-    telemetry::Record,
+    grpc::{connection::traffic::Traffic, response::status::refuse_at_the_door},
+    memory::{Account, Few, Held, Place},
+    telemetry::{MethodKind, Record},
 };
 
 /// How much of a body is taken that nobody reads any more, in bytes, and for how long: as much as was under way when its
@@ -36,6 +36,10 @@ const UNREAD_TIME: Duration = Duration::from_secs(5);
 
 /// The bodies that are taken to their end, over all connections: each keeps its stream here, some kilobytes.
 static UNREAD_BODIES: Few = Few::new(1_024);
+
+/// Stops whose message is waited for, over all connections: no limit refuses them, so that the oldest gives way here. A
+/// library sends head and message together.
+static STOPS: Few = Few::new(1_024);
 
 /// How much of a body is kept whose caller waits to be let in, in bytes.
 const EARLY: usize = 16 << 10;
@@ -49,6 +53,7 @@ pub struct Received {
     body: Option<Incoming>,
     record: Arc<Record>,
     account: Arc<Account>,
+    traffic: Arc<Traffic>,
     /// The room of the head and of what has come of the message; none for what is no call of the API.
     held: Option<Held>,
     /// How large the head is, in bytes.
@@ -58,6 +63,8 @@ pub struct Received {
     limit: Option<Duration>,
     /// Set when the body is waited for the first time: most have arrived by then.
     time: Option<Pin<Box<Sleep>>>,
+    /// Held while it is waited for, where it is a stop's.
+    place: Option<Arc<Place>>,
 }
 
 impl Received {
@@ -67,9 +74,22 @@ impl Received {
         body: Incoming,
         record: Arc<Record>,
         account: Arc<Account>,
+        traffic: Arc<Traffic>,
         limit: Option<Duration>,
     ) -> Self {
-        Self { early, body: Some(body), record, account, held: None, head: 0, whole: None, limit, time: None }
+        Self {
+            early,
+            body: Some(body),
+            record,
+            account,
+            traffic,
+            held: None,
+            head: 0,
+            whole: None,
+            limit,
+            time: None,
+            place: None,
+        }
     }
 
     /// One that holds its bytes here, which already has those of its head.
@@ -83,6 +103,12 @@ impl Received {
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(limit) = self.limit else { return false };
         self.time.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx).is_ready()
+    }
+
+    /// Whether it has to make room for others of its kind, which are waited for, too.
+    fn gives_way(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_stop = self.record.method().kind == MethodKind::Stopping;
+        is_stop && self.place.get_or_insert_with(|| STOPS.enter()).poll_gives_way(cx).is_ready()
     }
 
     /// What goes on of what has come, if anything does yet.
@@ -123,8 +149,10 @@ impl http_body::Body for Received {
                 Poll::Pending if self.is_late(cx) => {
                     return Poll::Ready(Some(Err(self.refused(Error::new(Kind::Dawdling)))));
                 }
+                Poll::Pending if self.gives_way(cx) => return Poll::Ready(Some(Err(self.refused(full())))),
                 Poll::Pending => return Poll::Pending,
             };
+            self.place = None;
             return Poll::Ready(Some(match frame.map(|frame| frame.map(Frame::into_data)) {
                 Some(Ok(Ok(data))) => match self.take(data) {
                     Ok(None) => continue,
@@ -159,7 +187,7 @@ impl Drop for Received {
             self.account.bring(held);
         }
         if let Some(body) = self.body.take() {
-            drain(body);
+            drain(body, &self.traffic);
         }
     }
 }
@@ -176,8 +204,8 @@ pub async fn take_early(body: &mut Incoming, early: &mut BytesMut) {
     pending::<()>().await;
 }
 
-/// Takes what is left of a body, if there is something.
-pub fn drain(mut body: Incoming) {
+/// Takes what is left of a body on the connection with this traffic, if there is something.
+pub fn drain(mut body: Incoming, traffic: &Traffic) {
     if body.is_end_stream() {
         return;
     }
@@ -195,11 +223,12 @@ pub fn drain(mut body: Incoming) {
         })
         .await;
     };
-    let place = UNREAD_BODIES.enter();
+    let (place, own) = (UNREAD_BODIES.enter(), traffic.refused());
     drop(runtime.spawn(async move {
         tokio::select! {
             _ = timeout(UNREAD_TIME, to_its_end) => {}
             () = place.gives_way() => {}
+            () = own.gives_way() => {}
         }
     }));
 }

@@ -119,6 +119,7 @@ fn end(kind: &Kind) -> End {
         Kind::Platform(platform::Error::Refused(refusal)) if refusal.status < 500 => End::Finished,
         Kind::Interrupted | Kind::Platform(_) => End::PlatformBroke,
         Kind::NotGrpc
+        | Kind::NotPost
         | Kind::HeadTooLarge
         | Kind::Invalid(_)
         | Kind::NotStreaming
@@ -134,6 +135,7 @@ fn row(kind: &Kind) -> Row {
     let row = |code, reason| Row { code, reason, retry_after: None };
     match kind {
         Kind::NotGrpc => row(Code::InvalidArgument, "CONTENT_TYPE_UNKNOWN"),
+        Kind::NotPost => row(Code::InvalidArgument, "HTTP_METHOD_UNKNOWN"),
         Kind::HeadTooLarge => row(Code::ResourceExhausted, "METADATA_TOO_LARGE"),
         Kind::Invalid(_) => row(Code::InvalidArgument, "INVALID_REQUEST"),
         Kind::NotStreaming => row(Code::FailedPrecondition, "TASK_NOT_STREAMING"),

@@ -49,7 +49,7 @@ impl Refusal {
     #[must_use]
     pub fn read(status: u16, body: &[u8], retry_after: Option<Duration>, secret: &str) -> Self {
         let mut refusal = Self { status, detail: None, violations: Vec::new(), retry_after, is_gateway: false };
-        let body = wire::text(body);
+        let body = wire::document(body);
         let body = body.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace());
         let words = if body.starts_with('<') {
             refusal.is_gateway = true;

@@ -1,5 +1,6 @@
 //! `retry-after`, in each form of RFC 9110: seconds, or a date in any of the three ways to write one; also with a
-//! fraction, which limiters write, and more than once, as it leaves a gateway that has a limit of its own.
+//! fraction, which limiters write, and more than once, as it leaves a gateway that has a limit of its own. Dates are read
+//! as leniently as other clients read them: `UTC` for `GMT`, a wrong day of the week, ISO 8601.
 
 use std::time::Duration;
 
@@ -13,8 +14,16 @@ use tracing::warn;
 
 /// The longest wait that an answer may ask for.
 const LONGEST: Duration = Duration::from_hours(1);
-/// RFC 850's form, with two digits of the year, and that of C's `asctime`, which pads the day with a blank.
-const OLD_FORMS: [&str; 3] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a, %d-%b-%Y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+/// RFC 850's form, with two digits of the year, those of cookies, that of C's `asctime`, which pads the day with a blank,
+/// and the usual one; without their zone, which is UTC.
+const OLD_FORMS: [&str; 5] = [
+    "%A, %d-%b-%y %H:%M:%S",
+    "%a, %d-%b-%y %H:%M:%S",
+    "%a, %d-%b-%Y %H:%M:%S",
+    "%a %b %e %H:%M:%S %Y",
+    "%a, %d %b %Y %H:%M:%S",
+];
+const UTC: [&str; 3] = ["GMT", "UTC", "Z"];
 /// A wrong day of the week is no wrong time.
 static DATES: rfc2822::DateTimeParser = rfc2822::DateTimeParser::new().relaxed_weekday(true);
 
@@ -49,10 +58,19 @@ fn seconds(value: &str) -> Option<Duration> {
 }
 
 fn date(value: &str) -> Option<Timestamp> {
-    if let Ok(date) = DATES.parse_timestamp(value) {
+    if let Some(date) = DATES.parse_timestamp(value).ok().or_else(|| value.parse().ok()) {
         return Some(date);
     }
-    let old = OLD_FORMS.iter().find_map(|form| strtime::parse(form, value).ok()?.to_datetime().ok())?;
+    let without = |zone: &&str| {
+        let (rest, end) = value.split_at_checked(value.len().checked_sub(zone.len())?)?;
+        end.eq_ignore_ascii_case(zone).then(|| rest.trim_end())
+    };
+    let value = UTC.iter().find_map(without).unwrap_or(value);
+    let old = OLD_FORMS.iter().find_map(|form| {
+        let mut date = strtime::parse(form, value).ok()?;
+        date.set_weekday(None);
+        date.to_datetime().ok()
+    })?;
     TimeZone::UTC.to_timestamp(old).ok()
 }
 
@@ -85,6 +103,21 @@ mod tests {
             ("Fri, 27 Nov 2026 08:00:00 +0000", Some(30_000)),
             ("Fri, 27-Nov-2026 08:00:00 GMT", Some(30_000)),
             ("Mon, 27 Nov 2026 08:00:00 GMT", Some(30_000)),
+            ("Fri, 27 Nov 2026 08:00:00 UTC", Some(30_000)),
+            ("Fri, 27 Nov 2026 08:00:00 Z", Some(30_000)),
+            ("Fri, 27 Nov 2026 03:00:00 EST", Some(30_000)),
+            ("fri, 27 nov 2026 08:00:00 gmt", Some(30_000)),
+            ("27 Nov 2026 08:00:00 GMT", Some(30_000)),
+            ("Fri, 27-Nov-26 08:00:00 GMT", Some(30_000)),
+            ("Friday, 27-Nov-26 08:00:00 UTC", Some(30_000)),
+            ("friday, 27-nov-26 08:00:00 gmt", Some(30_000)),
+            ("Monday, 27-Nov-26 08:00:00 GMT", Some(30_000)),
+            ("Mon Nov 27 08:00:00 2026", Some(30_000)),
+            ("Fri Nov 27 08:00:00 2026 GMT", Some(30_000)),
+            ("2026-11-27T08:00:00Z", Some(30_000)),
+            ("2026-11-27T09:00:00+01:00", Some(30_000)),
+            ("Fri, 27 Nov 2026 08:00:00", Some(30_000)),
+            ("Fri, 31 Nov 2026 08:00:00 GMT", None),
             ("30, 60", Some(60_000)),
             ("30,", Some(30_000)),
             ("", None),

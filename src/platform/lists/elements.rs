@@ -12,7 +12,7 @@ use bytes::{Buf as _, BytesMut};
 use self::value::{Value, is_blank};
 use crate::{
     memory::make_room,
-    platform::wire::text,
+    platform::wire::{Wide, text},
     proto::json::{Quoted, Reader},
 };
 
@@ -25,6 +25,8 @@ pub struct Elements {
     within: Option<&'static str>,
     /// The most bytes of one value.
     most: usize,
+    /// Where that is not UTF-8: what is read as such.
+    wide: Option<Wide>,
     buffer: BytesMut,
     /// How much of it has been given out.
     given: usize,
@@ -95,15 +97,18 @@ impl Elements {
     /// Of an answer that is a list, or an object that has it `within` this attribute. No value may be larger than `most`.
     #[must_use]
     pub fn new(within: Option<&'static str>, most: usize) -> Self {
-        let (buffer, key) = Default::default();
-        Self { within, most, buffer, given: 0, blank: 0, value: Value::default(), state: State::Start, key }
+        let (wide, buffer, key) = Default::default();
+        Self { within, most, wide, buffer, given: 0, blank: 0, value: Value::default(), state: State::Start, key }
     }
 
     /// Takes the bytes that come next, once all of those before have been looked at.
     pub fn push(&mut self, bytes: &[u8]) {
         self.forget();
         make_room(&mut self.buffer, bytes.len(), self.most);
-        self.buffer.extend_from_slice(bytes);
+        match &mut self.wide {
+            None => self.buffer.extend_from_slice(bytes),
+            Some(wide) => wide.read(bytes, |letter| self.buffer.extend_from_slice(letter.as_bytes())),
+        }
     }
 
     /// How many bytes it holds.
@@ -181,7 +186,8 @@ impl Elements {
     /// # Errors
     /// When it does not.
     pub fn end(&self) -> Result<(), Fault> {
-        if self.state == State::Done { Ok(()) } else { Err(Fault::BreaksOff) }
+        let is_whole = self.state == State::Done && self.wide.as_ref().is_none_or(Wide::is_whole);
+        if is_whole { Ok(()) } else { Err(Fault::BreaksOff) }
     }
 
     fn forget(&mut self) {
@@ -234,8 +240,18 @@ impl Elements {
         }
     }
 
-    /// Passes over a byte order mark, once it is known whether there is one.
+    /// Finds out what the answer is written in and passes over a byte order mark, once that is known.
     fn skip_mark(&mut self) -> bool {
+        if self.wide.is_none() {
+            if Wide::is_open(&self.buffer) {
+                return false;
+            }
+            self.wide = Wide::of(&self.buffer);
+            if self.wide.is_some() {
+                let begun = std::mem::take(&mut self.buffer);
+                self.push(&begun);
+            }
+        }
         if self.buffer.starts_with(BYTE_ORDER_MARK) {
             self.buffer.advance(BYTE_ORDER_MARK.len());
             return true;

@@ -22,9 +22,11 @@ use crate::telemetry::Route;
 
 /// So many requests in a row without an answer, over a silence, close a lane to new ones: one may be slow by itself.
 const UNANSWERED: u32 = 2;
-/// How long a connection may have been unused that is taken for what is sent once. Servers close theirs after 2 to 5 s
+/// How long a connection may have been unused that is taken for what is sent once. Servers close theirs after 1 to 5 s
 /// and longer, and what is on its way at that moment may have been processed or not.
-pub const A_MOMENT: Duration = Duration::from_secs(1);
+pub const A_MOMENT: Duration = Duration::from_millis(500);
+/// How long nothing may be heard of a connection whose only request was given up.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Makes a client whose connections may be unused for so long at most.
 type Open = Box<dyn Fn(Duration) -> reqwest::Result<Client> + Send + Sync>;
@@ -234,7 +236,7 @@ impl Lane {
     }
 
     /// What a server goes on sending for a request that was given up costs as much as it likes: over HTTP/2 h2 reads it for a
-    /// quarter of an hour. So a connection that carries nothing else, and is not heard of within a moment, is closed.
+    /// quarter of an hour. So a connection that carries nothing else, and is not heard of for a while, is closed.
     fn end_if_unused(self: &Arc<Self>, most: usize) {
         let is_done = move |lane: &Self| {
             lock(&lane.health).unanswered > 0 && !lane.has_many() && lane.free.available_permits() == most
@@ -244,7 +246,7 @@ impl Lane {
         {
             let lane = Arc::clone(self);
             runtime.spawn(async move {
-                sleep(A_MOMENT).await;
+                sleep(LAST_WORDS).await;
                 if is_done(&lane) {
                     drop(lock(&lane.client).take());
                 }

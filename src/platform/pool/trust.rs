@@ -19,6 +19,7 @@ use rustls::{
     server::ParsedCertificate,
 };
 use rustls_platform_verifier::BuilderVerifierExt as _;
+use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
 use crate::config::pem;
 
@@ -67,7 +68,7 @@ impl Trust {
 }
 
 /// Trusts the authorities of a file as usual, and a server that shows one of the file's own certificates although it is
-/// an authority's: so `openssl req -x509` makes them, and other libraries take them.
+/// an authority's, or has its name as its subject alone: so `openssl req -x509` makes them, and other libraries take them.
 struct Pinned {
     usual: Arc<WebPkiServerVerifier>,
     certificates: Vec<CertificateDer<'static>>,
@@ -93,8 +94,11 @@ impl ServerCertVerifier for Pinned {
     ) -> Result<ServerCertVerified, Error> {
         match self.usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
             // Its dates were good: they are looked at before this.
-            Err(error) if is_authority(&error) && self.certificates.iter().any(|known| known == end_entity) => {
-                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            Err(error) if is_by_itself(&error) && self.certificates.iter().any(|known| known == end_entity) => {
+                match verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name) {
+                    Err(_) if is_subject(end_entity, server_name) => {}
+                    named => named?,
+                }
                 Ok(ServerCertVerified::assertion())
             }
             result => result,
@@ -124,10 +128,25 @@ impl ServerCertVerifier for Pinned {
     }
 }
 
-/// Whether the certificate was refused for being an authority's.
-fn is_authority(error: &Error) -> bool {
-    let Error::InvalidCertificate(CertificateError::Other(why)) = error else { return false };
-    matches!(why.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+/// Whether the certificate was refused for being an authority's, or for its name.
+fn is_by_itself(error: &Error) -> bool {
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(why)) => {
+            matches!(why.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+        }
+        Error::InvalidCertificate(why) => {
+            matches!(why, CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })
+        }
+        _ => false,
+    }
+}
+
+/// Whether a certificate that has no names is the server's by its subject, as openssl makes them that is told no more.
+fn is_subject(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return false };
+    let mut subject = certificate.subject().iter_common_name().map(|subject| subject.as_str().unwrap_or_default());
+    let is_nameless = matches!(certificate.subject_alternative_name(), Ok(None));
+    is_nameless && subject.next().is_some_and(|subject| subject.eq_ignore_ascii_case(&name.to_str()))
 }
 
 impl fmt::Debug for Pinned {

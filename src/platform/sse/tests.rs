@@ -32,15 +32,29 @@ fn comments_and_names_without_data_are_passed_over() {
     assert_eq!(data("\u{feff}: ping\n\nevent: x\n\ndata\n\ndata:a\ndata: b\n\nnothing: x\n\n"), ["", "a\nb"]);
 }
 
+/// As a writer leaves it that encodes each event by itself, with Python's `utf-8-sig` for one.
+#[test]
+fn a_byte_order_mark_before_a_line_costs_nothing() {
+    let mark = "\u{feff}";
+    assert_eq!(data(&format!("{mark}data: a\n\n{mark}data: b\n\n{mark}{mark}data: c\n\n")), ["a", "b", "c"]);
+    assert_eq!(data(&format!("data: a\n{mark}\ndata: {mark}b\n\n{mark}:\n{mark}\n")), ["a", "\u{feff}b"]);
+    assert_eq!(data(&format!("{}data: a\n\n", mark.repeat(20))), ["a"]);
+    assert_eq!(data(&format!("{mark}data: {}\n\n", "x".repeat(65))), ["TooLarge"]);
+    // As many as there may be of anything that is no data.
+    let mut decoder = Decoder::new(3 << 20);
+    decoder.push(format!("{}data: a\n\n", mark.repeat(1 << 20)).as_bytes());
+    assert_eq!(decoder.next_frame().map(|frame| frame.data), Some(Payload::Data("a".into())));
+}
+
 #[test]
 fn an_id_belongs_to_its_own_event_and_one_without_data_is_told_alone() {
     let frames = decode(
         64,
-        [b"id: 7\ndata: a\n\ndata: b\n\nid: x\0y\ndata: c\n\nid\ndata: d\n\nid: 8\n\nid: 1\nid: 2\n:\n\n".as_slice()],
+        [b"id: 7\ndata: a\n\ndata: b\n\nid: x\0y\ndata: c\n\nid: x\ty\ndata: c\n\nid\ndata: d\n\nid: 8\n\nid: 1\nid: 2\n:\n\n".as_slice()],
     );
     let ids: Vec<_> = frames.iter().map(|(id, _)| id.as_deref()).collect();
-    assert_eq!(ids, [Some("7"), None, None, Some(""), Some("8"), Some("2")]);
-    assert!(frames.iter().skip(4).all(|(_, data)| *data == Payload::None));
+    assert_eq!(ids, [Some("7"), None, None, None, Some(""), Some("8"), Some("2")]);
+    assert!(frames.iter().skip(5).all(|(_, data)| *data == Payload::None));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod listed;
 mod object;
 mod task;
 mod time;
+mod unicode;
 
 pub use create::{Behind, CreateTask, File, Input, Person, Server};
 pub use event::{
@@ -19,10 +20,11 @@ pub use listed::{
     ActivityAuth, ActivityContent, ActivityMessage, ActivityReasoning, ActivityRole, ActivitySubAgent, ActivityThread,
     ActivityToolCall, AgentRow, TaskRow,
 };
-pub use object::{Object, Rest, Unreadable, Wire, read, text};
+pub use object::{Object, Rest, Unreadable, Wire, read};
 pub use task::{
     Agent, Attachment, AttachmentKind, DeepPlanning, HitlRequest, LlmReasoningEffort, McpServer, OutputFormat,
     PendingEcaRequest, PlanTask, Principal, PrincipalKind, Secret, Task, TaskInput, TaskStatus, ThinkMode, Tokens,
     User,
 };
 pub use time::{Seconds, Time};
+pub use unicode::{Wide, document, text};

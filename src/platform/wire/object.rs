@@ -1,8 +1,7 @@
 //! Objects of the platform, read attribute by attribute, each straight into its type: one that does not fit is read
 //! again as free JSON and costs no other.
 
-use std::borrow::Cow;
-
+use super::unicode::document;
 use crate::proto::json::{Attributes, Free, Quoted, Reader, Shape, Struct, USERS_SECRETS};
 
 /// Something in the platform's JSON.
@@ -53,27 +52,10 @@ pub struct Unreadable {
 /// # Errors
 /// When it is no JSON of that type.
 pub fn read<T: Wire>(answer: &[u8]) -> Result<T, Unreadable> {
-    let text = text(answer);
+    let text = document(answer);
     let mut json = Reader::new(&text);
     let read = T::read(&mut json).filter(|_| json.is_at_end());
     read.ok_or_else(|| Unreadable { at: json.at(), is_end: json.is_at_end() })
-}
-
-/// Bytes as text, with U+FFFD for what is none, however much of that there is in a row.
-pub fn text(bytes: &[u8]) -> Cow<'_, str> {
-    // Not at once the way that mends, which is slower.
-    str::from_utf8(bytes).map_or_else(|_| mended(bytes).into(), Cow::Borrowed)
-}
-
-fn mended(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        if !chunk.invalid().is_empty() && (!chunk.valid().is_empty() || text.is_empty()) {
-            text.push(char::REPLACEMENT_CHARACTER);
-        }
-    }
-    text
 }
 
 impl Rest {
@@ -196,10 +178,21 @@ macro_rules! numbers {
     ($($number:ident)*) => {$(
         impl Wire for $number {
             fn read(json: &mut Reader<'_>) -> Option<Self> {
-                json.number()?.parse().ok()
+                let number = json.number()?;
+                number.parse().ok().or_else(|| whole(number)?.parse().ok())
             }
         }
     )*};
+}
+
+/// A whole number that is written with a point or an exponent, without them: to JSON it is the same.
+#[cold]
+fn whole(number: &str) -> Option<String> {
+    /// Up to here a double says each whole number exactly.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let double = number.parse().ok().filter(|double: &f64| double.fract() == 0.0 && double.abs() < EXACT)?;
+    // Not `-0`.
+    Some(format!("{:.0}", double + 0.0))
 }
 
 numbers! { i32 i64 }

@@ -19,7 +19,9 @@ const MAX_LEVELS: usize = 90;
 /// How deep a value may be nested to be taken apart, in containers; what is deeper is its text from end to end.
 const MAX_NESTING: usize = 127;
 /// What stands for a container that is nested too deep and holds a secret.
-const LEFT_OUT: &str = "(left out: nested too deep to take the secrets out)";
+const OMITTED: &str = "(omitted: nested too deep to take the secrets out)";
+/// What stands for a text in which a secret may be.
+const WITHHELD: &str = "(omitted: it may have secrets in it)";
 /// Instead of a container's length: it becomes its text.
 const AS_TEXT: usize = usize::MAX;
 
@@ -73,7 +75,7 @@ impl Place {
 
     /// The text that a container becomes.
     fn text(self, json: &str) -> &str {
-        if self.secrets.are_in(json) { LEFT_OUT } else { json }
+        if self.secrets.are_in(json) { OMITTED } else { json }
     }
 }
 
@@ -142,6 +144,7 @@ impl<'a, B: BufMut> Pass<'a, B> {
                 Scalar::Bool(truth) => Item::Bool(truth),
                 Scalar::Number(number) if is_exact(number) => Item::Number(number),
                 Scalar::Number(text) | Scalar::NotFinite(text) => Item::Text(text),
+                Scalar::String(text) if place.secrets.may_be_in(text) => Item::Text(WITHHELD),
                 Scalar::String(text) => Item::Written(text),
             });
         }

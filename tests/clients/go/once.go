@@ -11,7 +11,7 @@ import (
 	agentv1 "xpander-clients/gen/xpander/agent/v1"
 )
 
-// One task for each request id, however many calls it takes.
+// One task for each idempotency key, however many calls it takes.
 var creating = []scenario{{"request-id", requestID}}
 
 func once(ctx context.Context, client agentv1.AgentServiceClient, request *agentv1.InvokeRequest, attempts int) (*agentv1.Task, error) {

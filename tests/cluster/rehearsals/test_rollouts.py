@@ -2,7 +2,7 @@
 and over the headless one, where they balance by themselves under the shipped service config."""
 
 import pytest
-from support.cluster import CHART
+from support.cluster import CHART, VERSION
 from support.load import HEADLESS, SERVICE, Load, failed
 from support.namespace import NAME, RELEASE, Namespace
 
@@ -24,15 +24,15 @@ def no_call_failed(account: dict) -> None:
 @BY_EACH_WAY
 def test_upgrade_and_rollback(namespace: Namespace, way: str):
     load = begun(namespace, way)
-    namespace.helm("upgrade", RELEASE, str(CHART), "--reuse-values", "--set", "image.tag=0.2.0")
+    namespace.helm("upgrade", RELEASE, str(CHART), "--reuse-values", "--set", "image.tag=next")
     namespace.rolled_out()
     (image,) = {pod["spec"]["containers"][0]["image"] for pod in namespace.replicas()}
-    assert image.endswith(":0.2.0")
+    assert image.endswith(":next")
     load.goes_on()
     namespace.helm("rollback", RELEASE)
     namespace.rolled_out()
     (image,) = {pod["spec"]["containers"][0]["image"] for pod in namespace.replicas()}
-    assert image.endswith(":0.1.0")
+    assert image.endswith(f":{VERSION}")
     no_call_failed(load.end(f"an upgrade and a rollback, over {way}"))
 
 

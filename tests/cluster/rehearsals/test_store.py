@@ -1,4 +1,4 @@
-"""One create in the fleet: three replicas that share a store of request ids are lost one after the other, under callers
+"""One create in the fleet: three replicas that share a store of idempotency keys are lost one after the other, under callers
 that ask again with the same id until there is a task, or nobody knows."""
 
 from support.cluster import REGISTRY, until
@@ -35,6 +35,6 @@ def test_no_request_id_makes_two_tasks(namespace: Namespace):
     until("it was started again", lambda: sum(namespace.restarts().values()) == 1)
     namespace.kubectl("delete", "pod", namespace.replicas()[1]["metadata"]["name"], "--grace-period=0", "--force")
     until("all are ready", lambda: len(namespace.addresses()) == 3 and all(map(is_ready, namespace.replicas())))
-    account = load.end("request ids in a store: a rolling update, a process and a pod killed")
+    account = load.end("idempotency keys in a store: a rolling update, a process and a pod killed")
     assert set(account["failed creates"]) <= {"unknown: a task", "unknown: none"}, account
     assert account["doubled tasks"] == 0

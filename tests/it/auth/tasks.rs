@@ -176,6 +176,15 @@ async fn whose_a_task_is_costs_one_read() {
 }
 
 #[tokio::test]
+async fn an_empty_existing_task_id_continues_nothing() {
+    let world = world(Tasks::Agent, &["echo"]).await;
+    let request = InvokeRequest { existing_task_id: Some(String::new()), ..asking("echo", "hi") };
+    for result in invocations(&world, request).await {
+        result.expect("a new task");
+    }
+}
+
+#[tokio::test]
 async fn a_caller_without_any_agent_reaches_no_task() {
     let world = World::with(|settings| {
         let_in(settings, &[("orders", "t-orders"), ("admin", "t-admin")]);

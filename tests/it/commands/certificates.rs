@@ -12,6 +12,9 @@ use crate::support::{
 
 const SELF_SIGNED: [&str; 2] = ["tests/fixtures/keys/self-signed.crt", "tests/fixtures/keys/self-signed.key"];
 
+/// Without a name but its subject, as `openssl req -x509 -subj /CN=localhost` makes it.
+const NO_NAMES: [&str; 2] = ["tests/fixtures/keys/no-names.crt", "tests/fixtures/keys/no-names.key"];
+
 /// How a start ends with these settings on TLS files, that were made otherwise by `given`.
 async fn start(environment: &[(&str, &str)]) -> Run {
     let here = ["serve", "--sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
@@ -33,6 +36,9 @@ async fn a_bundle_says_which_of_its_certificates_cannot_be_read_and_why() {
         (format!("{begin}{end}"), ""),
         (format!("{begin}MIIB\n"), ""),
         (good[0].replace("MII", "MIJ"), ""),
+        // Openssl reads these, and others would pass them over.
+        (good[0].replace("CERTIFICATE", "TRUSTED CERTIFICATE"), "openssl x509"),
+        (good[0].replace("CERTIFICATE", "X509 CERTIFICATE"), "openssl x509"),
     ] {
         let bundle = format!("# Our authorities\n\n{}{bad}{}", good[0], good[1]);
         let path = folder.write("bundle.pem", &bundle);
@@ -75,19 +81,20 @@ async fn every_certificate_of_a_bundle_is_found_however_it_was_put_together() {
 
 #[tokio::test]
 async fn a_certificate_that_openssl_signed_by_itself_is_trusted_where_it_is_named() {
-    let [cert, key] = SELF_SIGNED;
-    let tls = [("XPANDER_PROXY_SERVER__TLS_CERT_FILE", cert), ("XPANDER_PROXY_SERVER__TLS_KEY_FILE", key)];
-    let serving = Serving::sandbox(&tls).await;
-    let url = serving.grpc.replace("http://127.0.0.1", "https://localhost");
-    let health = async |ca_file: &str, more: &[&str]| {
-        run(&[&["health", "--server", &url, "--ca-file", ca_file], more].concat(), &[]).await
-    };
-    assert_eq!(health(cert, &[]).await.good(), "serving\n");
-    // Not by another name, nor by another one's file.
-    assert_eq!(health(cert, &["--server-name", "elsewhere"]).await.code, Some(1));
-    let folder = Folder::new();
-    let other = folder.write("other.pem", &Authority::new().pem);
-    assert_eq!(health(other.to_str().expect("UTF-8"), &[]).await.code, Some(1));
+    for [cert, key] in [SELF_SIGNED, NO_NAMES] {
+        let tls = [("XPANDER_PROXY_SERVER__TLS_CERT_FILE", cert), ("XPANDER_PROXY_SERVER__TLS_KEY_FILE", key)];
+        let serving = Serving::sandbox(&tls).await;
+        let url = serving.grpc.replace("http://127.0.0.1", "https://localhost");
+        let health = async |ca_file: &str, more: &[&str]| {
+            run(&[&["health", "--server", &url, "--ca-file", ca_file], more].concat(), &[]).await
+        };
+        assert_eq!(health(cert, &[]).await.good(), "serving\n");
+        // Not by another name, nor by another one's file.
+        assert_eq!(health(cert, &["--server-name", "elsewhere"]).await.code, Some(1));
+        let folder = Folder::new();
+        let other = folder.write("other.pem", &Authority::new().pem);
+        assert_eq!(health(other.to_str().expect("UTF-8"), &[]).await.code, Some(1));
+    }
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ async fn with_bytes(arguments: &[&str], name: &str) -> (Option<i32>, String) {
 
 #[tokio::test]
 async fn a_variable_that_is_no_utf8_is_passed_over_or_told_without_its_value() {
-    for name in ["DATABASE_PASSWORD", "HOME", "SSL_CERT_DIR"] {
+    for name in ["DATABASE_PASSWORD", "HOME", "SSL_CERT_DIR", "TOKIO_WORKER_THREADS"] {
         assert_eq!(with_bytes(&["check", "--sandbox"], name).await.0, Some(0), "{name}");
     }
     for (arguments, name) in [
@@ -41,6 +41,15 @@ async fn a_variable_that_is_no_utf8_is_passed_over_or_told_without_its_value() {
     }
     let (code, told) = with_bytes(&["get", "t"], "XPANDER_GRPC_SERVER").await;
     assert_eq!((code, told.lines().count()), (Some(2), 1), "{told}");
+}
+
+/// What the runtime reads by itself, and panics on.
+#[tokio::test]
+async fn a_number_of_threads_that_is_none_is_passed_over() {
+    for threads in ["hunter2", "0", "", "-1", "2"] {
+        let run = run(&["check", "--sandbox"], &[("TOKIO_WORKER_THREADS", threads)]).await;
+        assert_eq!((run.code, &*run.err), (Some(0), ""), "{threads}: {run:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! A stream that the proxy or the way to it ends is gone on with by the command itself.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use serde_json::Value;
@@ -16,7 +19,8 @@ use crate::{
     commands::invoke,
     support::{
         binary::{Run, Serving, run},
-        platform::{Platform, Reply, task},
+        certificates::Authority,
+        platform::{Platform, Reply, event, task},
     },
 };
 
@@ -30,7 +34,8 @@ fn ids(run: &Run) -> Vec<u64> {
     events.filter_map(|line| line["event"]["eventId"].as_str()?.parse().ok()).collect()
 }
 
-/// When the first connection is cut: once the proxy has said so much, or the test says so.
+/// When the first connection is cut: once the proxy has said so much, or when the test has said so and what the proxy said
+/// until then has gone to the caller.
 struct Cut {
     most: usize,
     now: Notify,
@@ -64,18 +69,25 @@ async fn cutter(proxy: &str, cut: Arc<Cut>) -> String {
 async fn first(caller: TcpStream, proxy: &str, cut: &Cut) {
     let server = TcpStream::connect(proxy).await.expect("it listens");
     let ((mut asks, mut hears), (mut answers, mut takes)) = (caller.into_split(), server.into_split());
+    let is_now = AtomicBool::new(false);
     let said = async {
-        let (mut bytes, mut said) = ([0; 512], 0);
-        while said < cut.most {
+        let (mut bytes, mut said, mut is_last) = (vec![0; cut.most.min(1 << 14)], 0, false);
+        while said < cut.most && !is_last {
+            is_last = is_now.load(Relaxed);
             let length = answers.read(&mut bytes).await.expect("read");
             said += length;
             hears.write_all(&bytes[..length]).await.expect("written");
         }
     };
+    let now = async {
+        cut.now.notified().await;
+        is_now.store(true, Relaxed);
+        pending::<()>().await;
+    };
     tokio::select! {
         () = said => {}
         _ = copy(&mut asks, &mut takes) => {}
-        () = cut.now.notified() => {}
+        () = now => {}
     }
 }
 
@@ -121,6 +133,20 @@ async fn a_stream_whose_connection_is_cut_goes_on_after_the_last_event() {
 
 #[tokio::test]
 async fn a_task_is_waited_for_across_a_cut() {
+    waited_for_across_a_cut(&[], &[]).await;
+}
+
+#[tokio::test]
+async fn a_task_is_waited_for_across_a_cut_of_tls() {
+    let authority = Authority::new();
+    let server = authority.vouch_for("localhost");
+    let [ca, cert, key] =
+        [&authority.ca_file, &server.cert_file, &server.key_file].map(|file| file.to_str().expect("UTF-8"));
+    let tls = [("XPANDER_PROXY_SERVER__TLS_CERT_FILE", cert), ("XPANDER_PROXY_SERVER__TLS_KEY_FILE", key)];
+    waited_for_across_a_cut(&tls, &["--ca-file", ca, "--server-name", "localhost"]).await;
+}
+
+async fn waited_for_across_a_cut(settings: &[(&str, &str)], flags: &[&str]) {
     let cut = Cut::after(usize::MAX);
     let its_cut = Arc::clone(&cut);
     let platform = Platform::start(move |request| match request.path.ends_with("/events") {
@@ -133,8 +159,12 @@ async fn a_task_is_waited_for_across_a_cut() {
         }
     })
     .await;
-    let serving = Serving::before(&platform.base_url(), &[]).await;
-    let run = run(&["wait", "task-1", "--server", &cutter(&serving.grpc, cut).await], &[]).await;
+    // Its pings are what the proxy says when all else is said.
+    let settings = [settings, &[("XPANDER_PROXY_SERVER__KEEPALIVE_INTERVAL", "1s")]].concat();
+    let serving = Serving::before(&platform.base_url(), &settings).await;
+    let url = cutter(&serving.grpc, cut).await;
+    let url = if flags.is_empty() { url } else { url.replace("http:", "https:") };
+    let run = run(&[&["wait", "task-1", "--server", &url], flags].concat(), &[]).await;
     assert!(run.code == Some(0) && run.err.contains("going on in "), "{run:?}");
 }
 
@@ -150,4 +180,19 @@ async fn a_proxy_that_stays_away_is_not_waited_for_without_an_end() {
     assert_eq!(code, Some(5), "{shown}");
     assert!(shown.matches("going on in").count() == 8 && shown.contains("Connection refused"), "{shown}");
     assert!(shown.contains("--after "), "{shown}");
+}
+
+/// Another task's end on the same stream is no end of the one that is followed.
+#[tokio::test]
+async fn another_tasks_end_is_not_taken_for_the_followed_ones() {
+    let platform = Platform::with_agents(|request| match request.path.ends_with("/events") {
+        true => Reply::events(&event("task_finished", &task("task-1", "completed")).replace("task-1", "task-9")),
+        false => Reply::json(200, &task(request.task_id(), "executing")),
+    })
+    .await;
+    let soon = [("XPANDER_PROXY_EVENTS__RECONNECT_BUDGET", "100ms")];
+    let serving = Serving::before(&platform.base_url(), &soon).await;
+    let run = serving.run(&["events", "task-1", "--no-resume"]).await;
+    assert_eq!(run.code, Some(5), "{run:?}");
+    assert!(run.err.contains("events task-1"), "{run:?}");
 }

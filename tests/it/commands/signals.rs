@@ -49,7 +49,7 @@ async fn a_second_signal_exits_at_once() {
     serving.signal("TERM").await;
     serving.line("draining; a second signal exits at once").await;
     serving.signal("TERM").await;
-    assert_ne!(serving.ended().await, Some(0));
+    assert_eq!(serving.ended().await, Some(1));
 }
 
 #[tokio::test]

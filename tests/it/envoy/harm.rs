@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use h2::client::SendRequest;
-use http::Request;
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use tokio::net::TcpStream;
 
 use super::{followers, readable};
@@ -32,6 +32,7 @@ async fn what_one_caller_does_through_envoy_ends_nobody_elses_call() {
         ("metadata of 58 KB", Attack::Metadata(58_000)),
         ("frames of one byte", Attack::Frames),
         ("early refusals", Attack::Refusals),
+        ("trailers behind early refusals", Attack::Trailers),
     ] {
         let begun = Instant::now();
         join_all((0..4).map(|_| attack.run(&fleet.envoy))).await;
@@ -62,6 +63,8 @@ enum Attack {
     Frames,
     /// Calls of what there is not, whose bodies come all the same.
     Refusals,
+    /// The same without bodies, all at once, and with trailers a moment later.
+    Trailers,
 }
 
 impl Attack {
@@ -76,6 +79,7 @@ impl Attack {
                 Self::Metadata(size) => metadata(requests, size).await,
                 Self::Frames => frames(requests).await,
                 Self::Refusals => refusals(requests).await,
+                Self::Trailers => trailers(requests).await,
             }
         };
         within("an attack", attack).await;
@@ -138,5 +142,26 @@ async fn refusals(requests: SendRequest<Bytes>) {
         };
         let _ = body.send_data(Bytes::from(vec![0; 65_000]), true);
         let _ = answer.await;
+    }
+}
+
+/// More at once than a replica's HTTP/2 remembers to have reset.
+async fn trailers(requests: SendRequest<Bytes>) {
+    for round in 0..40 {
+        let mut calls = Vec::new();
+        for _ in 0..90 {
+            let Ok(mut ready) = requests.clone().ready().await else { return };
+            let Ok(call) = ready.send_request(head("Nope").body(()).expect("a request"), false) else { return };
+            calls.push(call);
+        }
+        // On their way when the replica has just reset some of them.
+        tokio::time::sleep(Duration::from_millis(round % 12)).await;
+        let trailers = HeaderMap::from_iter([(HeaderName::from_static("x"), HeaderValue::from_static("y"))]);
+        for (_, body) in calls.iter_mut().rev() {
+            let _ = body.send_trailers(trailers.clone());
+        }
+        for (answer, _) in calls {
+            let _ = answer.await;
+        }
     }
 }

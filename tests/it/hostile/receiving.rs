@@ -7,8 +7,10 @@ use bytes::Bytes;
 use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 use h2::{SendStream, client::ResponseFuture};
 use http::Request;
-use tokio::{net::TcpStream, sync::Notify};
+use prost::Message as _;
+use tokio::{net::TcpStream, sync::Notify, task::JoinSet};
 use tonic::{Code, Status};
+use xpander_grpc_proxy::proto::{InvokeRequest, InvokeStreamRequest};
 
 use super::{MB, Process, platform, zipped};
 use crate::{
@@ -100,6 +102,54 @@ async fn heads_hold_no_more_than_there_is_room() {
     is_full(&head.expect("a refusal"));
 }
 
+/// What a request held is given back when nothing of it is needed any more, however long its call goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_goes_on_holds_nothing_of_its_request() {
+    const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    let platform = Platform::with_agents(|request| match request.path.ends_with("/events") {
+        true => Reply::Silent(STREAM.to_vec()),
+        false => Reply::json(200, &task("task-1", "executing")),
+    })
+    .await;
+    let mut settings = settings(&platform.base_url());
+    settings.server.max_receiving_bytes = 8 * MB;
+    let proxy = Proxy::with(&settings).await;
+    let of_task = b"\x0a\x06task-1".to_vec();
+    let stream = |prompt: &str, request_id: &str| {
+        let (prompt, request_id) = (prompt.to_owned(), request_id.to_owned());
+        let invocation = Some(InvokeRequest { prompt, request_id, ..invoke("agent-1") });
+        InvokeStreamRequest { invocation, heartbeat: None }.encode_to_vec()
+    };
+    let calls = [
+        ("StreamEvents", of_task.clone()),
+        ("WaitTask", of_task),
+        ("InvokeStream", stream(r#"{"xpander_task_id": "task-1"}"#, "")),
+        ("InvokeStream", stream("hi", "r-1")),
+        // Joins the one before, or reads what it has made.
+        ("InvokeStream", stream("hi", "r-1")),
+    ];
+    // A mebibyte in a field that no message has.
+    let padding = [b"\xfa\x3f\x80\x80\x40", &*vec![b'x'; MB]].concat();
+    let mut direct = Direct::connect(&proxy).await;
+    let mut open = JoinSet::new();
+    let active = async || {
+        let of = async |gauge| metric(&proxy.admin, gauge, "").await.parse::<usize>().expect("a number");
+        of("xpander_waits_active").await + of("xpander_streams_active").await
+    };
+    for (at, (method, message)) in calls.into_iter().enumerate() {
+        let (mut direct, body) = (direct.clone(), frame(&[message, padding.clone()].concat()));
+        open.spawn(async move {
+            let _answer = direct.send(method, &[], axum::body::Body::from(body)).await;
+            std::future::pending::<()>().await;
+        });
+        until(method, async || active().await == at + 1).await;
+    }
+    until("room", async || metric(&proxy.admin, "xpander_requests_size_bytes", "").await == "0").await;
+    let large = InvokeRequest { prompt: "x".repeat(5 * MB), ..invoke("agent-1") };
+    let status = within("an answer", direct.post("Invoke", &[], frame(&large.encode_to_vec()))).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+}
+
 fn is_full(head: &http::Response<h2::RecvStream>) {
     let status = Status::from_header_map(head.headers()).expect("a refusal without a message");
     let failure = failure(Err::<(), _>(status));
@@ -119,10 +169,7 @@ async fn a_create_holds_its_bytes_until_the_platform_has_answered() {
     let mut settings = settings(&platform.base_url());
     settings.server.max_receiving_bytes = 8 * MB;
     let proxy = Proxy::with(&settings).await;
-    let message = prost::Message::encode_to_vec(&xpander_grpc_proxy::proto::InvokeRequest {
-        prompt: "x".repeat(4 * MB),
-        ..invoke("agent-1")
-    });
+    let message = InvokeRequest { prompt: "x".repeat(4 * MB), ..invoke("agent-1") }.encode_to_vec();
     for (headers, body) in [(&[][..], frame(&message)), (&[("grpc-encoding", "gzip")], zipped(&message))] {
         let posts = || platform.paths().iter().filter(|path| path.starts_with("POST")).count();
         let before = posts();

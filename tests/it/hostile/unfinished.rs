@@ -162,6 +162,34 @@ async fn answers_that_wait_for_each_others_room_do_not_wait_for_ever() {
     }
 }
 
+/// Halves of large events hold all of the room for as long as they like. A read whose answer is there hears that in time, and
+/// that it is not the platform's fault.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_finds_no_room_in_its_time_says_so() {
+    let half = || {
+        let (send, pieces) = mpsc::unbounded_channel();
+        send.send([&br#"data: {"type": "chunk", "data": ""#[..], &vec![b'x'; 9 * MB]].concat()).expect("open");
+        // Never closed.
+        std::mem::forget(send);
+        Reply::Stream(pieces)
+    };
+    let large = move || {
+        let mut large = task("task-2", "executing");
+        large["result"] = json!("x".repeat(MB));
+        Reply::json(200, &large)
+    };
+    let environment = [("XPANDER_PROXY_PLATFORM__REQUEST_TIMEOUT", "3s")];
+    let process = Process::with(platform(half, large).await, &environment).await;
+    let (mut one, mut other) = (process.client(), process.client());
+    let _followed = (Followed::begin(&mut one).await, Followed::begin(&mut other).await);
+    let full = (32 * MB).to_string();
+    until("no room", async || metric(process.admin(), "xpander_answers_size_bytes", "").await == full).await;
+    let refusal = failure(within("a refusal", process.get("task-2")).await);
+    assert_eq!((refusal.code, &*refusal.reason), (Code::ResourceExhausted, "PROXY_OVERLOADED"));
+    assert!(refusal.retry_seconds.is_some(), "{refusal:?}");
+    assert_eq!(process.get("well").await.expect("it is small").id, "well");
+}
+
 /// Reads that stand still in the middle hold nearly all of the room. What a create has made is told all the same, whether its
 /// answer says how long it is or not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

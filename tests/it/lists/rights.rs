@@ -1,14 +1,23 @@
 //! Who may see lists: refused before the platform is touched, and no row of an agent that is out of reach.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
 use serde_json::json;
 use tonic::Code;
 use xpander_grpc_proxy::{
     config::{Settings, Tasks},
-    proto::{GetTaskActivityRequest, ListAgentsRequest, ListTasksRequest},
+    proto::{GetTaskActivityRequest, GetTaskRequest, ListAgentsRequest, ListTasksRequest},
 };
 
 use crate::support::{
     callers::{bearer, let_in},
+    direct::Direct,
     live::within,
     platform::{Platform, Reply, task},
     proxy::{Proxy, settings},
@@ -18,16 +27,29 @@ use crate::support::{
 /// Two agents, each by its id and its name, and a task of each; three callers: `boss` may see everything, `lister` lists the
 /// tasks of one agent, and `nobody` is in no list.
 async fn world(change: impl FnOnce(&mut Settings)) -> (Platform, Proxy) {
-    let platform = Platform::start(|request| {
+    world_where(|| Reply::json(200, &json!({ "id": "agent-2" })), change).await
+}
+
+/// The same, where `second` is looked up so.
+async fn world_where(
+    second: impl Fn() -> Reply + Send + Sync + 'static,
+    change: impl FnOnce(&mut Settings),
+) -> (Platform, Proxy) {
+    let platform = Platform::start(move |request| {
         let row = |id: &str, agent: &str| json!({ "id": id, "agent_id": agent, "organization_id": "org-1", "status": "pending" });
         match request.path.split('?').next().unwrap_or_default() {
             "/agents/list" => Reply::json(200, &json!([
                 { "id": "agent-1", "name": "first" }, { "id": "agent-2", "name": "second" },
             ])),
-            "/agents/second" => Reply::json(200, &json!({ "id": "agent-2" })),
+            "/agents/second" => second(),
             "/activity/agent-1/task-1" => Reply::json(200, &json!({ "id": "task-1", "messages": [] })),
             path if path.starts_with("/agents/") => Reply::json(404, &json!({ "detail": "Agent not found" })),
-            path if path.ends_with("/status") => Reply::json(200, &task(request.task_id(), "executing")),
+            path if path.ends_with("/status") => {
+                let id = request.task_id();
+                let mut task = task(id, "executing");
+                task["agent_id"] = json!(id.replace("task", "agent"));
+                Reply::json(200, &task)
+            }
             _ => Reply::json(200, &json!([row("task-1", "agent-1"), row("task-2", "agent-2"), row("task-3", "agent-3")])),
         }
     })
@@ -110,6 +132,78 @@ async fn a_users_list_holds_no_task_of_an_agent_that_its_caller_may_not_invoke()
     let (_platform, proxy) = world(|settings| settings.users.callers.extend(["lister".to_owned()])).await;
     assert_eq!(tasks(&proxy, "t-lister", of("", "u")).await, Ok(vec!["task-1".to_owned(), "task-2".to_owned()]));
     assert_eq!(tasks(&proxy, "t-boss", of("", "u")).await.map(|tasks| tasks.len()), Ok(3));
+}
+
+/// A platform that could not be asked has not said that there is no such agent: whoever asks hears of the failure, and the
+/// next one asks anew.
+#[tokio::test]
+async fn a_name_that_cannot_be_looked_up_is_no_agent_that_is_not_there() {
+    let json = |status: u16| Reply::json(status, &json!({ "detail": "no" }));
+    let html = |status: u16| Reply::text(status, "text/html", "<html>maintenance</html>");
+    let failures: [(&str, Box<dyn Fn() -> Reply + Send + Sync>, bool); 7] = [
+        ("500", Box::new(move || json(500)), true),
+        ("401", Box::new(move || json(401)), true),
+        ("403", Box::new(move || json(403)), true),
+        ("a gateway's 404", Box::new(move || html(404)), true),
+        ("no JSON", Box::new(move || html(200)), true),
+        ("silence", Box::new(|| Reply::Silence), true),
+        ("404", Box::new(move || json(404)), false),
+    ];
+    for (name, fails, is_failure) in failures {
+        let is_mended = Arc::new(AtomicBool::new(false));
+        let mended = Arc::clone(&is_mended);
+        let second = move || match mended.load(Relaxed) {
+            true => Reply::json(200, &json!({ "id": "agent-2" })),
+            false => fails(),
+        };
+        let (_platform, proxy) = world_where(second, |settings| {
+            settings.auth.agents.insert("lister".to_owned(), ["second".to_owned()].into());
+            settings.auth.tasks = Tasks::Agent;
+            settings.users.callers.extend(["lister".to_owned()]);
+        })
+        .await;
+        let read = async || {
+            let request = bearer(GetTaskRequest { task_id: "task-2".to_owned() }, "t-lister");
+            within("an answer", proxy.client().get_task(request)).await.map(|_| ()).map_err(|status| status.code())
+        };
+        if name == "silence" {
+            let mut request = bearer(GetTaskRequest { task_id: "task-2".to_owned() }, "t-lister");
+            request.set_timeout(Duration::from_millis(300));
+            let mut client = Direct::connect(&proxy).await.client();
+            let late = failure(within("an answer", client.get_task(request)).await);
+            assert_eq!(late.code, Code::DeadlineExceeded);
+        } else if is_failure {
+            let (code, reason) = tasks(&proxy, "t-lister", of("", "u")).await.expect_err(name);
+            assert!(reason.starts_with("PLATFORM_"), "{name}: {code:?} {reason}");
+            assert_eq!(read().await, Err(code), "{name}");
+        } else {
+            assert_eq!(tasks(&proxy, "t-lister", of("", "u")).await, Ok(vec![]));
+            assert_eq!(read().await, Err(Code::PermissionDenied));
+        }
+        is_mended.store(true, Relaxed);
+        let (shown, is_read) = (tasks(&proxy, "t-lister", of("", "u")).await, read().await);
+        if is_failure {
+            assert_eq!((shown, is_read), (Ok(vec!["task-2".to_owned()]), Ok(())), "{name}");
+        } else {
+            assert_eq!((shown, is_read), (Ok(vec![]), Err(Code::PermissionDenied)), "it is remembered");
+        }
+    }
+}
+
+/// An agent that is in reach by its name is the one that the platform has under it.
+#[tokio::test]
+async fn a_list_of_agents_leaves_out_namesakes() {
+    let (_platform, proxy) = world_where(
+        || Reply::json(200, &json!({ "id": "agent-9" })),
+        |settings| {
+            settings.auth.agents.insert("lister".to_owned(), ["agent-1".to_owned(), "second".to_owned()].into());
+        },
+    )
+    .await;
+    let answer =
+        within("an answer", proxy.client().list_agents(bearer(ListAgentsRequest::default(), "t-lister"))).await;
+    let agents: Vec<_> = answer.expect("OK").into_inner().agents.into_iter().map(|agent| agent.id).collect();
+    assert_eq!(agents, ["agent-1"]);
 }
 
 #[tokio::test]

@@ -230,6 +230,35 @@ async fn bodies_of_refused_calls_do_not_use_up_what_the_connection_may_do_in_its
     shared.stays_unharmed().await;
 }
 
+/// Trailers that were on their way when their stream was reset: more of them than HTTP/2 remembers, and longer after. They are
+/// sent for calls that are refused before their end, and for heads that HTTP/2 itself refuses.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trailers_behind_a_reset_end_nobody_elses_call() {
+    const CALLS: usize = 90;
+    for head in [head("Nope"), head_to("a|b", "GetTask")] {
+        let mut shared = Shared::with(|_| {}).await;
+        let streams: Vec<_> = (0..CALLS).map(|_| shared.raw.stream()).collect();
+        let heads = streams.iter().flat_map(|stream| bytes(HEADERS, END_HEADERS, *stream, &head));
+        shared.raw.send(&heads.collect::<Vec<_>>()).await;
+        // The bodies of the last ones are still taken.
+        let are_reset = |heard: &Heard| heard.frames.iter().filter(|frame| frame.0 == RST_STREAM).count() >= CALLS - 32;
+        shared.raw.until("resets", |heard| are_reset(heard) || heard.is_over).await;
+        // `x: y`, without a table.
+        let trailers = [0x00, 0x01, b'x', 0x01, b'y'];
+        for (at, stream) in streams.iter().enumerate() {
+            let whole = bytes(HEADERS, END_HEADERS | END_STREAM, *stream, &trailers);
+            let (first, last) = trailers.split_at(3);
+            let cut = [bytes(HEADERS, END_STREAM, *stream, first), bytes(CONTINUATION, END_HEADERS, *stream, last)];
+            let trailers = if at % 2 == 0 { whole } else { cut.concat() };
+            // In two pieces, which may arrive one by one.
+            let (first, last) = trailers.split_at(at % trailers.len());
+            shared.raw.send(first).await;
+            shared.raw.send(last).await;
+        }
+        shared.stays_unharmed().await;
+    }
+}
+
 /// Told to leave for one caller's resets, the connection goes on with the others' calls, their bodies too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_goes_on_to_come_on_a_connection_that_another_caller_has_reset_too_much_on() {

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use async_compression::tokio::write::{BrotliEncoder, ZstdEncoder};
+use async_compression::tokio::write::{BrotliEncoder, DeflateEncoder, ZlibEncoder, ZstdEncoder};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
@@ -21,19 +21,18 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     gzip.finish().expect("memory")
 }
 
-async fn brotli(bytes: &[u8]) -> Vec<u8> {
-    let mut brotli = BrotliEncoder::new(Vec::new());
-    brotli.write_all(bytes).await.expect("memory");
-    brotli.shutdown().await.expect("memory");
-    brotli.into_inner()
+macro_rules! coded {
+    ($($name:ident by $encoder:ident)*) => {$(
+        async fn $name(bytes: &[u8]) -> Vec<u8> {
+            let mut encoder = $encoder::new(Vec::new());
+            encoder.write_all(bytes).await.expect("memory");
+            encoder.shutdown().await.expect("memory");
+            encoder.into_inner()
+        }
+    )*};
 }
 
-async fn zstd(bytes: &[u8]) -> Vec<u8> {
-    let mut zstd = ZstdEncoder::new(Vec::new());
-    zstd.write_all(bytes).await.expect("memory");
-    zstd.shutdown().await.expect("memory");
-    zstd.into_inner()
-}
+coded! { brotli by BrotliEncoder deflate by DeflateEncoder zlib by ZlibEncoder zstd by ZstdEncoder }
 
 /// Reads a task that is answered so.
 async fn read(headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Result<(), String> {
@@ -52,6 +51,7 @@ fn codings(words: &[&str]) -> Vec<(&'static str, String)> {
 async fn an_answer_is_read_in_each_coding_however_it_is_written() {
     let plain = task("task-1", "executing").to_string().into_bytes();
     let (gzipped, brotlied, zstded) = (gzip(&plain), brotli(&plain).await, zstd(&plain).await);
+    let (deflated, zlibbed) = (deflate(&plain).await, zlib(&plain).await);
     for (words, body) in [
         (&["gzip"][..], &gzipped),
         (&["GZIP"], &gzipped),
@@ -67,6 +67,12 @@ async fn an_answer_is_read_in_each_coding_however_it_is_written() {
         (&["br, gzip"], &gzip(&brotlied)),
         (&["zstd", "gzip"], &gzip(&zstded)),
         (&["gzip, gzip"], &gzip(&gzipped)),
+        // Not asked for, and read all the same; in zlib's frame or without.
+        (&["deflate"], &zlibbed),
+        (&["Deflate"], &deflated),
+        (&["deflate, gzip"], &gzip(&zlibbed)),
+        (&["gzip, gzip, gzip, gzip"], &gzip(&gzip(&gzip(&gzipped)))),
+        (&["gzip,,identity,"], &gzipped),
         (&["identity"], &plain),
         (&["none"], &plain),
         (&["None"], &plain),
@@ -92,6 +98,42 @@ async fn members_are_read_wherever_the_answer_is_split() {
     read(codings(&["gzip"]), bytes).await.expect("a member for each byte");
 }
 
+/// What gateways append: a line break, padding, a page of their own.
+#[tokio::test]
+async fn what_stands_behind_a_member_and_begins_none_is_passed_over() {
+    let plain = task("task-1", "executing").to_string().into_bytes();
+    let (head, tail) = plain.split_at(9);
+    let gzipped = gzip(&plain);
+    let empty_frame = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, b'a', b'b', b'c'];
+    for junk in [&b"\0"[..], b"\r\n", b"junk", &[0; 512], &[b'<'; 100_000]] {
+        for (words, body) in [
+            (&["gzip"][..], gzipped.clone()),
+            (&["gzip"], [gzip(head), gzip(tail)].concat()),
+            (&["gzip, gzip"], gzip(&[&gzipped, junk].concat())),
+            (&["br"], brotli(&plain).await),
+            (&["zstd"], zstd(&plain).await),
+            (&["zstd"], [zstd(head).await, empty_frame.to_vec(), zstd(tail).await, empty_frame.to_vec()].concat()),
+            (&["deflate"], zlib(&plain).await),
+        ] {
+            let read = read(codings(words), [&body, junk].concat()).await;
+            read.unwrap_or_else(|error| panic!("{words:?} and {} bytes: {error}", junk.len()));
+        }
+    }
+}
+
+/// An answer is one when its JSON is there: nobody waits for the end of what is no part of it.
+#[tokio::test]
+async fn what_stands_behind_a_member_is_not_waited_for() {
+    let gzipped = gzip(task("task-1", "executing").to_string().as_bytes());
+    let head = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunk = [format!("{:x}\r\n", gzipped.len() + 1).as_bytes(), &gzipped, b"\0\r\n"].concat();
+    let answer = [head.as_bytes(), &chunk].concat();
+    let platform = Platform::start(move |_| Reply::Silent(answer.clone())).await;
+    let proxy = Proxy::start(&platform.base_url()).await;
+    let answer = within("an answer", proxy.client().get_task(get())).await.expect("a task");
+    assert_eq!(answer.into_inner().task.expect("a task").id, "task-1");
+}
+
 #[tokio::test]
 async fn what_is_cut_off_broken_or_in_another_coding_is_unreadable() {
     let plain = task("task-1", "executing").to_string().into_bytes();
@@ -103,6 +145,8 @@ async fn what_is_cut_off_broken_or_in_another_coding_is_unreadable() {
         (&["gzip"][..], gzipped[..gzipped.len() - 9].to_vec()),
         (&["gzip"], flipped),
         (&["gzip"], plain.clone()),
+        (&["gzip"], [&gzipped, &gzipped[..9]].concat()),
+        (&["gzip"], Vec::new()),
         (&["br"], gzipped.clone()),
         (&["deflate"], plain.clone()),
         (&["compress"], plain.clone()),

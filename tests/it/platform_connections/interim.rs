@@ -1,4 +1,5 @@
-//! A platform that answers with interim responses (1xx) and never with the last one: it costs nothing beyond the call.
+//! A platform that answers with interim responses (1xx): before an answer they cost nothing, and where none ever comes,
+//! nothing beyond the call.
 
 use std::sync::Arc;
 
@@ -10,9 +11,12 @@ use tokio::{
 use tonic::Code;
 use xpander_grpc_proxy::config::Http2;
 
+use super::get;
 use crate::support::{
+    calls::invoke,
     direct::{Direct, frame},
     live::within,
+    platform::{Platform, Reply, task},
     proxy::{Proxy, settings},
     raw::{END_HEADERS, HEADERS, SETTINGS, bytes},
 };
@@ -72,5 +76,29 @@ async fn a_flood_of_interim_responses_ends_with_the_call() {
         let status = within("an answer", direct.post("GetTask", &deadline, frame(b"\x0a\x06task-1"))).await;
         assert_eq!(status.code(), Code::DeadlineExceeded);
         within("the connection's end", closed.notified()).await;
+    }
+}
+
+/// Hints of what a page needs, and what servers say while they work.
+#[tokio::test]
+async fn interim_responses_before_an_answer_cost_nothing() {
+    let many = (0..150).fold(String::new(), |head, n| format!("{head}link: </{n}>; rel=preload\r\n"));
+    for interim in [
+        "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".to_owned(),
+        "HTTP/1.1 100 Continue\r\n\r\n".repeat(5),
+        format!("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n{many}\r\nHTTP/1.1 199 X\r\n\r\n"),
+    ] {
+        let platform = Platform::with_agents(move |_| {
+            let task = task("task-1", "executing").to_string();
+            let answer = format!(
+                "{interim}HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{task}",
+                task.len()
+            );
+            Reply::Raw(answer.into_bytes())
+        })
+        .await;
+        let proxy = Proxy::start(&platform.base_url()).await;
+        within("an answer", proxy.client().get_task(get())).await.expect("a task");
+        within("an answer", proxy.client().invoke(invoke("agent-1"))).await.expect("a task");
     }
 }

@@ -192,7 +192,7 @@ async fn a_store_that_says_too_much_is_hung_up_on() {
         // The same of what it says of itself.
         let store = Store::start(move |_| Said::Endless(first.into(), again.clone())).await;
         let proxy = replica(&platform, &store.url(), |_| {}).await;
-        says(&proxy, "deduplication.store is away: it says more than a store of request ids has to say").await;
+        says(&proxy, "deduplication.store is away: it says more than a store of idempotency keys has to say").await;
         assert!(store.written() < ENOUGH / 4, "{first}: {}", store.written());
         assert_eq!(posts(&platform), 1, "{first}");
     }

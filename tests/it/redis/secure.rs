@@ -25,7 +25,7 @@ async fn behind_tls(authority: &Authority) -> (Redis, String) {
     (redis, url)
 }
 
-/// The smallest rights that suffice, as docs/operations.md has them.
+/// The permissions that suffice, as docs/operations.md has them.
 const RIGHTS: [&str; 11] =
     ["resetkeys", "~xgp1:c:*", "resetchannels", "-@all", "+set", "+get", "+pttl", "+del", "+eval", "+wait", "+info"];
 

@@ -82,7 +82,8 @@ impl Direct {
         self.send(method, headers, axum::body::Body::from(body)).await.headers().clone()
     }
 
-    async fn send(&mut self, method: &str, headers: &[(&str, &str)], body: axum::body::Body) -> Response<Incoming> {
+    /// Sends a body; the answer's head, with the rest still to come.
+    pub async fn send(&mut self, method: &str, headers: &[(&str, &str)], body: axum::body::Body) -> Response<Incoming> {
         let mut request = Request::post(format!("{}xpander.agent.v1.AgentService/{method}", self.origin))
             .header("content-type", "application/grpc")
             .header("te", "trailers");

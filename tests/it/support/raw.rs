@@ -23,7 +23,7 @@ pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
-const ACK: u8 = 1;
+pub const ACK: u8 = 1;
 const CANCEL: [u8; 4] = [0, 0, 0, 8];
 
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -44,23 +45,24 @@ impl Moment {
 
 /// How long this thread has waited for a processor.
 fn waited() -> Duration {
-    waited_in("/proc/thread-self/schedstat")
+    waited_in("/proc/thread-self/schedstat".as_ref())
 }
 
 /// How long the first thread that serves calls in that process has waited for a processor.
 pub fn waited_by_worker(process: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{process}/task")).expect("it runs on Linux").flatten();
-    let mut threads: Vec<u32> = threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok()).collect();
-    threads.sort_unstable();
-    let folders = threads.iter().map(|thread| format!("/proc/{process}/task/{thread}"));
-    // Those that large work is done on have the same name, come later, and may be gone by now.
-    let is_worker =
-        |folder: &String| fs::read_to_string(format!("{folder}/comm")).is_ok_and(|comm| comm == "tokio-rt-worker\n");
-    let worker = folders.into_iter().find(is_worker).expect("a thread for calls");
-    waited_in(&format!("{worker}/schedstat"))
+    // Those that large work is done on have the same name, come later, and may be gone by now. Ids begin anew at times.
+    let workers = threads.filter_map(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).ok()?;
+        let (before, behind) = stat.rsplit_once(')')?;
+        let begun = behind.split_whitespace().nth(19)?.parse::<u64>().ok()?;
+        before.ends_with("(tokio-rt-worker").then(|| (begun, thread.path()))
+    });
+    let (_, worker) = workers.min().expect("a thread for calls");
+    waited_in(&worker.join("schedstat"))
 }
 
-fn waited_in(schedstat: &str) -> Duration {
+fn waited_in(schedstat: &Path) -> Duration {
     let stat = fs::read_to_string(schedstat).expect("it runs on Linux");
     Duration::from_nanos(stat.split_whitespace().nth(1).expect("a time").parse().expect("a number"))
 }

@@ -135,3 +135,15 @@ async fn an_endpoint_or_a_file_that_cannot_be_used_stops_check_as_it_stops_the_s
         }
     }
 }
+
+#[tokio::test]
+async fn variables_that_nothing_follows_are_named_at_the_start() {
+    let environment = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"),
+        ("OTEL_PROPAGATORS", "b3"),
+        ("OTEL_LOGS_EXPORTER", "hunter2"),
+    ];
+    let log = Serving::sandbox(&environment).await.log_with("OTEL_PROPAGATORS OTEL_LOGS_EXPORTER").await;
+    assert!(log.lines().any(|line| line.contains("OTEL_PROPAGATORS") && line.contains("WARN")), "{log}");
+    assert!(!log.contains("hunter2"), "{log}");
+}

@@ -69,7 +69,7 @@ fn within<M>(time: Duration, message: M) -> Request<M> {
 }
 
 async fn create(agents: &mut Agents, invocation: InvokeRequest) -> Result<Task, Error> {
-    // Without it, a create that is sent again may reach a replica that does not know its id, and makes a second task.
+    // Without it, a create that is sent again may reach a replica that does not know its key, and makes a second task.
     let one_store = env::var("ONE_STORE").is_ok_and(|value| value == "yes");
     let (mut attempt, mut unsure) = (0, false);
     loop {

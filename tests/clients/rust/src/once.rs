@@ -1,4 +1,4 @@
-//! One task for each request id, however many calls it takes.
+//! One task for each idempotency key, however many calls it takes.
 
 use std::time::{Duration, Instant};
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 CHART = REPOSITORY / "helm"
+# The tag of the proxy's image, unless a value says otherwise.
+VERSION = re.findall(r"^appVersion: (\S+)", (CHART / "Chart.yaml").read_text(), re.M)[0]
 REGISTRY = os.environ["CLUSTER_REGISTRY"]
 # Whether the cluster is one that `tests/cluster/up` has made, and nobody else's: its nodes may be cut off.
 IS_OWN = "CLUSTER_OWN" in os.environ

@@ -4,7 +4,7 @@ import json
 import subprocess
 from typing import Any
 
-from .cluster import CHART, REGISTRY, applied, found, kubectl, run, until
+from .cluster import CHART, REGISTRY, VERSION, applied, found, kubectl, run, until
 
 PLATFORM = "http://platform:9016"
 RELEASE = "proxy"
@@ -74,7 +74,7 @@ class Namespace:
     def platform(self) -> None:
         """The embedded platform, as a pod, and the Secret with a key to it."""
         arguments = {"command": ["/xpander-grpc-proxy"], "args": ["sandbox", "--listen=0.0.0.0:9016"]}
-        self.pod("platform", {"image": f"{REGISTRY}/xpander-grpc-proxy:0.1.0", **arguments}, port=9016)
+        self.pod("platform", {"image": f"{REGISTRY}/xpander-grpc-proxy:{VERSION}", **arguments}, port=9016)
         self.secret("xpander", {"api-key": "key-of-the-sandbox", "organization-id": "org-sandbox"})
 
     def secret(self, name: str, data: dict[str, str]) -> None:

@@ -37,7 +37,7 @@ import java.util.function.Consumer;
  * store (`deduplication.store`).
  */
 public class Careful {
-    /** Without it, a create that is sent again may reach a replica that does not know its request_id: a second task. */
+    /** Without it, a create that is sent again may reach a replica that does not know its key: a second task. */
     private static final boolean ONE_STORE = "yes".equals(System.getenv("ONE_STORE"));
 
     /** With these, calling again may help. It harms no stream, which has its last event; a create only as `outcome` says. */

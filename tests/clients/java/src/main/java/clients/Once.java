@@ -16,7 +16,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 
-/** One task for each request id, however many calls it takes. */
+/** One task for each idempotency key, however many calls it takes. */
 final class Once {
     static final List<Scenario> SCENARIOS = List.of(new Scenario("request-id", Once::requestId));
 
