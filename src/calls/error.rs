@@ -184,7 +184,12 @@ impl Error {
     /// calls back what is not on its way.
     #[must_use]
     pub fn of_create(mut self, record: &Record) -> Self {
-        let seen = || if record.may_have_created() { Outcome::Unknown } else { Outcome::NotCreated };
+        let seen = || match record.task_id() {
+            _ if !record.may_have_created() => Outcome::NotCreated,
+            // A create's own: known, though its caller was not shown it.
+            Some(_) => Outcome::Created,
+            None => Outcome::Unknown,
+        };
         self.outcome = Some(self.outcome.unwrap_or_else(seen));
         self
     }

@@ -1,6 +1,6 @@
 //! One attempt at a name in the store: what `decide` says is done, and what comes of it is told to it.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -34,9 +34,11 @@ pub struct Attempt {
     asked: Option<Instant>,
     /// How long a create may take, once it is on its way.
     longest: Duration,
-    /// A claim was not answered.
+    /// A claim was not answered, or not yet.
     is_in_doubt: bool,
     found: Option<Entry>,
+    /// Since when it has seen what it has found.
+    since: Instant,
 }
 
 /// What an attempt comes to.
@@ -74,13 +76,14 @@ impl Attempt {
             longest,
             is_in_doubt: false,
             found: None,
+            since: Instant::now(),
         }
     }
 
     /// Asks until it is decided. That it waits for another one's create, its progress is told.
     pub async fn decide(&mut self) -> Verdict {
         let begun = Instant::now();
-        let (mut event, mut looks, mut waits) = (Event::Begins, 0, None);
+        let (mut event, mut looks) = (Event::Begins, 0);
         let verdict = loop {
             let (state, effect) = step(self.state, event);
             self.state = state;
@@ -88,10 +91,9 @@ impl Attempt {
             event = match effect {
                 Effect::Claim => self.claim().await,
                 Effect::Look => {
-                    let since: Instant = *waits.get_or_insert_with(Instant::now);
                     sleep(pause(looks)).await;
                     looks += 1;
-                    self.look(since).await
+                    self.look().await
                 }
                 Effect::Create => break Verdict::Create(self.begun + self.head_start()),
                 Effect::Tell(Told::Task) => match self.found.take() {
@@ -110,7 +112,7 @@ impl Attempt {
                 Effect::Tell(Told::Away) | Effect::Settle(_) | Effect::Nothing => break Verdict::Away,
             };
         };
-        self.store.metrics.claims().claimed(claimed(&verdict), waits.is_some(), begun.elapsed());
+        self.store.metrics.claims().claimed(claimed(&verdict), looks > 0, begun.elapsed());
         verdict
     }
 
@@ -136,23 +138,22 @@ impl Attempt {
         // A dead store costs no call its timeout twice over: the second claim has what the first one has left.
         let left = whole.saturating_sub(self.asked.get_or_insert(now).elapsed());
         let time = if self.state == State::Asking { left / 2 } else { left };
+        // Before it is asked: who leaves meanwhile hears no answer either.
+        let was_in_doubt = mem::replace(&mut self.is_in_doubt, true);
         let heard = self.store.claim(&self.name, &self.own().to_string(), time).await;
-        match heard {
-            Heard::Absent => {
-                self.begun = now;
-                return Event::Granted;
-            }
-            Heard::NoAnswer | Heard::TooFew => self.is_in_doubt = true,
-            _ => {}
+        self.is_in_doubt = was_in_doubt || matches!(heard, Heard::NoAnswer | Heard::TooFew);
+        if matches!(heard, Heard::Absent) {
+            self.begun = now;
+            return Event::Granted;
         }
         self.event(heard)
     }
 
-    async fn look(&mut self, since: Instant) -> Event {
+    async fn look(&mut self) -> Event {
         self.asked = None;
         let heard = self.store.look(&self.name).await;
         match self.event(heard) {
-            Event::NoAnswer | Event::NotDone if since.elapsed() > self.head_start() + self.longest => Event::TooLong,
+            Event::NoAnswer | Event::NotDone if self.is_over(self.since.elapsed()) => Event::TooLong,
             event => event,
         }
     }
@@ -161,7 +162,7 @@ impl Attempt {
         let (there, left) = match heard {
             Heard::Absent => return Event::Absent,
             Heard::NoAnswer => return Event::NoAnswer,
-            Heard::NotDone(_) => return Event::NotDone,
+            Heard::NotDone(_) | Heard::HalfDone(_) => return Event::NotDone,
             Heard::TooFew => return Event::TooFew,
             Heard::Foreign => return Event::Found(Found::Foreign),
             Heard::There(there, left) => (there, left),
@@ -173,17 +174,22 @@ impl Attempt {
         if !value.is_about(self.content) {
             return Event::Found(Found::Other);
         }
-        let found = match value.entry {
-            // By the store's clock alone.
-            Entry::Claim(_) => match left {
-                Some(left) if self.age(left) > self.head_start() + self.longest => Found::Stale,
-                _ => Found::UnderWay,
-            },
+        if self.found.as_ref() != Some(&value.entry) {
+            (self.found, self.since) = (Some(value.entry.clone()), Instant::now());
+        }
+        Event::Found(match value.entry {
+            // By the store's clock; or by having seen it for so long, whatever other replicas have as `remembered`.
+            Entry::Claim(_) if left.is_some_and(|left| self.is_over(self.age(left))) => Found::Stale,
+            Entry::Claim(_) if self.is_over(self.since.elapsed()) => Found::Stale,
+            Entry::Claim(_) => Found::UnderWay,
             Entry::Done(_) => Found::Done,
             Entry::Unknown(_) => Found::Unknown,
-        };
-        self.found = Some(value.entry);
-        Event::Found(found)
+        })
+    }
+
+    /// Whether a create is over, however long it took, so long after its claim.
+    fn is_over(&self, after: Duration) -> bool {
+        after > self.head_start() + self.longest
     }
 
     fn age(&self, left: Duration) -> Duration {

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    mem,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -58,10 +59,14 @@ pub enum End {
     Free,
 }
 
+type Place = (u64, [u8; 16]);
+
 struct Known<T> {
     entries: HashMap<[u8; 16], Entry<T>>,
-    /// When each one's time is up, in milliseconds: the earliest first. Some are over already.
-    order: VecDeque<(u64, [u8; 16])>,
+    /// When each one's time is up, in milliseconds: the earliest first. Some are free again already.
+    order: VecDeque<Place>,
+    /// Those before them, looked at already.
+    swept: VecDeque<Place>,
     /// Bytes of the tasks' ids.
     ids: usize,
 }
@@ -82,7 +87,8 @@ impl<T: Clone> Memory<T> {
     /// Remembers each create for so long from its beginning, within so many bytes.
     #[must_use]
     pub fn new(remembered: Duration, most: usize) -> Self {
-        let known = Known { entries: HashMap::new(), order: VecDeque::new(), ids: 0 };
+        let (entries, order, swept) = (HashMap::new(), VecDeque::new(), VecDeque::new());
+        let known = Known { entries, order, swept, ids: 0 };
         Self { remembered, most, begun: Instant::now(), known: Mutex::new(known) }
     }
 
@@ -92,6 +98,7 @@ impl<T: Clone> Memory<T> {
         let (now, name) = (self.now(), name.short());
         let mut known = self.lock();
         known.forget(now, self.until(now), AT_ONCE);
+        known.sweep(AT_ONCE);
         if let Some(entry) = known.entries.get(&name) {
             let is_same = entry.fingerprint == content;
             let stays = match &entry.state {
@@ -108,8 +115,9 @@ impl<T: Clone> Memory<T> {
         }
         if known.bytes() + NAME + PLACE + ID > self.most {
             known.forget(now, self.until(now), IN_A_TURN);
+            known.sweep(IN_A_TURN);
             if known.bytes() + NAME + PLACE + ID > self.most {
-                let earliest = known.order.front().map_or(0, |(until, _)| until.saturating_sub(now));
+                let earliest = known.earliest().map_or(0, |(until, _)| until.saturating_sub(now));
                 return Asked::Full(Duration::from_millis(earliest.max(1)));
             }
         }
@@ -168,8 +176,8 @@ impl<T> Known<T> {
     /// Forgets some whose time is up. One that is under way stays, for as long again.
     fn forget(&mut self, now: u64, again: u64, most: usize) {
         for _ in 0..most {
-            let Some((until, name)) = self.order.front().copied().filter(|(until, _)| *until <= now) else { return };
-            self.order.pop_front();
+            let Some((until, name)) = self.earliest().filter(|(until, _)| *until <= now) else { return };
+            let _ = self.swept.pop_front().or_else(|| self.order.pop_front());
             match self.entries.get_mut(&name) {
                 Some(entry) if entry.until != until => {}
                 Some(entry) if matches!(entry.state, State::UnderWay(_)) => {
@@ -181,6 +189,30 @@ impl<T> Known<T> {
         }
     }
 
+    /// Drops the places of those that are free again, among so many that are looked at in turn.
+    fn sweep(&mut self, most: usize) {
+        for _ in 0..most {
+            if self.places() == self.entries.len() {
+                return;
+            }
+            let Some(place) = self.order.pop_front() else {
+                self.order = mem::take(&mut self.swept);
+                continue;
+            };
+            if self.entries.get(&place.1).is_some_and(|entry| entry.until == place.0) {
+                self.swept.push_back(place);
+            }
+        }
+    }
+
+    fn earliest(&self) -> Option<Place> {
+        self.swept.front().or(self.order.front()).copied()
+    }
+
+    fn places(&self) -> usize {
+        self.swept.len() + self.order.len()
+    }
+
     fn remove(&mut self, name: &[u8; 16]) {
         let Some(entry) = self.entries.remove(name) else { return };
         self.ids -= entry.state.bytes();
@@ -189,12 +221,12 @@ impl<T> Known<T> {
             self.order.pop_back();
         }
         if self.entries.is_empty() {
-            (self.entries, self.order) = (HashMap::new(), VecDeque::new());
+            (self.entries, self.order, self.swept) = (HashMap::new(), VecDeque::new(), VecDeque::new());
         }
     }
 
     fn bytes(&self) -> usize {
-        self.entries.len() * NAME + self.order.len() * PLACE + self.ids
+        self.entries.len() * NAME + self.places() * PLACE + self.ids
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{ErrorKind, FromRedisValue, Pipeline, RedisError, cmd, pipe};
+use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, cmd, pipe};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
@@ -34,6 +34,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// After how many of its timeouts nothing is on its way any more that did not answer.
 const LATE: u32 = 4;
+/// The bytes that one takes, about, which is not settled yet.
+const SETTLING: usize = 2048;
+/// Why nothing is claimed while too much is not settled.
+const BEHIND: &str = "it does not take what became of earlier claims";
 /// What a store refuses with, and what that means; the rest of what it says is its own.
 const REFUSALS: [(&str, &str); 9] = [
     ("ERR", "it does not know SET with NX and GET, or another command; Redis 7 or any Valkey is needed"),
@@ -76,6 +80,8 @@ pub enum Heard {
     NoAnswer,
     /// It did not do it: there is no connection, or it refuses for this reason.
     NotDone(Option<&'static str>),
+    /// It did the first of what it was asked, and refuses the rest for this reason.
+    HalfDone(Option<&'static str>),
     /// Too few of its replicas have it.
     TooFew,
 }
@@ -140,9 +146,11 @@ impl Store {
 
     /// Sets the value where there is none.
     pub(super) async fn claim(&self, name: &Name, value: &str, time: Duration) -> Heard {
-        let heard = self.try_claim(name, value, time).await;
+        // What is not settled stays until it is, or its time is up: it is bounded where it begins.
+        let is_behind = (self.settling.len() + 1).saturating_mul(SETTLING) > self.settings.memory_bytes;
+        let heard = if is_behind { Heard::NotDone(Some(BEHIND)) } else { self.try_claim(name, value, time).await };
         let refusal = match heard {
-            Heard::NotDone(why) => why,
+            Heard::NotDone(why) | Heard::HalfDone(why) => why,
             Heard::Absent | Heard::There(..) | Heard::Foreign | Heard::TooFew => None,
             Heard::NoAnswer => return heard,
         };
@@ -151,8 +159,8 @@ impl Store {
             tracing::error!("deduplication.store refuses claims: {why}: {}", meanwhile(&self.settings));
         }
         match heard {
-            // Of two commands one may have been done.
-            Heard::NotDone(Some(_)) if self.claims.is_some() => Heard::NoAnswer,
+            // Nobody says which replicas have it.
+            Heard::HalfDone(_) => Heard::TooFew,
             heard => heard,
         }
     }
@@ -161,25 +169,44 @@ impl Store {
         let remembered = millis(self.settings.remembered);
         let mut set = cmd("SET");
         set.arg(name.key()).arg(value).arg("NX").arg("GET").arg("PX").arg(remembered);
-        let replicas = self.settings.store_replicas;
         let Some(claims) = &self.claims else {
-            let mut pipe = pipe();
-            pipe.add_command(set);
-            return match self.ask::<(Option<Vec<u8>>,)>(&self.shared, &pipe, time).await {
+            return match self.ask::<(Option<Vec<u8>>,)>(&self.shared, pipe().add_command(set), time).await {
                 Ok((None,)) => Heard::Absent,
                 Ok((Some(there),)) => Heard::There(there, None),
                 Err(heard) => heard,
             };
         };
-        let mut pipe = pipe();
-        pipe.add_command(set).cmd("WAIT").arg(replicas).arg(millis(time.mul_f64(FOR_REPLICAS)).max(1));
-        match self.ask::<(Option<Vec<u8>>, u64)>(claims, &pipe, time).await {
-            // Also what stands there as this attempt's own: the earlier claim counts no more than this one.
-            Ok((there, count)) if is_own(there.as_deref(), value) && count < u64::from(replicas) => Heard::TooFew,
+        let begun = Instant::now();
+        match self.ask_replicas::<Option<Vec<u8>>>(claims, set, time).await {
+            Ok((there, false)) if is_own(there.as_deref(), value) => Heard::TooFew,
             Ok((None, _)) => Heard::Absent,
+            // An earlier claim of this attempt's, over a connection that broke. `WAIT` answers for what its own connection
+            // has written, and this one has written nothing: it is written again.
+            Ok((Some(there), true)) if there == value.as_bytes() => {
+                let left = time.saturating_sub(begun.elapsed());
+                match self.ask_replicas::<i64>(claims, replace(name, value, value), left).await {
+                    Ok((1, true)) => Heard::There(there, None),
+                    Ok(_) => Heard::TooFew,
+                    Err(heard) => heard,
+                }
+            }
             Ok((Some(there), _)) => Heard::There(there, None),
             Err(heard) => heard,
         }
+    }
+
+    /// Writes, and says whether enough replicas have what was written.
+    async fn ask_replicas<T: FromRedisValue>(
+        &self,
+        link: &Link,
+        write: Cmd,
+        time: Duration,
+    ) -> Result<(T, bool), Heard> {
+        let (replicas, patience) = (self.settings.store_replicas, millis(time.mul_f64(FOR_REPLICAS)).max(1));
+        let mut pipe = pipe();
+        pipe.add_command(write).cmd("WAIT").arg(replicas).arg(patience);
+        let (said, count) = self.ask::<(T, u64)>(link, &pipe, time).await?;
+        Ok((said, count >= u64::from(replicas)))
     }
 
     /// Reads the value, and how long it stays.
@@ -214,7 +241,7 @@ impl Store {
 
     async fn settle_once(&self, name: &Name, from: &str, to: &str, until: Instant) {
         let mut pipe = pipe();
-        pipe.cmd("EVAL").arg(SETTLE).arg(1).arg(name.key()).arg(from).arg(to);
+        pipe.add_command(replace(name, from, to));
         let mut pause = FIRST_PAUSE;
         while Instant::now() < until {
             match self.ask::<(i64,)>(&self.shared, &pipe, self.settings.store_timeout).await {
@@ -261,16 +288,17 @@ impl Store {
     }
 }
 
-/// What a failure means. The store's own refusals come before it does anything.
+/// What a failure means. The store's own refusals come before it does anything of the command.
 fn heard(error: &RedisError) -> Heard {
-    // What is asked together is refused together.
     let refusals = error.clone().into_server_errors();
-    let code = refusals.as_ref().and_then(|refusals| Some(refusals.first()?.1.code())).or(error.code());
+    let first = refusals.as_ref().and_then(|refusals| refusals.first());
+    let (at, code) = first.map_or((0, error.code()), |(at, refusal)| (*at, Some(refusal.code())));
     match (error.kind(), code) {
         (_, Some("WRONGTYPE")) | (ErrorKind::UnexpectedReturnType, _) => Heard::Foreign,
         (ErrorKind::Server(_) | ErrorKind::Extension, code) => {
             let known = REFUSALS.iter().find(|(known, _)| code == Some(*known));
-            Heard::NotDone(Some(known.map_or("it refuses the command", |(_, why)| why)))
+            let why = Some(known.map_or("it refuses the command", |(_, why)| *why));
+            if at == 0 { Heard::NotDone(why) } else { Heard::HalfDone(why) }
         }
         _ => Heard::NoAnswer,
     }
@@ -282,6 +310,13 @@ fn meanwhile(settings: &Deduplication) -> &'static str {
         WhenAway::Refuse => "calls with a request_id are refused",
         WhenAway::Alone => "each replica goes on with its own memory, and two of them may create the same twice",
     }
+}
+
+/// Puts another value in place of this one, or none.
+fn replace(name: &Name, from: &str, to: &str) -> Cmd {
+    let mut eval = cmd("EVAL");
+    eval.arg(SETTLE).arg(1).arg(name.key()).arg(from).arg(to);
+    eval
 }
 
 fn is_own(there: Option<&[u8]>, value: &str) -> bool {

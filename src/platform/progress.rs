@@ -49,6 +49,8 @@ pub struct Progress {
     state: Mutex<State>,
     /// From then on it is not sent any more.
     until: OnceLock<Instant>,
+    /// The task that another process has made under its name.
+    made: OnceLock<Box<str>>,
 }
 
 /// The body of a create's request. The first question for it is the moment from which on the platform may have it.
@@ -140,12 +142,26 @@ impl Progress {
     /// A create that one caller begins.
     #[must_use]
     pub fn begin() -> Self {
-        Self { state: Mutex::new(State::BEGUN), until: OnceLock::new() }
+        Self { state: Mutex::new(State::BEGUN), until: OnceLock::new(), made: OnceLock::new() }
     }
 
     /// Has it sent before this moment, or never, however long the process stalls: by then its claim may be another's.
     pub fn not_after(&self, moment: Instant) {
         let _ = self.until.set(moment);
+    }
+
+    /// Notes that another process has made this task under its name: whoever leaves from now on leaves that one behind.
+    pub fn is_made(&self, task_id: &str) {
+        self.step(|state| {
+            state.is_elsewhere = true;
+            let _ = self.made.set(task_id.into());
+        });
+    }
+
+    /// The task that another process has made under its name, where that is known.
+    #[must_use]
+    pub fn made(&self) -> Option<&str> {
+        self.made.get().map(|id| &**id)
     }
 
     /// How far it has come now.

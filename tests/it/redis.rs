@@ -1,9 +1,10 @@
 //! A create happens once in the fleet: replicas that share a real redis-server.
 //!
-//! Passed over by a plain `cargo test`, but for those of `scripted`: `make envoy` installs what they need and runs them.
+//! Passed over by a plain `cargo test`, but for those of `elsewhere`, `scripted` and `waits`: `make envoy` installs what they need and runs them.
 
 mod away;
 mod claims;
+mod elsewhere;
 mod failover;
 mod hostile;
 mod replicas;
@@ -12,6 +13,7 @@ mod scripted;
 mod secure;
 mod size;
 mod soak;
+mod waits;
 
 use std::time::Duration;
 

@@ -269,7 +269,8 @@ impl Caller {
     /// Leaves with the create's answer.
     pub(in crate::calls) fn hear(&mut self) {
         self.is_gone = true;
-        self.record.set_may_have_created(self.progress.step(State::hear).may_have_created());
+        let state = self.progress.step(State::hear);
+        self.left(state);
     }
 
     /// Leaves without one, if it has not left already: what it leaves behind.
@@ -279,8 +280,16 @@ impl Caller {
         }
         self.is_gone = true;
         let state = self.progress.step(State::leave);
-        self.record.set_may_have_created(state.may_have_created());
+        self.left(state);
         Some(state)
+    }
+
+    /// Notes what it has left behind.
+    fn left(&self, state: State) {
+        self.record.set_may_have_created(state.may_have_created());
+        if let Some(id) = self.progress.made() {
+            self.record.set_task_id(id);
+        }
     }
 }
 

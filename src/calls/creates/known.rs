@@ -19,7 +19,10 @@ pub(in crate::calls) fn claimed(
             progress.not_after(until);
             return Ok(None);
         }
-        Verdict::Task(id) => return Ok(Some(id)),
+        Verdict::Task(id) => {
+            progress.is_made(&id);
+            return Ok(Some(id));
+        }
         Verdict::Away if calls.shared.goes_alone => {
             context.record.went_alone();
             return Ok(None);

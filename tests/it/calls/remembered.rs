@@ -94,6 +94,35 @@ async fn a_full_memory_refuses_new_ids_and_forgets_none() {
     assert_eq!(posts(&platform), ids + 1);
 }
 
+/// What made no task takes no room: one caller's failures leave all room to the others.
+#[tokio::test]
+async fn a_thousand_creates_that_fail_leave_room_for_one_that_does_not() {
+    let platform = Platform::start(|request| match &*request.path {
+        "/agent-execution/bad" => Reply::json(403, &json!({ "detail": "no" })),
+        path if path.starts_with("/agents/") => Reply::json(200, &json!({ "id": &path["/agents/".len()..] })),
+        _ => Reply::json(200, &task("task-0", "pending")),
+    })
+    .await;
+    let mut settings = settings(&platform.base_url());
+    settings.deduplication.memory_bytes = 4000;
+    let proxy = Proxy::with(&settings).await;
+    let mut client = proxy.client();
+    id(&mut client, "known").await;
+    stream::iter(0..1000)
+        .for_each_concurrent(8, |at| {
+            let mut client = client.clone();
+            async move {
+                let bad = InvokeRequest { agent_id: "bad".into(), ..named(&format!("r-{at}")) };
+                let failure = failure(within("an answer", client.invoke(bad)).await);
+                assert_eq!(failure.code, Code::PermissionDenied, "{at}: {failure:?}");
+            }
+        })
+        .await;
+    id(&mut client, "new").await;
+    id(&mut client, "known").await;
+    assert_eq!(posts(&platform), 1002);
+}
+
 #[tokio::test]
 async fn a_repeat_reads_what_has_become_of_the_task() {
     let read = state("running");

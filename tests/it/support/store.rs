@@ -11,6 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
+    sync::Notify,
     task::JoinHandle,
 };
 
@@ -23,6 +24,10 @@ pub enum Said {
     Bytes(Vec<u8>),
     /// These, and then the others again and again, until the proxy hangs up.
     Endless(Vec<u8>, Vec<u8>),
+    /// Nothing until the test says so; then the script is asked again.
+    Held(Arc<Notify>),
+    /// The end of its connection.
+    HangsUp,
 }
 
 /// The store; stops when it is dropped.
@@ -36,14 +41,22 @@ pub struct Store {
 impl Store {
     /// One that answers each command as the script says.
     pub async fn start(script: impl Fn(&[String]) -> Said + Send + Sync + 'static) -> Self {
+        Self::by_connection(move |_, command| script(command)).await
+    }
+
+    /// The same, as the script says for each connection, counted from zero.
+    pub async fn by_connection(script: impl Fn(usize, &[String]) -> Said + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (script, written) = (Arc::new(script), Arc::new(AtomicUsize::new(0)));
         let count = Arc::clone(&written);
         let accepting = tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
+            for connection in 0.. {
+                let Ok((socket, _)) = listener.accept().await else { return };
                 let (script, count) = (Arc::clone(&script), Arc::clone(&count));
-                tokio::spawn(async move { serve(socket, &*script, &count).await });
+                tokio::spawn(
+                    async move { serve(socket, &|command: &[String]| script(connection, command), &count).await },
+                );
             }
         });
         Self { address, written, accepting }
@@ -76,6 +89,11 @@ pub fn info(command: &[String], version: &str) -> Option<Said> {
     Some(Said::Bytes(format!("${}\r\n{text}\r\n", text.len()).into()))
 }
 
+/// A value, or nil.
+pub fn text(text: Option<&str>) -> Said {
+    text.map_or_else(|| line("$-1"), |text| line(&format!("${}\r\n{text}", text.len())))
+}
+
 /// A line, which may be an error.
 pub fn line(text: &str) -> Said {
     Said::Bytes(format!("{text}\r\n").into())
@@ -85,9 +103,13 @@ async fn serve(socket: TcpStream, script: &(impl Fn(&[String]) -> Said + Sync), 
     let (read, mut write) = socket.into_split();
     let mut read = BufReader::new(read);
     while let Some(command) = command(&mut read).await {
-        let (first, again) = match script(&command) {
-            Said::Bytes(bytes) => (bytes, Vec::new()),
-            Said::Endless(first, again) => (first, again),
+        let (first, again) = loop {
+            match script(&command) {
+                Said::Bytes(bytes) => break (bytes, Vec::new()),
+                Said::Endless(first, again) => break (first, again),
+                Said::Held(told) => told.notified().await,
+                Said::HangsUp => return,
+            }
         };
         if write.write_all(&first).await.is_err() {
             return;
