@@ -140,7 +140,8 @@ async fn a_users_list_holds_no_task_of_an_agent_that_its_caller_may_not_invoke()
 async fn a_name_that_cannot_be_looked_up_is_no_agent_that_is_not_there() {
     let json = |status: u16| Reply::json(status, &json!({ "detail": "no" }));
     let html = |status: u16| Reply::text(status, "text/html", "<html>maintenance</html>");
-    let failures: [(&str, Box<dyn Fn() -> Reply + Send + Sync>, bool); 7] = [
+    type Failure = (&'static str, Box<dyn Fn() -> Reply + Send + Sync>, bool);
+    let failures: [Failure; 7] = [
         ("500", Box::new(move || json(500)), true),
         ("401", Box::new(move || json(401)), true),
         ("403", Box::new(move || json(403)), true),
