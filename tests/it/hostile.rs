@@ -31,7 +31,7 @@ use crate::support::{
     platform::{Platform, Reply, event, task},
     proxy::Client,
     status::failure,
-    time::{effort, waited_by_worker},
+    time::{effort, waited_by_workers},
 };
 
 pub const MB: usize = 1 << 20;
@@ -94,9 +94,9 @@ impl Process {
         effort(self.serving.id())
     }
 
-    /// How long its only thread for calls has waited for a processor.
+    /// How long its threads for calls have waited for a processor.
     pub fn waited(&self) -> Duration {
-        waited_by_worker(self.serving.id())
+        waited_by_workers(self.serving.id())
     }
 
     async fn is_well(&self) {

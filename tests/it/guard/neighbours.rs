@@ -59,12 +59,12 @@ async fn process(platform: Platform) -> Process {
     Process::with(platform, &environment).await
 }
 
-/// How late it is told that the deadline has passed, but for the time in which the thread that tells it had no processor.
+/// How late it is told that the deadline has passed, but for the time in which the threads that may tell it had no processor.
 async fn lateness(process: &Process, direct: &mut Direct) -> Duration {
     let (begun, waited) = (Instant::now(), process.waited());
     let status = direct.post("GetTask", &[("grpc-timeout", "100m")], frame(b"\x0a\x06silent")).await;
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
-    begun.elapsed().saturating_sub(DEADLINE + process.waited() - waited)
+    begun.elapsed().saturating_sub(DEADLINE + process.waited().saturating_sub(waited))
 }
 
 /// How late a pause of the same time ends here: what the machine does besides, and what this test's own callers do.

@@ -45,26 +45,22 @@ impl Moment {
 
 /// How long this thread has waited for a processor.
 fn waited() -> Duration {
-    waited_in("/proc/thread-self/schedstat".as_ref())
+    waited_in("/proc/thread-self/schedstat".as_ref()).expect("it runs on Linux")
 }
 
-/// How long the first thread that serves calls in that process has waited for a processor.
-pub fn waited_by_worker(process: u32) -> Duration {
+/// How long the threads of that process that serve calls have waited for a processor, together: large work makes one of
+/// them its own, and another one goes on with the calls. Those that have nothing to do do not wait, and end after a while.
+pub fn waited_by_workers(process: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{process}/task")).expect("it runs on Linux").flatten();
-    // Those that large work is done on have the same name, come later, and may be gone by now. Ids begin anew at times.
-    let workers = threads.filter_map(|thread| {
-        let stat = fs::read_to_string(thread.path().join("stat")).ok()?;
-        let (before, behind) = stat.rsplit_once(')')?;
-        let begun = behind.split_whitespace().nth(19)?.parse::<u64>().ok()?;
-        before.ends_with("(tokio-rt-worker").then(|| (begun, thread.path()))
-    });
-    let (_, worker) = workers.min().expect("a thread for calls");
-    waited_in(&worker.join("schedstat"))
+    let workers = threads
+        .map(|thread| thread.path())
+        .filter(|folder| fs::read_to_string(folder.join("comm")).is_ok_and(|comm| comm == "tokio-rt-worker\n"));
+    workers.filter_map(|folder| waited_in(&folder.join("schedstat"))).sum()
 }
 
-fn waited_in(schedstat: &Path) -> Duration {
-    let stat = fs::read_to_string(schedstat).expect("it runs on Linux");
-    Duration::from_nanos(stat.split_whitespace().nth(1).expect("a time").parse().expect("a number"))
+fn waited_in(schedstat: &Path) -> Option<Duration> {
+    let stat = fs::read_to_string(schedstat).ok()?;
+    stat.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }
 
 /// The processor time that a process has taken.
