@@ -72,7 +72,7 @@ def test_a_missing_secret_is_told_and_mended(namespace: Namespace):
         "FailedMount is among the events",
         lambda: any(each.startswith("FailedMount: ") and "forgotten" in each for each in events()),
     )
-    assert list(waiting(namespace).values()) == ["ContainerCreating"] * 2
+    until("both wait for it", lambda: list(waiting(namespace).values()) == ["ContainerCreating"] * 2)
     namespace.secret("forgotten", {"api-key": "key-of-the-sandbox", "organization-id": "org-sandbox"})
     namespace.kubectl("rollout", "status", f"deployment/{NAME}", "--timeout=600s")
 
