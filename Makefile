@@ -49,7 +49,7 @@ clients: tools ## the tests with clients in other languages
 envoy: tools ## the tests behind a real Envoy, with a real redis-server, and promtool's; one of them needs root
 	cargo test --locked --test it -- --ignored --show-output envoy promtool redis
 
-cluster: tools ## the rehearsals on a real Kubernetes: KUBECONFIG's, or one that is brought up for it, by root; half an hour
+cluster: tools ## the rehearsals on a real Kubernetes: KUBECONFIG's, or one that is brought up for it, by root; a quarter of an hour
 	tests/cluster/run
 
 instructions: tools ## instructions of the pure parts, by callgrind: fails at 10 % more than before
