@@ -136,7 +136,7 @@ def bodies_of_refused_calls() -> str:
                 slowest = max(took(proxy.probe) for _ in range(5))
                 [thread.join() for thread in sending]
                 left = proxy.memory("VmRSS")
-                figures.append(f"{name} {how}: {proxy.peak(64)}, after it {left:.0f}, slowest probe in s {slowest:.2g}")
+                figures.append(f"{name} {how}: {proxy.peak(proxy.idle + 64)}, after it {left:.0f}, slowest probe in s {slowest:.2g}")
     return "; ".join(figures)
 
 
