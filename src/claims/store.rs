@@ -147,7 +147,7 @@ impl Store {
     /// Sets the value where there is none.
     pub(super) async fn claim(&self, name: &Name, value: &str, time: Duration) -> Heard {
         // What is not settled stays until it is, or its time is up: it is bounded where it begins.
-        let is_behind = (self.settling.len() + 1).saturating_mul(SETTLING) > self.settings.memory_bytes;
+        let is_behind = self.settling.len().saturating_mul(SETTLING) >= self.settings.memory_bytes;
         let heard = if is_behind { Heard::NotDone(Some(BEHIND)) } else { self.try_claim(name, value, time).await };
         let refusal = match heard {
             Heard::NotDone(why) | Heard::HalfDone(why) => why,
